@@ -1,0 +1,75 @@
+"""An artifact on disk: a file or a folder, its files, size and sha256."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from models.manifest import RegistryError
+
+SUFFIX = ".joblib"
+
+
+def artifact_id(artifact: str | Path) -> str:
+    """Return the last part of the path without `.joblib`: `mnist_rf_v1` of `models/mnist_rf_v1.joblib`."""
+    return Path(artifact).name.removesuffix(SUFFIX)
+
+
+def manifest_path(artifact: str | Path) -> Path:
+    """Return where the manifest of `artifact` is: beside it, named `<name>_<version>.json`."""
+    return Path(artifact).parent / f"{artifact_id(artifact)}.json"
+
+
+def digest(path: str | Path) -> str:
+    """Return the sha256 of a file, or of a folder's `<sha256>  <relative path>` lines, sorted by path.
+
+    Each line ends with a newline and every file counts, hidden ones too: in the folder,
+    `find . -type f -printf '%P\\0' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum` gives the same.
+    Raises RegistryError for links and special files in a folder and for what cannot be read.
+    """
+    path = Path(path)
+    try:
+        if not path.is_dir():
+            return _file_digest(path)
+        lines = (f"{_file_digest(path / name)}  {name}\n" for name in _names(path))
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+    except OSError as error:
+        raise RegistryError(
+            f"{str(error.filename or path)!r} cannot be read ({error.strerror}). Check its permissions and the disk."
+        ) from error
+
+
+def size_bytes(path: str | Path) -> int:
+    """Return the size of a file, or the sum over a folder's files. Raises as `digest` does."""
+    path = Path(path)
+    return sum((path / name).stat().st_size for name in _names(path)) if path.is_dir() else path.stat().st_size
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _names(folder: Path) -> list[str]:
+    """The posix relative paths of all files below `folder`, in the order of their bytes."""
+    names = []
+    for parent, _, _ in os.walk(folder, onerror=_raise):
+        for entry in os.scandir(parent):
+            _refuse_unusual(entry)
+            if entry.is_file(follow_symlinks=False):
+                names.append(Path(entry.path).relative_to(folder).as_posix())
+    return sorted(names, key=os.fsencode)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _refuse_unusual(entry: os.DirEntry) -> None:
+    usual = entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
+    if not usual or not entry.name.isprintable():
+        kind = "has an unprintable name" if usual else "is a link or a special file"
+        raise RegistryError(
+            f"{entry.path!r} {kind}; a model folder holds plain files and folders. "
+            "Copy the folder with `cp -rL`, or remove that entry."
+        )
