@@ -1,0 +1,1 @@
+"""The services, and the core that they share."""

@@ -1,0 +1,73 @@
+"""Wraps every request, as plain ASGI: its id, its log line, its metrics, and a problem for what nobody caught."""
+
+import logging
+import socket
+import time
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from apps.serving.context import begin
+from apps.serving.lifecycle import State
+from apps.serving.problems import Problem, problem_response
+from apps.serving.runtime import Runtime
+
+ACCESS = logging.getLogger("serving.access")
+ERROR = logging.getLogger("serving.error")
+QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics", "/metrics-simple"})  # probes would drown the rest
+
+
+class Access:
+    """The outermost middleware."""
+
+    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
+        self.app, self.runtime = app, runtime
+        self.served_by = socket.gethostname().encode("ascii", "replace")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        request, status = begin(scope), 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *self._headers(request.request_id)]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, answer)
+        except Exception:
+            ERROR.exception("unexpected error", extra={"request_id": request.request_id})
+            if status:
+                raise  # the answer has begun: all that is left is to cut the connection
+            await self._internal_error(scope, receive, answer)
+        finally:
+            self._record(scope, request.request_id, status or 499, time.monotonic() - request.started)
+
+    def _headers(self, request_id: str) -> list[tuple[bytes, bytes]]:
+        headers = [(b"x-request-id", request_id.encode("ascii")), (b"x-served-by", self.served_by)]
+        if self.runtime.lifecycle.state is State.DRAINING:
+            headers.append((b"connection", b"close"))
+        return headers
+
+    async def _internal_error(self, scope: Scope, receive: Receive, send: Send) -> None:
+        problem = Problem(500, "The service failed. The request id finds the reason in its log.")
+        await problem_response(Request(scope), problem)(scope, receive, send)
+
+    def _record(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")
+        quiet = route in QUIET
+        if not quiet:
+            self.runtime.metrics.observe(status, seconds)
+        if not ACCESS.isEnabledFor(level := logging.DEBUG if quiet and status < 400 else logging.INFO):
+            return
+        fields = {
+            "request_id": request_id,
+            "method": scope["method"],
+            "path": route,
+            "status": status,
+            "latency_seconds": round(seconds, 6),
+        }
+        ACCESS.log(level, "request", extra=fields)

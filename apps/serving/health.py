@@ -1,0 +1,37 @@
+"""The endpoints that probes and people ask how the service is; none of them ever queues."""
+
+from fastapi import FastAPI
+from starlette.responses import JSONResponse
+
+from apps.serving.lifecycle import State
+from apps.serving.runtime import Runtime
+
+
+def add_routes(app: FastAPI, runtime: Runtime) -> None:
+    """Register /livez, /readyz, /healthz and /metrics-simple."""
+
+    @app.get("/livez", tags=["health"])
+    async def livez() -> dict:
+        """The event loop turns: 200 from the first moment to the last."""
+        return {"status": "alive"}
+
+    def health() -> JSONResponse:
+        ready = runtime.lifecycle.state is State.READY
+        return JSONResponse(runtime.lifecycle.health(), 200 if ready else 503)
+
+    @app.get("/readyz", tags=["health"], responses={503: {"description": "starting or draining"}})
+    async def readyz() -> JSONResponse:
+        """200 while the model is loaded, verified and warm, and the process is not draining."""
+        return health()
+
+    @app.get("/healthz", tags=["health"], responses={503: {"description": "starting or draining"}})
+    async def healthz() -> JSONResponse:
+        """Readiness, and which model this is."""
+        return health()
+
+    @app.get("/metrics-simple", tags=["metrics"])
+    async def metrics_simple() -> dict:
+        """Requests, errors and latency of the service's own endpoints, as JSON."""
+        model = runtime.lifecycle.loaded
+        version = model.identity.version if model else None
+        return {"model_version": version, "uptime_seconds": runtime.lifecycle.uptime_seconds} | runtime.metrics.simple()

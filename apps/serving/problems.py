@@ -1,0 +1,91 @@
+"""Errors in the shape of RFC 9457: what was given, the rule and the remedy, never a trace."""
+
+import http
+import json
+from collections.abc import Mapping, Sequence
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from apps.serving.context import context
+
+MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 20  # a body of 784 wrong numbers shall not get an answer longer than itself
+
+
+class Problem(Exception):
+    """An error for the client.
+
+    `errors` holds every mistake as {"pointer": JSON pointer into the body, "detail": the rule in words}.
+    """
+
+    def __init__(
+        self, status: int, detail: str, *, errors: Sequence[dict] = (), headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.errors, self.headers = status, detail, list(errors), dict(headers or {})
+
+
+class ClientGone(Exception):
+    """The client hung up; nobody reads the answer (499 in logs and metrics)."""
+
+
+def problem_response(request: Request, problem: Problem) -> Response:
+    """Render `problem`, with the request's id and the version of the model that runs."""
+    runtime = request.app.state.runtime
+    loaded = runtime.lifecycle.loaded
+    body = {
+        "type": "about:blank",
+        "title": http.HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": request.url.path[:200],
+        "request_id": context(request.scope).request_id,
+        "model_version": loaded.identity.version if loaded else None,
+        "errors": problem.errors[:MAX_ERRORS],
+    }
+    if len(problem.errors) > MAX_ERRORS:
+        body["errors_omitted"] = len(problem.errors) - MAX_ERRORS
+    return Response(
+        json.dumps(body, allow_nan=False), problem.status, headers=problem.headers, media_type=MEDIA_TYPE
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Let every error that a route can raise be answered as a problem."""
+
+    async def problem(request: Request, error: Problem) -> Response:
+        return problem_response(request, error)
+
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        return problem_response(request, _from_http(request, error))
+
+    async def gone(request: Request, error: ClientGone) -> Response:
+        return Response(status_code=499)
+
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        errors = [{"pointer": pointer(e["loc"][1:]), "detail": e["msg"]} for e in error.errors()]
+        return problem_response(request, Problem(422, "The request is not valid.", errors=errors))
+
+    app.add_exception_handler(Problem, problem)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(ClientGone, gone)
+    app.add_exception_handler(RequestValidationError, invalid)
+
+
+def pointer(location: Sequence[str | int]) -> str:
+    """A JSON pointer as a URI fragment, as RFC 9457 shows it: #/features/3."""
+    parts = [str(part).replace("~", "~0").replace("/", "~1") for part in location]
+    return "#" + "".join(f"/{part}" for part in parts)
+
+
+def _from_http(request: Request, error: HTTPException) -> Problem:
+    path, detail = request.url.path[:200], str(error.detail)
+    if error.status_code == 404:
+        detail = f"There is nothing at {path}. /docs lists what there is."
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        detail = f"{path} does not take {request.method}. Use {allowed}."
+    return Problem(error.status_code, detail, headers=error.headers)

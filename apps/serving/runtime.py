@@ -1,0 +1,101 @@
+"""The running service in one object: its settings, lifecycle, admission, metrics, and how work is computed."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from apps.serving.admission import Admission
+from apps.serving.burn import Burner
+from apps.serving.context import context
+from apps.serving.lifecycle import Lifecycle
+from apps.serving.metrics import Metrics
+from apps.serving.problems import ClientGone, Problem
+from apps.serving.service import Service
+from apps.serving.settings import ServingSettings
+
+T = TypeVar("T")
+
+
+class Work:
+    """One request's computation, as the thread that computes it sees it."""
+
+    def __init__(self) -> None:
+        self.cancelled = False  # the client hung up or the deadline passed: stop as soon as you can
+        self.started = False
+
+
+class Runtime:
+    """What a service's routes and the core share; made once a process, never global."""
+
+    def __init__(self, service: Service, settings: ServingSettings) -> None:
+        self.service, self.settings = service, settings
+        self.lifecycle, self.metrics = Lifecycle(), Metrics()
+        self.admission = Admission(settings.max_in_flight, settings.max_queue)
+        self._burn = Burner(settings.artificial_cpu_sec)
+        self._threads = ThreadPoolExecutor(settings.max_in_flight, thread_name_prefix="compute")
+        self._running: set[asyncio.Task] = set()
+
+    @property
+    def model(self) -> Any:
+        """The loaded model; raises a 503 Problem while starting."""
+        return self.lifecycle.model
+
+    async def load(self) -> None:
+        """Load and warm the model in a thread, then be ready; raises what the service's `load` raises."""
+        self.lifecycle.ready(await asyncio.to_thread(self._load))
+
+    async def compute(self, request: Request, function: Callable[[Work], T]) -> T:
+        """Run `function(work)` in a worker thread when the request's turn has come; return its result.
+
+        Raises Problem 503 (starting, or queue full), 504 (deadline passed) and ClientGone. In the last two `work.cancelled`
+        becomes true; the place is free again once `function` returns.
+        """
+        self.lifecycle.model  # noqa: B018  (503 while starting)
+        work = Work()
+        task = asyncio.create_task(self._admitted(work, function))
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+        gone = asyncio.create_task(_hung_up(request))
+        deadline = context(request.scope).started + self.settings.request_timeout_seconds
+        remaining = deadline - asyncio.get_running_loop().time()
+        try:
+            await asyncio.wait({task, gone}, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise ClientGone if gone.done() else self._late()
+        finally:
+            gone.cancel()
+            work.cancelled = not task.done()
+            if not work.started:
+                task.cancel()
+
+    async def _admitted(self, work: Work, function: Callable[[Work], T]) -> T:
+        async with self.admission.place():
+            work.started = True
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, work, function)
+
+    def _run(self, work: Work, function: Callable[[Work], T]) -> T:
+        self._burn(lambda: work.cancelled)
+        return function(work)
+
+    def _finished(self, task: asyncio.Task) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, also when nobody waits for it any more
+
+    def _load(self) -> Any:
+        model = self.service.load(self.settings)
+        self.service.warm_up(model)
+        return model
+
+    def _late(self) -> Problem:
+        seconds = self.settings.request_timeout_seconds
+        return Problem(504, f"No answer within {seconds:g} seconds (REQUEST_TIMEOUT_SECONDS). Try again later.")
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,103 @@
+"""Runs a service: accepts from the first moment, loads meanwhile, and drains on SIGTERM before it ends.
+
+uvicorn alone stops listening as soon as SIGTERM comes, while Kubernetes still sends new connections.
+"""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+import threading
+
+import uvicorn
+from fastapi import FastAPI
+
+from apps.serving import logs
+from apps.serving.app import create_app
+from apps.serving.runtime import Runtime
+from apps.serving.service import LoadError, Service
+from apps.serving.settings import SettingsError, read_settings
+from models.registry import RegistryError
+
+LOG = logging.getLogger("serving")
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with a drain in front of its shutdown. `exit_status` is the process's."""
+
+    def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
+        super().__init__(config)
+        self.runtime, self.exit_status = runtime, 0
+        self._hasten = asyncio.Event()
+        self._ending: asyncio.Task | None = None
+
+    async def startup(self, sockets=None) -> None:
+        """Listen, then load in the background; signals are ours from now on."""
+        await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                loop.add_signal_handler(number, self.stop)
+        self._loading = loop.create_task(self._load())
+
+    def stop(self) -> None:
+        """Begin to drain; called again, end without waiting for the drain period."""
+        if self._ending:
+            self._hasten.set()
+        else:
+            self._ending = asyncio.get_running_loop().create_task(self._drain())
+
+    async def _drain(self) -> None:
+        seconds = self.runtime.settings.drain_seconds
+        LOG.info("draining", extra={"drain_seconds": seconds})
+        self.runtime.lifecycle.drain()
+        try:
+            await asyncio.wait_for(self._hasten.wait(), seconds)
+        except TimeoutError:
+            pass
+        self.should_exit = True
+
+    async def _load(self) -> None:
+        try:
+            await self.runtime.load()
+        except (LoadError, RegistryError) as error:
+            self._fail(str(error))
+        except Exception as error:  # a defect, or a machine that fails: either way nothing can be served
+            self._fail(f"The model could not be loaded: {type(error).__name__}: {error}")
+        else:
+            facts = self.runtime.lifecycle.health()
+            LOG.info("ready", extra={"model": facts["model"], "seconds": facts["uptime_seconds"]})
+
+    def _fail(self, text: str) -> None:
+        LOG.error(" ".join(text.split()))
+        self.exit_status, self.should_exit = 1, True
+
+
+def serve(app: FastAPI) -> int:
+    """Serve until a signal or a failed load; return the exit status."""
+    runtime: Runtime = app.state.runtime
+    settings = runtime.settings
+    config = uvicorn.Config(
+        app, host=settings.host, port=settings.port, log_config=None, access_log=False, lifespan="off",
+        server_header=False, ws="none", timeout_graceful_shutdown=None,
+    )
+    server = Server(config, runtime)
+    server.run()
+    return server.exit_status
+
+
+def main(service: Service, arguments: list[str] | None = None) -> int:
+    """The command line of a service; return the exit status (2: settings, 1: the model, 0: ended by a signal)."""
+    parser = argparse.ArgumentParser(prog=f"python -m apps.{service.name.removesuffix('-service')}")
+    parser.add_argument("--host", help="address to listen on (HOST)")
+    parser.add_argument("--port", type=int, help="TCP port (PORT)")
+    options = parser.parse_args(arguments)
+    try:
+        settings = read_settings(service.Settings, host=options.host, port=options.port)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    logs.configure(settings.log_level)
+    return serve(create_app(service, settings))
