@@ -1,0 +1,131 @@
+{{/* The model: where it comes from, how a pod gets it, and how its identity is told. */}}
+
+{{/* The sources that are set, separated by spaces; exactly one is right. */}}
+{{- define "inference-service.modelSources" -}}
+{{- $keys := dict "hostPath" "path" "persistentVolumeClaim" "claimName" "image" "reference" "hub" "id" -}}
+{{- $found := list -}}
+{{- range $source, $key := $keys -}}
+{{- if get (get $.Values.model $source | default dict) $key }}{{ $found = append $found $source }}{{ end -}}
+{{- end -}}
+{{- join " " $found -}}
+{{- end }}
+
+{{/* Path of the artifact in the pod. */}}
+{{- define "inference-service.modelPath" -}}
+{{- $model := .Values.model -}}
+{{- $suffix := ternary ".joblib" "" (eq .Values.app "classifier") -}}
+/models/{{ $model.path | default (printf "%s_%s%s" $model.name $model.version $suffix) }}
+{{- end }}
+
+{{/* What the service is told to load. */}}
+{{- define "inference-service.modelReference" -}}
+{{- if eq (include "inference-service.modelSources" .) "hub" }}{{ .Values.model.hub.id }}
+{{- else }}{{ include "inference-service.modelPath" . }}{{ end }}
+{{- end }}
+
+{{- define "inference-service.modelIdentity" -}}
+{{- $model := .Values.model -}}
+inference-service/model-name: {{ $model.name | default $model.hub.id | quote }}
+inference-service/model-version: {{ $model.version | default $model.hub.revision | quote }}
+inference-service/model-source: {{ include "inference-service.modelSources" . }}
+{{- with $model.sha256 }}
+inference-service/model-sha256: {{ . | quote }}
+{{- end }}
+{{- with $model.hub.revision }}
+inference-service/model-revision: {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "inference-service.changeCause" -}}
+{{- $model := .Values.model -}}
+{{ $model.name | default $model.hub.id }} {{ $model.version | default $model.hub.revision }}
+{{- with $model.sha256 }} (sha256 {{ trunc 12 . }}){{ end }}, {{ include "inference-service.image" . }}
+{{- end }}
+
+{{/* Copies the model out of an OCI image; nothing for the other sources. */}}
+{{- define "inference-service.copyModel" -}}
+{{- if eq (include "inference-service.modelSources" .) "image" -}}
+- name: copy-model
+  image: {{ .Values.model.image.reference }}
+  imagePullPolicy: {{ .Values.model.image.pullPolicy }}
+  command: [cp, -R, {{ trimSuffix "/" .Values.model.image.path }}/., /models/]
+  terminationMessagePolicy: FallbackToLogsOnError
+  securityContext:
+    {{- toYaml .Values.securityContext | nindent 4 }}
+  resources:
+    {{- toYaml .Values.resources | nindent 4 }}
+  volumeMounts:
+    - name: models
+      mountPath: /models
+{{- end }}
+{{- end }}
+
+{{/* The gate: no service starts on another model than the release's. The hub's commit is its own proof. */}}
+{{- define "inference-service.verifyModel" -}}
+{{- if ne (include "inference-service.modelSources" .) "hub" -}}
+- name: verify-model
+  image: {{ include "inference-service.image" . }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  command:
+    - python
+    - -m
+    - models.registry
+    - verify
+    - {{ include "inference-service.modelPath" . }}
+    - --version={{ .Values.model.version }}
+    {{- with .Values.model.sha256 }}
+    - --sha256={{ . }}
+    {{- end }}
+  terminationMessagePolicy: FallbackToLogsOnError
+  securityContext:
+    {{- toYaml .Values.securityContext | nindent 4 }}
+  resources:
+    {{- toYaml .Values.resources | nindent 4 }}
+  volumeMounts:
+    {{- include "inference-service.modelMount" . | nindent 4 }}
+    - name: tmp
+      mountPath: /tmp
+{{- end }}
+{{- end }}
+
+{{- define "inference-service.modelMount" -}}
+{{- if eq (include "inference-service.modelSources" .) "hub" -}}
+- name: hub-cache
+  mountPath: /var/cache/huggingface
+{{- else -}}
+- name: models
+  mountPath: /models
+  readOnly: true
+  {{- with .Values.model.persistentVolumeClaim.subPath }}
+  subPath: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "inference-service.modelVolume" -}}
+{{- $model := .Values.model -}}
+{{- $source := include "inference-service.modelSources" . -}}
+{{- if eq $source "hostPath" -}}
+- name: models
+  hostPath:
+    path: {{ $model.hostPath.path }}
+    type: Directory
+{{- else if eq $source "persistentVolumeClaim" -}}
+- name: models
+  persistentVolumeClaim:
+    claimName: {{ $model.persistentVolumeClaim.claimName }}
+    readOnly: true
+{{- else if eq $source "image" -}}
+- name: models
+  emptyDir:
+    sizeLimit: {{ $model.image.sizeLimit }}
+{{- else if $model.hub.claimName -}}
+- name: hub-cache
+  persistentVolumeClaim:
+    claimName: {{ $model.hub.claimName }}
+{{- else -}}
+- name: hub-cache
+  emptyDir:
+    sizeLimit: {{ $model.hub.sizeLimit }}
+{{- end }}
+{{- end }}

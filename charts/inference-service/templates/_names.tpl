@@ -1,0 +1,35 @@
+{{/* Every object is called like its release. */}}
+
+{{/* Immutable, and out of the values' reach: two releases never share a pod. */}}
+{{- define "inference-service.selectorLabels" -}}
+app.kubernetes.io/name: inference-service
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* Another name than the selector's: a test pod is never an endpoint and no budget counts it. */}}
+{{- define "inference-service.testLabels" -}}
+app.kubernetes.io/name: inference-service-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "inference-service.commonLabels" -}}
+app.kubernetes.io/component: {{ .Values.app }}
+app.kubernetes.io/version: {{ .Values.model.version | default .Values.model.hub.revision | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "inference-service.labels" -}}
+{{ include "inference-service.selectorLabels" . }}
+{{ include "inference-service.commonLabels" . }}
+{{- end }}
+
+{{- define "inference-service.serviceAccountName" -}}
+{{ .Values.serviceAccount.name | default (ternary .Release.Name "default" .Values.serviceAccount.create) }}
+{{- end }}
+
+{{- define "inference-service.image" -}}
+{{- $image := .Values.image -}}
+{{- $repository := $image.repository | default (printf "%s-service" .Values.app) -}}
+{{- if $image.digest }}{{ $repository }}@{{ $image.digest }}{{ else }}{{ $repository }}:{{ $image.tag }}{{ end }}
+{{- end }}

@@ -1,0 +1,70 @@
+{{/* A helm test: one command in the release's own image. Its pod stays until the next run, for `helm test --logs`. */}}
+{{- define "inference-service.testPod" -}}
+{{- $model := eq .claim "prediction" | and (ne (include "inference-service.modelSources" .) "hub") -}}
+apiVersion: v1
+kind: Pod
+metadata:
+  name: {{ .Release.Name }}-test-{{ .claim }}
+  namespace: {{ .Release.Namespace }}
+  labels:
+    {{- include "inference-service.testLabels" . | nindent 4 }}
+    {{- include "inference-service.commonLabels" . | nindent 4 }}
+  annotations:
+    helm.sh/hook: test
+    helm.sh/hook-delete-policy: before-hook-creation
+spec:
+  restartPolicy: Never
+  activeDeadlineSeconds: {{ .Values.tests.timeoutSeconds }}
+  serviceAccountName: {{ include "inference-service.serviceAccountName" . }}
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  securityContext:
+    {{- toYaml .Values.podSecurityContext | nindent 4 }}
+  {{- with include "inference-service.copyModel" . | and $model }}
+  initContainers:
+    {{- . | nindent 4 }}
+  {{- end }}
+  containers:
+    - name: {{ .claim }}
+      image: {{ include "inference-service.image" . }}
+      imagePullPolicy: {{ .Values.image.pullPolicy }}
+      command:
+        - python
+        - -m
+        - apps.serving.probe
+        - {{ .claim }}
+        - http://{{ .Release.Name }}:{{ .Values.service.port }}
+        {{- range .arguments }}
+        - {{ . }}
+        {{- end }}
+      terminationMessagePolicy: FallbackToLogsOnError
+      securityContext:
+        {{- toYaml .Values.securityContext | nindent 8 }}
+      resources:
+        {{- toYaml .Values.tests.resources | nindent 8 }}
+      volumeMounts:
+        {{- if $model }}
+        {{- include "inference-service.modelMount" . | nindent 8 }}
+        {{- end }}
+        - name: tmp
+          mountPath: /tmp
+  volumes:
+    {{- if $model }}
+    {{- include "inference-service.modelVolume" . | nindent 4 }}
+    {{- end }}
+    - name: tmp
+      emptyDir:
+        sizeLimit: {{ .Values.tmpSizeLimit }}
+  {{- with .Values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}

@@ -1,0 +1,119 @@
+{{/* Mistakes that no schema sees, because they lie between values. All are told at once. */}}
+
+{{- define "inference-service.validate" -}}
+{{- $mistakes := concat
+      (include "inference-service.modelMistakes" . | fromJsonArray)
+      (include "inference-service.scalingMistakes" . | fromJsonArray)
+      (include "inference-service.rolloutMistakes" . | fromJsonArray)
+      (include "inference-service.accessMistakes" . | fromJsonArray) -}}
+{{- if $mistakes }}
+{{- fail (printf "\nThe values of release %s hold %d mistake(s):\n- %s" .Release.Name (len $mistakes) (join "\n- " $mistakes)) }}
+{{- end }}
+{{- end }}
+
+{{- define "inference-service.modelMistakes" -}}
+{{- $mistakes := list -}}
+{{- $model := .Values.model -}}
+{{- $sources := splitList " " (include "inference-service.modelSources" .) | compact -}}
+{{- $all := "model.hostPath.path, model.persistentVolumeClaim.claimName, model.image.reference, model.hub.id" -}}
+{{- if not $sources }}
+{{- $mistakes = append $mistakes (printf "model has no source. Set exactly one of %s." $all) }}
+{{- else if gt (len $sources) 1 }}
+{{- $mistakes = append $mistakes (printf "model has %d sources (%s). Set exactly one of %s." (len $sources) (join ", " $sources) $all) }}
+{{- end }}
+{{- if has "hub" $sources }}
+{{- if ne .Values.app "lm" }}
+{{- $mistakes = append $mistakes (printf "model.hub.id (%s) needs app: lm, and app is %s. Set app: lm or take the model from another source." $model.hub.id .Values.app) }}
+{{- end }}
+{{- if not $model.hub.revision }}
+{{- $mistakes = append $mistakes (printf "model.hub.id (%s) has no model.hub.revision; without the commit the model may change under you. Set it to the 40 hex digits." $model.hub.id) }}
+{{- end }}
+{{- if $model.sha256 }}
+{{- $mistakes = append $mistakes (printf "model.sha256 (%s) is set beside model.hub.id (%s), where model.hub.revision is the identity. Remove model.sha256." $model.sha256 $model.hub.id) }}
+{{- end }}
+{{- else }}
+{{- range tuple "name" "version" }}
+{{- if not (get $model .) }}
+{{- $mistakes = append $mistakes (printf "model.%s is empty; with the %s it names the artifact. Set it." . (ternary "version" "name" (eq . "name"))) }}
+{{- end }}
+{{- end }}
+{{- $stated := regexFind "_v[0-9A-Za-z][0-9A-Za-z.-]*$" (trimSuffix ".joblib" $model.path) | trimPrefix "_" -}}
+{{- if and $stated $model.version (ne $stated $model.version) }}
+{{- $mistakes = append $mistakes (printf "model.path (%s) says version %s, and model.version is %s. Correct one, or leave model.path empty: it follows name and version." $model.path $stated $model.version) }}
+{{- end }}
+{{- end }}
+{{- if and (eq .Values.image.tag "latest") (not .Values.image.digest) (not .Values.image.allowMutableTag) }}
+{{- $mistakes = append $mistakes "image.tag is latest; a rollback could not bring the old program back. Set a fixed tag or image.digest, or image.allowMutableTag: true." }}
+{{- end }}
+{{- toJson $mistakes -}}
+{{- end }}
+
+{{- define "inference-service.scalingMistakes" -}}
+{{- $mistakes := list -}}
+{{- $scaling := .Values.autoscaling -}}
+{{- if $scaling.enabled }}
+{{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}
+{{- $mistakes = append $mistakes (printf "autoscaling.minReplicas (%v) exceeds autoscaling.maxReplicas (%v). Lower minReplicas or raise maxReplicas." $scaling.minReplicas $scaling.maxReplicas) }}
+{{- end }}
+{{- if and (eq (int $scaling.minReplicas) 0) (not $scaling.keda.enabled) }}
+{{- $mistakes = append $mistakes "autoscaling.minReplicas (0) needs autoscaling.keda.enabled: a HorizontalPodAutoscaler keeps at least one pod. Raise minReplicas or use KEDA." }}
+{{- end }}
+{{- $requests := .Values.resources.requests | default dict -}}
+{{- $limits := .Values.resources.limits | default dict -}}
+{{- if $scaling.targetCPUUtilizationPercentage }}
+{{- if not (or $requests.cpu $limits.cpu) }}
+{{- $mistakes = append $mistakes (printf "autoscaling.targetCPUUtilizationPercentage (%v) is a share of resources.requests.cpu, which is not set. Set the request, or the target to null." $scaling.targetCPUUtilizationPercentage) }}
+{{- end }}
+{{- else if not (ternary $scaling.keda.triggers $scaling.metrics $scaling.keda.enabled) }}
+{{- $mistakes = append $mistakes (printf "autoscaling.enabled is true with nothing to scale on. Set autoscaling.targetCPUUtilizationPercentage or autoscaling.%s." (ternary "keda.triggers" "metrics" $scaling.keda.enabled)) }}
+{{- end }}
+{{- else if $scaling.keda.enabled }}
+{{- $mistakes = append $mistakes "autoscaling.keda.enabled is true while autoscaling.enabled is false. Set autoscaling.enabled: true or keda.enabled: false." }}
+{{- end }}
+{{- toJson $mistakes -}}
+{{- end }}
+
+{{- define "inference-service.rolloutMistakes" -}}
+{{- $mistakes := list -}}
+{{- $claim := .Values.model.persistentVolumeClaim -}}
+{{- $surge := .Values.strategy.maxSurge | toString -}}
+{{- $none := list "0" "0%" -}}
+{{- if and ($claim).claimName (has ($claim).accessMode (list "ReadWriteOnce" "ReadWriteOncePod")) (not (has $surge $none)) }}
+{{- $mistakes = append $mistakes (printf "model.persistentVolumeClaim.accessMode is %s while strategy.maxSurge is %s: an update would wait for ever for a claim that the old pod holds. Use a ReadOnlyMany claim, or set maxSurge 0 and maxUnavailable 1." $claim.accessMode $surge) }}
+{{- end }}
+{{- if and (has $surge $none) (has (.Values.strategy.maxUnavailable | toString) $none) }}
+{{- $mistakes = append $mistakes "strategy.maxSurge and strategy.maxUnavailable are both 0: an update could not begin. Raise one of them." }}
+{{- end }}
+{{- $ending := add .Values.preStopSleepSeconds .Values.drainSeconds .Values.requestTimeoutSeconds -}}
+{{- if ge $ending (int64 .Values.terminationGracePeriodSeconds) }}
+{{- $mistakes = append $mistakes (printf "preStopSleepSeconds (%v) + drainSeconds (%v) + requestTimeoutSeconds (%v) take %v of terminationGracePeriodSeconds (%v): the last request would be cut off. Raise terminationGracePeriodSeconds above %v, or lower the others." .Values.preStopSleepSeconds .Values.drainSeconds .Values.requestTimeoutSeconds $ending .Values.terminationGracePeriodSeconds $ending) }}
+{{- end }}
+{{- $budget := .Values.podDisruptionBudget -}}
+{{- $pods := ternary .Values.autoscaling.minReplicas .Values.replicas .Values.autoscaling.enabled | int -}}
+{{- if $budget.enabled }}
+{{- if and (ne $budget.minAvailable nil) (ne $budget.maxUnavailable nil) }}
+{{- $mistakes = append $mistakes (printf "podDisruptionBudget has both minAvailable (%v) and maxUnavailable (%v); Kubernetes takes one. Set the other to null." $budget.minAvailable $budget.maxUnavailable) }}
+{{- else if has (toString $budget.maxUnavailable) $none }}
+{{- $mistakes = append $mistakes (printf "podDisruptionBudget.maxUnavailable (%v) forbids every eviction, so no node could be drained. Set it to 1 or more." $budget.maxUnavailable) }}
+{{- else if or (eq (toString $budget.minAvailable) "100%") (and (kindIs "float64" $budget.minAvailable) (gt (int $budget.minAvailable) 0) (ge (int $budget.minAvailable) $pods)) }}
+{{- $mistakes = append $mistakes (printf "podDisruptionBudget.minAvailable (%v) of %d pod(s) forbids every eviction, so no node could be drained. Lower it, or run more pods." $budget.minAvailable $pods) }}
+{{- end }}
+{{- end }}
+{{- toJson $mistakes -}}
+{{- end }}
+
+{{- define "inference-service.accessMistakes" -}}
+{{- $mistakes := list -}}
+{{- if and .Values.service.nodePort (ne .Values.service.type "NodePort") }}
+{{- $mistakes = append $mistakes (printf "service.nodePort (%v) needs service.type NodePort, which is %s. Set the type, or nodePort to null." .Values.service.nodePort .Values.service.type) }}
+{{- end }}
+{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
+{{- $mistakes = append $mistakes "ingress.enabled is true without a host. Set ingress.hosts, such as {classifier.example.com: {path: /}}." }}
+{{- end }}
+{{- range tuple "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "app.kubernetes.io/version" }}
+{{- if hasKey $.Values.podLabels . }}
+{{- $mistakes = append $mistakes (printf "podLabels (%s) is the chart's own label. Choose another name." .) }}
+{{- end }}
+{{- end }}
+{{- toJson $mistakes -}}
+{{- end }}

@@ -1,0 +1,154 @@
+"""Keeps values.schema.json and the chart's README equal to the sentences and defaults in values.yaml.
+
+`python ci/chart/reference.py` says what differs; with `--write` it writes descriptions and defaults into the schema
+and the table into the README. Types, enums, patterns and bounds of the schema are written by hand.
+"""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+CHART = Path(__file__).resolve().parents[2] / "charts" / "inference-service"
+COMMAND = "python ci/chart/reference.py --write"
+BEGIN, END = "<!-- values: begin -->", "<!-- values: end -->"
+
+
+class Value(NamedTuple):
+    """A documented key of values.yaml: dotted path, sentence and default."""
+
+    path: tuple[str, ...]
+    sentence: str
+    default: object
+
+
+class ReferenceError(Exception):
+    """Keys without a sentence, or keys that only one of values.yaml and the schema has; a line each."""
+
+
+def values(text: str) -> list[Value]:
+    """Return the documented values in the order of `text`, a values.yaml whose keys are indented by two.
+
+    Raises ReferenceError for a scalar or an empty collection without a `# --` sentence.
+    """
+    data, found, stack, sentence, mistakes = yaml.safe_load(text), [], [], None, []
+    covered: tuple[str, ...] | None = None
+    for line in text.splitlines():
+        if match := re.match(r" *# -- (.+)", line):
+            sentence = match[1]
+        elif match := re.match(r"( *)([\w./-]+):(.*)", line):
+            stack = [*stack[: len(match[1]) // 2], match[2]]
+            path = tuple(stack)
+            if covered and path[: len(covered)] == covered:
+                continue
+            covered = path if sentence else None
+            if sentence:
+                found.append(Value(path, sentence, at(data, path)))
+            elif match[3].split("#")[0].strip():
+                mistakes.append(f"values.yaml: {'.'.join(path)} has no `# --` sentence above it.")
+            sentence = None
+    if mistakes:
+        raise ReferenceError("\n".join(mistakes))
+    return found
+
+
+def at(tree: dict, path: tuple[str, ...]) -> object:
+    """Return what stands at `path` in nested mappings; raise KeyError where there is nothing."""
+    for key in path:
+        tree = tree[key]
+    return tree
+
+
+def described(schema: dict, found: list[Value]) -> dict:
+    """Return `schema` with each value's sentence and default; raise ReferenceError where the keys differ."""
+    schema, mistakes = json.loads(json.dumps(schema)), []
+    paths = {value.path for value in found}
+    for value in found:
+        try:
+            leaf = at(schema, tuple(key for part in value.path for key in ("properties", part)))
+        except KeyError:
+            mistakes.append(f"values.schema.json: {'.'.join(value.path)} of values.yaml is missing.")
+            continue
+        leaf.pop("default", None)
+        leaf["description"] = value.sentence
+        if not isinstance(value.default, dict | list):
+            leaf["default"] = value.default
+    for path in _leaves(schema):
+        if path not in paths and path != ("global",):
+            mistakes.append(f"values.schema.json: {'.'.join(path)} is not in values.yaml.")
+    if mistakes:
+        raise ReferenceError("\n".join(mistakes))
+    return schema
+
+
+def _leaves(schema: dict, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Paths of the schema's documented properties, or of those that nothing above documents."""
+    if "properties" not in schema or (path and "description" in schema):
+        return [path]
+    return [leaf for key, below in schema["properties"].items() for leaf in _leaves(below, (*path, key))]
+
+
+def dump(node: object, depth: int = 0) -> str:
+    """Return JSON with an object that holds no other object on one line, so that a value is a line."""
+    flat = json.dumps(node, ensure_ascii=False)
+    if not isinstance(node, dict) or (depth and not any(isinstance(v, dict) and v for v in node.values())):
+        return flat
+    if depth > 1 and "properties" not in node and len(flat) <= 200:
+        return flat
+    pad = "  " * (depth + 1)
+    lines = [f"{pad}{json.dumps(key)}: {dump(below, depth + 1)}" for key, below in node.items()]
+    return "{\n" + ",\n".join(lines) + "\n" + "  " * depth + "}"
+
+
+def table(found: list[Value]) -> str:
+    """Return the README's table, a row a value."""
+    rows = ["| key | default | what it is |", "| --- | --- | --- |"]
+    for value in found:
+        default = "see values.yaml" if _long(value.default) else f"`{json.dumps(value.default)}`"
+        rows.append(f"| `{'.'.join(value.path)}` | {default} | {value.sentence} |")
+    return "\n".join(rows)
+
+
+def _long(default: object) -> bool:
+    return isinstance(default, dict | list) and len(json.dumps(default)) > 60
+
+
+def generated(chart: Path) -> dict[Path, str]:
+    """Return what the schema and the README of `chart` should hold."""
+    found = values((chart / "values.yaml").read_text())
+    schema, readme = chart / "values.schema.json", chart / "README.md"
+    before, _, rest = readme.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    return {
+        schema: dump(described(json.loads(schema.read_text()), found)) + "\n",
+        readme: f"{before}{BEGIN}\n{table(found)}\n{END}{after}",
+    }
+
+
+def main() -> int:
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--write", action="store_true", help="write what differs")
+    parser.add_argument("--chart", type=Path, default=CHART, help="folder of the chart")
+    options = parser.parse_args()
+    try:
+        texts = generated(options.chart)
+    except ReferenceError as error:
+        print(error, file=sys.stderr)
+        return 1
+    stale = [path for path, text in texts.items() if path.read_text() != text]
+    for path in stale:
+        if options.write:
+            path.write_text(texts[path])
+        print(f"{path.name} {'written' if options.write else f'differs from values.yaml; run: {COMMAND}'}")
+    return 1 if stale and not options.write else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
