@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from models.manifest import RegistryError
@@ -35,14 +34,17 @@ def digest(path: str | Path) -> str:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
     except OSError as error:
         raise RegistryError(
-            f"{str(error.filename or path)!r} cannot be read ({error.strerror}). Check its permissions and the disk."
+            f"{str(error.filename or path)!r} cannot be read ({error.strerror}). "
+            "Check its permissions and the disk."
         ) from error
 
 
 def size_bytes(path: str | Path) -> int:
     """Return the size of a file, or the sum over a folder's files. Raises as `digest` does."""
     path = Path(path)
-    return sum((path / name).stat().st_size for name in _names(path)) if path.is_dir() else path.stat().st_size
+    return (
+        sum((path / name).stat().st_size for name in _names(path)) if path.is_dir() else path.stat().st_size
+    )
 
 
 def _file_digest(path: Path) -> str:

@@ -18,7 +18,7 @@ RULES = {
 
 
 class RegistryError(Exception):
-    """What is wrong with an artifact or its manifest: one line with what was given, the rule and the remedy."""
+    """What is wrong with an artifact or its manifest: one line with what is given, the rule, the remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,9 @@ class Manifest:
         """Return the manifest as JSON text, a line per key, unknown keys last."""
         known = asdict(self)
         keys = known | known.pop("extra")
-        return "{\n" + ",\n".join(f'"{key}": {json.dumps(keys[key], allow_nan=False)}' for key in keys) + "\n}\n"
+        return (
+            "{\n" + ",\n".join(f'"{key}": {json.dumps(keys[key], allow_nan=False)}' for key in keys) + "\n}\n"
+        )
 
 
 def parse(text: str | bytes) -> Manifest:
@@ -74,7 +76,9 @@ def split_id(version_id: str) -> tuple[str, str]:
 
 
 def _mistakes(values: dict) -> list[str]:
-    return [text for f in fields(Manifest) if f.name != "extra" and (text := _mistake(values, f.name, f.type))]
+    return [
+        text for f in fields(Manifest) if f.name != "extra" and (text := _mistake(values, f.name, f.type))
+    ]
 
 
 def _mistake(values: dict, key: str, kind: type) -> str | None:

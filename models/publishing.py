@@ -1,7 +1,7 @@
 """Publishes a version as a whole or not at all: artifact first, manifest last, each by one rename.
 
-A crash at any moment leaves no half artifact and no manifest without its artifact. What a crash may
-leave is an artifact without manifest, which nothing serves, and a `.staging-*` folder, which goes after a day.
+A crash at any moment leaves no half artifact and no manifest without its artifact. It may leave an
+artifact without manifest, which nothing serves, and a `.staging-*` folder, which goes after a day.
 """
 
 import fcntl
@@ -35,7 +35,7 @@ def staging(models_dir: str | Path) -> Iterator[Path]:
 
 
 def require_free(artifact: str | Path, *, force: bool = False) -> None:
-    """Raise RegistryError unless the version of `artifact` may be written: it is new, or `force` replaces it."""
+    """Raise RegistryError unless `artifact` may be written: its version is new, or `force` is given."""
     artifact = Path(artifact)
     plain = artifact.parent / artifact_id(artifact)
     split_id(plain.name)

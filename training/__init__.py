@@ -1,0 +1,1 @@
+"""Makes the models that the services serve: data -> train -> evaluate -> publish."""

@@ -1,0 +1,88 @@
+"""Reads images and labels from a folder: MNIST's own IDX files, plain or gzipped, or one .npz."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from training.errors import TrainingError
+
+FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+UINT8 = 0x08
+
+
+def from_folder(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return images uint8 (n, features) and labels uint8 (n,): the training images, then the test ones."""
+    archives = sorted(folder.glob("*.npz"))
+    if archives:
+        return _from_npz(archives[0])
+    missing = [
+        name for name in FILES if not (folder / name).exists() and not (folder / f"{name}.gz").exists()
+    ]
+    if missing:
+        raise TrainingError(
+            f"'{folder}' has no .npz file and lacks {', '.join(missing)} (each may end in .gz). "
+            "Give a folder that holds the four files, or an .npz with images and labels."
+        )
+    return join(lambda name: _content(folder / name))
+
+
+def join(content: Callable[[str], bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """Return images and labels of the four files, whose bytes `content(name)` gives."""
+    parts = [parse(content(name), name) for name in FILES]
+    images = [part.reshape(len(part), -1) for part in parts[::2]]
+    if images[0].shape[1] != images[1].shape[1]:
+        raise TrainingError(
+            f"training images have {images[0].shape[1]} pixels and test images {images[1].shape[1]}."
+        )
+    return _matched(np.concatenate(images), np.concatenate(parts[1::2]), "the IDX files")
+
+
+def parse(content: bytes, name: str) -> np.ndarray:
+    """Return the array of an IDX file: two zero bytes, type, number of dimensions, their sizes, values."""
+    if len(content) < 4 or content[:3] != bytes([0, 0, UINT8]):
+        raise TrainingError(
+            f"{name} is not an IDX file of unsigned bytes: it begins with {content[:4].hex(' ')}."
+        )
+    dimensions = content[3]
+    shape = np.frombuffer(content[4 : 4 + 4 * dimensions], dtype=">u4").astype(int)
+    values = np.frombuffer(content[4 + 4 * dimensions :], dtype=np.uint8)
+    if len(shape) != dimensions or values.size != shape.prod():
+        raise TrainingError(
+            f"{name} is cut off or too long: {shape.tolist()} values expected, {values.size} found."
+        )
+    return values.reshape(shape)
+
+
+def _content(path: Path) -> bytes:
+    return (
+        path.read_bytes()
+        if path.exists()
+        else gzip.decompress(path.with_name(path.name + ".gz").read_bytes())
+    )
+
+
+def _from_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            images, labels = arrays["images"], arrays["labels"]
+    except (OSError, ValueError, KeyError) as error:
+        raise TrainingError(
+            f"'{path}' is not an .npz with `images` and `labels` ({error}). Remove it."
+        ) from error
+    return _matched(images.reshape(len(images), -1), labels, f"'{path}'")
+
+
+def _matched(images: np.ndarray, labels: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray]:
+    if images.dtype != np.uint8 or labels.dtype != np.uint8 or labels.shape != images.shape[:1]:
+        raise TrainingError(
+            f"{source}: images are {images.dtype} {images.shape}, labels {labels.dtype} {labels.shape}. "
+            "Both must be uint8 (pixels 0 to 255), one label for each image."
+        )
+    return images, labels
