@@ -1,5 +1,6 @@
 """Runs one command of `python -m training`; each command imports the heavy libraries that it needs."""
 
+import os
 import sys
 from argparse import Namespace
 
@@ -29,6 +30,7 @@ def classifier(given: Namespace) -> None:
 
 def lm(given: Namespace) -> None:
     """Export and publish a language model."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # bars of the libraries fill a log file with noise
     from training.lm import export
 
     _report(export(given.source, given.models_dir, given.version_id, force=given.force))
