@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+
+from apps.serving import cpu
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """Write files of a host with 8 CPUs; return the arguments that make `cpu_limit` read them."""
+    monkeypatch.setattr(cpu, "_affinity", lambda: 8)
+
+    def write(files: dict[str, str]) -> dict[str, Path]:
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return {"cgroups": tmp_path / "cgroup", "proc": tmp_path / "proc"}
+
+    return write
+
+
+def test_container_on_cgroup_v2_has_its_quota(host):
+    files = host({"proc/self/cgroup": "0::/\n", "cgroup/cpu.max": "150000 100000\n"})
+    assert cpu.cpu_limit(**files) == 1.5
+
+
+def test_the_tightest_parent_group_on_cgroup_v2_counts(host):
+    files = host(
+        {
+            "proc/self/cgroup": "0::/user.slice/app\n",
+            "cgroup/user.slice/cpu.max": "200000 100000\n",
+            "cgroup/user.slice/app/cpu.max": "max 100000\n",
+        }
+    )
+    assert cpu.cpu_limit(**files) == 2
+
+
+def test_container_on_cgroup_v1_has_its_quota_although_proc_names_the_hosts_path(host):
+    files = host(
+        {
+            "proc/self/cgroup": "7:memory:/kubepods/x\n4:cpu,cpuacct:/kubepods/x\n0::/\n",
+            "cgroup/cpu/cpu.cfs_quota_us": "50000\n",
+            "cgroup/cpu/cpu.cfs_period_us": "100000\n",
+        }
+    )
+    assert cpu.cpu_limit(**files) == 0.5
+
+
+@pytest.mark.parametrize("quota", ["max 100000\n", ""])
+def test_without_a_quota_the_affinity_counts(host, quota):
+    assert cpu.cpu_limit(**host({"proc/self/cgroup": "0::/\n", "cgroup/cpu.max": quota})) == 8
+
+
+def test_unlimited_cgroup_v1_is_no_quota(host):
+    files = host(
+        {
+            "proc/self/cgroup": "4:cpu,cpuacct:/\n",
+            "cgroup/cpu/cpu.cfs_quota_us": "-1\n",
+            "cgroup/cpu/cpu.cfs_period_us": "100000\n",
+        }
+    )
+    assert cpu.cpu_limit(**files) == 8
+
+
+def test_without_cgroups_as_on_macos_the_affinity_counts(host):
+    assert cpu.cpu_limit(**host({})) == 8
+
+
+@pytest.mark.parametrize(("limit", "count"), [(0.25, 1), (1.0, 1), (1.9, 1), (2.0, 2), (8.0, 8)])
+def test_threads_never_exceed_the_limit(limit, count):
+    assert cpu.threads(limit) == count
