@@ -1,4 +1,4 @@
-"""Wraps every request, as plain ASGI: its id, its log line, its metrics, and a problem for what nobody caught."""
+"""Wraps every request, as plain ASGI: its id, log line and metrics, and a problem for what nobody caught."""
 
 import logging
 import socket
@@ -14,7 +14,7 @@ from apps.serving.runtime import Runtime
 
 ACCESS = logging.getLogger("serving.access")
 ERROR = logging.getLogger("serving.error")
-QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics", "/metrics-simple"})  # probes would drown the rest
+QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics", "/metrics-simple"})  # asked all the time
 
 
 class Access:
@@ -57,7 +57,7 @@ class Access:
         await problem_response(Request(scope), problem)(scope, receive, send)
 
     def _record(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
+        route = getattr(scope.get("route"), "path", scope["path"]) if "endpoint" in scope else "unmatched"
         quiet = route in QUIET
         if not quiet:
             self.runtime.metrics.observe(status, seconds)

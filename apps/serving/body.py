@@ -12,8 +12,8 @@ from apps.serving.problems import ClientGone, Problem, pointer
 M = TypeVar("M", bound=BaseModel)
 
 
-async def read_json(request: Request, kind: type[M]) -> M:
-    """Return the request's body as `kind`.
+async def read_json(request: Request, kind: type[M], about: dict[str, Any] | None = None) -> M:
+    """Return the request's body as `kind`; `about` is the context of its validators.
 
     Raises Problem: 415 (not JSON by its type), 413 (over MAX_BODY_BYTES; no more than that is kept),
     408 (not there within the deadline), 400 (not JSON, or nested too deeply), 422 (JSON of another shape).
@@ -23,7 +23,7 @@ async def read_json(request: Request, kind: type[M]) -> M:
         raise Problem(415, f"Content-Type {media_type[:80]!r} is not read here. Send application/json.")
     body = await read_body(request)
     try:
-        return kind.model_validate_json(body)
+        return kind.model_validate_json(body, context=about)
     except ValidationError as error:
         raise _problem(error) from None
 
@@ -69,12 +69,18 @@ def _problem(error: ValidationError) -> Problem:
     mistakes = error.errors(include_url=False, include_input=False)
     if mistakes[0]["type"] == "json_invalid":
         return Problem(400, f"The body is not JSON that can be read: {mistakes[0]['ctx']['error']}.")
-    errors = [{"pointer": pointer(mistake["loc"]), "detail": _words(mistake)} for mistake in mistakes]
-    first = errors[0]
+    errors = [
+        {"pointer": pointer((*mistake["loc"], *below)), "detail": text + "."}
+        for mistake in mistakes
+        for below, text in _texts(mistake)
+    ]
     more = f" ({len(errors)} mistakes in all; see errors)" if len(errors) > 1 else ""
-    return Problem(422, f"{first['pointer']}: {first['detail']}{more}", errors=errors)
+    return Problem(422, f"{errors[0]['pointer']}: {errors[0]['detail']}{more}", errors=errors)
 
 
-def _words(mistake: Any) -> str:
-    text = mistake["msg"].removeprefix("Value error, ")
-    return text if text.endswith(".") else text + "."
+def _texts(mistake: Any) -> list[tuple[tuple, str]]:
+    """What to say of one mistake; a validator may give several, each with its place below the field."""
+    if several := mistake.get("ctx", {}).get("mistakes"):
+        return several
+    known = {"missing": "is required", "extra_forbidden": "is not known here; remove it or correct its name"}
+    return [((), known.get(mistake["type"], mistake["msg"].removeprefix("Value error, ").rstrip(".")))]

@@ -27,7 +27,7 @@ def _affinity() -> int:
 
 
 def _groups(cgroups: Path, proc: Path) -> Iterator[Path]:
-    """The folders of our CPU groups, up to the mount: in a container the path may be one only the host sees."""
+    """Our CPU groups, up to the mount: in a container the path may be one that only the host sees."""
     for line in _read(proc / "self" / "cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):

@@ -33,5 +33,8 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
     async def metrics_simple() -> dict:
         """Requests, errors and latency of the service's own endpoints, as JSON."""
         model = runtime.lifecycle.loaded
-        version = model.identity.version if model else None
-        return {"model_version": version, "uptime_seconds": runtime.lifecycle.uptime_seconds} | runtime.metrics.simple()
+        about = {
+            "model_version": model.identity.version if model else None,
+            "uptime_seconds": runtime.lifecycle.uptime_seconds,
+        }
+        return about | runtime.metrics.simple()

@@ -22,10 +22,16 @@ class Problem(Exception):
     """
 
     def __init__(
-        self, status: int, detail: str, *, errors: Sequence[dict] = (), headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        detail: str,
+        *,
+        errors: Sequence[dict] = (),
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
-        self.status, self.detail, self.errors, self.headers = status, detail, list(errors), dict(headers or {})
+        self.status, self.detail = status, detail
+        self.errors, self.headers = list(errors), dict(headers or {})
 
 
 class ClientGone(Exception):

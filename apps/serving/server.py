@@ -9,6 +9,7 @@ import logging
 import signal
 import sys
 import threading
+from contextlib import suppress
 
 import uvicorn
 from fastapi import FastAPI
@@ -53,10 +54,8 @@ class Server(uvicorn.Server):
         seconds = self.runtime.settings.drain_seconds
         LOG.info("draining", extra={"drain_seconds": seconds})
         self.runtime.lifecycle.drain()
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._hasten.wait(), seconds)
-        except TimeoutError:
-            pass
         self.should_exit = True
 
     async def _load(self) -> None:
@@ -80,8 +79,15 @@ def serve(app: FastAPI) -> int:
     runtime: Runtime = app.state.runtime
     settings = runtime.settings
     config = uvicorn.Config(
-        app, host=settings.host, port=settings.port, log_config=None, access_log=False, lifespan="off",
-        server_header=False, ws="none", timeout_graceful_shutdown=None,
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=None,
     )
     server = Server(config, runtime)
     server.run()
@@ -89,7 +95,7 @@ def serve(app: FastAPI) -> int:
 
 
 def main(service: Service, arguments: list[str] | None = None) -> int:
-    """The command line of a service; return the exit status (2: settings, 1: the model, 0: ended by a signal)."""
+    """Run a service; return the exit status (2: settings, 1: the model, 0: ended by a signal)."""
     parser = argparse.ArgumentParser(prog=f"python -m apps.{service.name.removesuffix('-service')}")
     parser.add_argument("--host", help="address to listen on (HOST)")
     parser.add_argument("--port", type=int, help="TCP port (PORT)")

@@ -49,7 +49,7 @@ class Service(ABC):
     def load(self, settings: Any) -> Model:
         """Load and verify the model; runs once, in a thread, while /healthz answers `starting`.
 
-        Raises LoadError or RegistryError (one line, no trace) when it cannot be served: the process then exits 1.
+        Raises LoadError or RegistryError, each one line, when it cannot be served: the process then exits 1.
         """
 
     def warm_up(self, model: Any) -> None:  # noqa: B027  (optional)

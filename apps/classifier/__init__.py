@@ -1,0 +1,1 @@
+"""Serves decision forests that scikit-learn trained: exactly, and without running the pickle they come in."""

@@ -1,0 +1,11 @@
+"""`python -m apps.classifier --port 8000` runs the service."""
+
+import os
+import sys
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy starts a thread per CPU, and a forest needs none
+
+from apps.classifier.service import ClassifierService  # noqa: E402
+from apps.serving.server import main  # noqa: E402
+
+sys.exit(main(ClassifierService()))

@@ -1,0 +1,160 @@
+"""A decision forest as a few flat arrays, evaluated by numpy with scikit-learn's own results, bit for bit.
+
+scikit-learn compares float32 inputs with float64 thresholds, adds the float64 leaf values of one tree after
+another and divides once at the end. So does this.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from apps.classifier import unpickle
+from apps.classifier.unpickle import BROKEN, FORESTS, SUPPORTED, TREE, TREES, Inert, UnreadableError, integer
+
+ROWS = 64  # evaluated at once; more would leave the CPU's cache
+NODE = {
+    "left_child", "right_child", "feature", "threshold", "missing_go_to_left",
+    "impurity", "n_node_samples", "weighted_n_node_samples",
+}  # fmt: skip
+
+
+class ForestError(Exception):
+    """Why a file cannot be served as a forest, in one line: the path, the reason, the remedy."""
+
+
+class _Tree(NamedTuple):
+    """The parts of a Forest that belong to one tree, numbered from 0."""
+
+    feature: np.ndarray
+    threshold: np.ndarray
+    child: np.ndarray
+    leaf: np.ndarray
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Forest:
+    """All nodes of all trees, numbered so that a node's right child follows its left child.
+
+    Per node: `feature` and `threshold` it compares, `child` (its left one) and `leaf` (its row in `values`).
+    A leaf is its own child and its threshold is infinite, so that a walk that has arrived stays there.
+    """
+
+    classes: tuple[str, ...]
+    n_features: int
+    depth: int
+    roots: np.ndarray  # intp (trees,)
+    feature: np.ndarray  # intp (nodes,)
+    threshold: np.ndarray  # float64 (nodes,)
+    child: np.ndarray  # intp (nodes,)
+    leaf: np.ndarray  # intp (nodes,)
+    values: np.ndarray  # float64 (leaves, classes)
+
+    def predict_proba(self, rows: np.ndarray) -> np.ndarray:
+        """Return float64 (n, classes) for float32 `rows` (n, n_features) that hold no NaN."""
+        if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != self.n_features:
+            raise ValueError(f"rows are {rows.dtype} {rows.shape}; float32 (n, {self.n_features}) is needed")
+        parts = [self._evaluate(rows[start : start + ROWS]) for start in range(0, len(rows), ROWS)]
+        return np.concatenate(parts) if parts else np.empty((0, len(self.classes)))
+
+    def _evaluate(self, rows: np.ndarray) -> np.ndarray:
+        inputs = rows.astype(np.float64).ravel()
+        starts = np.arange(0, inputs.size, self.n_features)[:, None]
+        nodes = np.repeat(self.roots[None, :], len(rows), axis=0)
+        for _ in range(self.depth):
+            right = inputs.take(self.feature.take(nodes) + starts) > self.threshold.take(nodes)
+            nodes = self.child.take(nodes) + right
+        summed = np.add.reduce(self.values.take(self.leaf.take(nodes), axis=0), axis=1)
+        summed /= len(self.roots)
+        return summed
+
+
+def load(path: str | Path) -> Forest:
+    """Read the forest in a .joblib file, running nothing of it; raises ForestError."""
+    try:
+        return flatten(unpickle.read(path))
+    except UnreadableError as error:
+        raise ForestError(f"{str(path)!r} is not served: {error}.") from None
+
+
+def flatten(model: Inert) -> Forest:
+    """Return the forest that `unpickle.read` found; raises UnreadableError where it is not one."""
+    if model.name not in FORESTS:
+        raise UnreadableError(f"it holds a {_class_name(model)}. Supported: {SUPPORTED}")
+    try:
+        return _flatten(model)
+    except BROKEN as error:
+        reason = f"{type(error).__name__}: {error}"[:200]
+        raise UnreadableError(
+            f"it is a {_class_name(model)} that is not fitted, or not known here ({reason})"
+        ) from None
+
+
+def _flatten(model: Inert) -> Forest:
+    estimators = model.state.get("estimators_", [model])
+    if not estimators or not all(isinstance(tree, Inert) and tree.name in TREES for tree in estimators):
+        raise UnreadableError("its estimators are not decision trees")
+    if integer(model.state["n_outputs_"]) != 1:
+        raise UnreadableError("it predicts several outputs at once, and one is served")
+    classes, n_features = model.state["classes_"], integer(model.state["n_features_in_"])
+    labels = tuple(str(label) for label in (classes if isinstance(classes, list) else classes.tolist()))
+    trees = [_tree(tree.state["tree_"], n_features, len(labels)) for tree in estimators]
+    roots, rows = _starts([tree.child.size for tree in trees]), _starts([len(tree.values) for tree in trees])
+    child = np.concatenate([tree.child + root for tree, root in zip(trees, roots, strict=True)])
+    leaf = np.concatenate([tree.leaf + row for tree, row in zip(trees, rows, strict=True)])
+    feature, threshold, values = (
+        np.concatenate([getattr(tree, part) for tree in trees]) for part in ("feature", "threshold", "values")
+    )
+    return Forest(labels, n_features, _depth(child, roots), roots, feature, threshold, child, leaf, values)
+
+
+def _tree(tree: Inert, n_features: int, n_classes: int) -> _Tree:
+    if tree.name != TREE:
+        raise UnreadableError("its estimators hold no trees")
+    nodes, values = tree.state["nodes"], tree.state["values"]
+    if set(nodes.dtype.names) != NODE:
+        raise UnreadableError(
+            "its nodes are not those of scikit-learn 1.3 to 1.9. Save it again with one of these"
+        )
+    left, right = nodes["left_child"], nodes["right_child"]
+    inner = left != -1
+    _check_tree(nodes[inner], left.size, n_features)
+    if values.shape != (left.size, 1, n_classes) or values.dtype != np.float64:
+        raise UnreadableError("its leaves do not hold a value for each class")
+    place, pairs = np.zeros(left.size, np.intp), 1 + 2 * np.arange(np.count_nonzero(inner))
+    place[left[inner]], place[right[inner]] = pairs, pairs + 1
+    parents, leaves = place[inner], place[~inner]
+    child, leaf = np.arange(left.size), np.zeros(left.size, np.intp)
+    feature, threshold = np.zeros(left.size, np.intp), np.full(left.size, np.inf)
+    child[parents], leaf[leaves] = pairs, np.arange(leaves.size)
+    feature[parents], threshold[parents] = nodes["feature"][inner], nodes["threshold"][inner]
+    return _Tree(feature, threshold, child, leaf, values[~inner, 0])
+
+
+def _check_tree(inner: np.ndarray, n_nodes: int, n_features: int) -> None:
+    """Refuse what is no tree: then every walk from the root ends, and reads only what is there."""
+    children = np.sort(np.concatenate([inner["left_child"], inner["right_child"]]))
+    if not np.array_equal(children, np.arange(1, n_nodes)):
+        raise UnreadableError("one of its trees is no tree: a node has not exactly one parent")
+    if not np.all((inner["feature"] >= 0) & (inner["feature"] < n_features)):
+        raise UnreadableError(f"one of its trees asks for a feature outside 0 to {n_features - 1}")
+    if np.isnan(inner["threshold"]).any():
+        raise UnreadableError("one of its trees has a threshold that is not a number")
+
+
+def _class_name(model: Inert) -> str:
+    return model.name.rpartition(".")[2]
+
+
+def _starts(sizes: list[int]) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(sizes[:-1])]).astype(np.intp)
+
+
+def _depth(child: np.ndarray, nodes: np.ndarray) -> int:
+    depth = 0
+    while (nodes := nodes[child[nodes] != nodes]).size:
+        nodes = np.concatenate([child[nodes], child[nodes] + 1])
+        depth += 1
+    return depth

@@ -1,0 +1,83 @@
+"""The classifier that is served: a verified forest that has proved to answer as the manifest says."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from apps.classifier.forest import Forest, ForestError, load
+from apps.classifier.request import scaled
+from apps.serving.service import Identity, LoadError
+from models import registry
+from models.manifest import Manifest
+
+LOG = logging.getLogger("classifier")
+ENGINE = "sklearn-forest"
+ROOT = Path("/models")
+TOP = 3
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A forest and which one it is."""
+
+    forest: Forest
+    identity: Identity
+
+    def predict(self, row: np.ndarray) -> dict:
+        """Return the answer for float32 (1, n_features): label, its probability and the best three."""
+        return self.answers(self.forest.predict_proba(row))[0]
+
+    def answers(self, probabilities: np.ndarray) -> list[dict]:
+        """Return an answer for each row of probabilities; the first of equals is best, as in argmax."""
+        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+        return [self._answer(*row) for row in zip(probabilities.tolist(), best.tolist(), strict=True)]
+
+    def _answer(self, probabilities: list[float], order: list[int]) -> dict:
+        top = [{"label": self.forest.classes[i], "probability": probabilities[i]} for i in order]
+        return {**top[0], "top": top, "model_version": self.identity.version}
+
+
+def open_classifier(model_path: str, *, version: str = "", sha256: str = "") -> Classifier:
+    """Verify, read and prove the artifact at `model_path`.
+
+    Raises RegistryError or LoadError, each with one line: what was given, the rule, the remedy.
+    """
+    path = locate(model_path)
+    manifest = registry.verify(path, version=version, sha256=sha256)
+    if manifest.engine != ENGINE:
+        raise LoadError(f"{str(path)!r} is for the engine {manifest.engine!r}; this service has {ENGINE!r}.")
+    try:
+        forest = load(path)
+    except ForestError as error:
+        raise LoadError(str(error)) from None
+    identity = Identity(manifest.name, manifest.version, manifest.sha256, manifest.engine)
+    classifier = Classifier(forest, identity)
+    _prove(classifier, path, manifest)
+    return classifier
+
+
+def locate(model_path: str) -> Path:
+    """Return `model_path` if it is absolute or there, else what it is called under /models."""
+    path = Path(model_path)
+    return path if path.is_absolute() or path.exists() else ROOT / path
+
+
+def _prove(classifier: Classifier, path: Path, manifest: Manifest) -> None:
+    remedy = f"Publish it again, or: python -m training register --force {path}"
+    shape, n_features = manifest.input.get("shape"), classifier.forest.n_features
+    if shape != [n_features]:
+        raise LoadError(f"{str(path)!r} takes {n_features} features, and its manifest says {shape}. {remedy}")
+    if not manifest.probes:
+        raise LoadError(f"The manifest of {str(path)!r} has no probes to prove the answers by. {remedy}")
+    for number, probe in enumerate(manifest.probes):
+        row = scaled(np.array(probe["features"], np.float64), probe.get("scale", 1))
+        probabilities = classifier.forest.predict_proba(row)
+        label = classifier.answers(probabilities)[0]["label"]
+        if probabilities[0].tolist() != probe["probabilities"] or label != probe["label"]:
+            raise LoadError(
+                f"{str(path)!r} does not answer probe {number} of its manifest as scikit-learn did: "
+                f"label {label!r} for {probe['label']!r}, or a probability that differs. {remedy}"
+            )
+    LOG.info("probes answered exactly", extra={"probes": len(manifest.probes)})

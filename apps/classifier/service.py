@@ -1,0 +1,90 @@
+"""The classifier's settings and endpoints on the serving core."""
+
+from typing import ClassVar
+
+from fastapi import FastAPI, Request
+from pydantic import BaseModel, Field
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from apps.classifier.model import Classifier, open_classifier
+from apps.classifier.request import FEATURES, PredictRequest
+from apps.serving.body import json_body, read_json
+from apps.serving.runtime import Runtime
+from apps.serving.service import Service
+from apps.serving.settings import ServingSettings
+
+
+class ClassifierSettings(ServingSettings):
+    """MODEL_PATH is the classifier's own."""
+
+    model_path: str = Field(description="the .joblib artifact: absolute, relative, or a name under /models")
+
+
+class Score(BaseModel):
+    """One class."""
+
+    label: str
+    probability: float = Field(description="not rounded")
+
+
+class Prediction(Score):
+    """The answer of /predict."""
+
+    top: list[Score] = Field(description="the three most probable classes, best first")
+    model_version: str
+
+
+class ClassifierService(Service):
+    """Which digit is this?"""
+
+    name: ClassVar[str] = "classifier-service"
+    title: ClassVar[str] = "Classifier service"
+    description: ClassVar[str] = "Classifies images by a decision forest, exactly as scikit-learn would."
+    Settings = ClassifierSettings
+
+    def load(self, settings: ClassifierSettings) -> Classifier:
+        """Verify, read and prove MODEL_PATH."""
+        expected = {"version": settings.model_version, "sha256": settings.model_sha256}
+        return open_classifier(settings.model_path, **expected)
+
+    def add_routes(self, app: FastAPI, runtime: Runtime) -> None:
+        """Register /predict."""
+
+        @app.post(
+            "/predict",
+            tags=["prediction"],
+            summary="Classify one image",
+            responses={200: {"model": Prediction, "content": {"application/json": {"example": ANSWER}}}},
+            openapi_extra=json_body(PredictRequest, EXAMPLES),
+        )
+        async def predict(request: Request) -> Response:
+            model: Classifier = runtime.model
+            wanted = await read_json(request, PredictRequest, {"n_features": model.forest.n_features})
+            answer = await runtime.compute(request, lambda work: model.predict(wanted.features), brief=True)
+            return Response(to_json(answer), media_type="application/json")
+
+
+def _seven() -> list[int]:
+    """A worked example: a handwritten 7, in pixels of 28 x 28."""
+    ink = [(8, column) for column in range(8, 20)] + [(row, 23 - row // 2) for row in range(8, 22)]
+    pixels = [0] * FEATURES
+    for row, column in ink:
+        pixels[28 * row + column] = pixels[28 * row + column + 1] = 255
+    return pixels
+
+
+EXAMPLES = {
+    "pixels": {"summary": "A seven, as pixels from 0 to 255", "value": {"features": _seven(), "scale": 255}},
+    "unit": {"summary": "The same from 0 to 1", "value": {"features": [pixel / 255 for pixel in _seven()]}},
+}
+ANSWER = {
+    "label": "7",
+    "probability": 0.87,
+    "top": [
+        {"label": "7", "probability": 0.87},
+        {"label": "9", "probability": 0.08},
+        {"label": "2", "probability": 0.02},
+    ],
+    "model_version": "v1",
+}
