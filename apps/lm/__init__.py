@@ -1,0 +1,1 @@
+"""The language model service: a causal language model that continues prompts within a token budget."""

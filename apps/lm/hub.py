@@ -1,0 +1,71 @@
+"""Brings a model from the hub into the local cache (HF_HOME), where later starts find it without a network.
+
+Only this module reaches out: models are then loaded from the folder it returns. With a commit as revision a
+complete cache is used as it is; with a branch or tag the hub is asked first what that is now.
+"""
+
+import logging
+import os
+import time
+from pathlib import Path
+
+from apps.serving.service import LoadError
+
+LOG = logging.getLogger("lm.hub")
+CONFIGURATION = ["*.json", "*.model", "*.txt", "*.jinja"]
+WEIGHTS = [
+    "*.safetensors",
+    "pytorch_model*.bin",
+]  # the first that the repository has; .bin is read as weights only
+SUBFOLDERS = ["*/*"]  # other formats of the same weights
+
+
+def fetch(repository: str, revision: str) -> Path:
+    """Return the local folder of `repository` at `revision`, named by its commit; raise LoadError."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    begun = time.monotonic()
+    LOG.info("fetching", extra={"model": repository, "revision": revision})
+    folder = _fetch(repository, revision)
+    LOG.info("fetched", extra={"commit": folder.name, "seconds": round(time.monotonic() - begun, 3)})
+    return folder
+
+
+def _fetch(repository: str, revision: str) -> Path:
+    from huggingface_hub import constants, errors
+
+    wanted = f"{repository!r} at revision {revision!r}"
+    try:
+        for weights in WEIGHTS:
+            folder = _download(repository, revision, [*CONFIGURATION, weights])
+            if list(folder.glob(weights)):
+                return folder
+    except errors.HFValidationError as error:
+        raise LoadError(f"MODEL_NAME={repository!r} is neither a folder nor a hub id: {error}") from None
+    except errors.RevisionNotFoundError:
+        raise LoadError(f"The hub has no {wanted}. Correct MODEL_REVISION.") from None
+    except errors.RepositoryNotFoundError:
+        raise LoadError(
+            f"The hub at {constants.ENDPOINT} has no {repository!r}, or not for everyone. "
+            "Correct MODEL_NAME, or set HF_TOKEN to one that may read it."
+        ) from None
+    except Exception as error:  # connections fail in many ways, each library's own
+        raise LoadError(
+            f"{wanted} is not complete in the cache {constants.HF_HUB_CACHE} and could not be fetched from "
+            f"{constants.ENDPOINT} ({_reason(error)}). Check the network, the disk, HF_ENDPOINT and HF_HOME."
+        ) from error
+    raise LoadError(f"{wanted} has neither {' nor '.join(WEIGHTS)}. Choose a model with such weights.")
+
+
+def _download(repository: str, revision: str, patterns: list[str]) -> Path:
+    from huggingface_hub import snapshot_download
+
+    return Path(
+        snapshot_download(repository, revision=revision, allow_patterns=patterns, ignore_patterns=SUBFOLDERS)
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """The first cause, in one line: what the libraries wrap around it are paragraphs."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]

@@ -1,0 +1,55 @@
+"""Loads tokenizer and weights of a local folder, and refuses what would only look like a model.
+
+Imports torch and transformers, which takes seconds: import it late. transformers must never be given a hub id
+here; what it would download is not the hub module's business to know.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from apps.serving.service import LoadError
+
+
+def load_model(folder: Path, threads: int) -> tuple[Any, Any]:
+    """Return transformers' tokenizer and model (float32, for inference); raise LoadError with one line."""
+    _quiet()
+    torch.set_num_threads(threads)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model, found = AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
+        )
+    except Exception as error:  # a folder can be wrong in ways that each library tells its own way
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise LoadError(
+            f"{str(folder)!r} is not a causal language model with its tokenizer ({reason})."
+        ) from error
+    if missing := sorted({*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])}):
+        raise LoadError(
+            f"{str(folder)!r} lacks weights that its config.json asks for, or has them in another shape: "
+            f"{', '.join(missing[:3])} ({len(missing)} in all). Publish the model again."
+        )
+    return tokenizer, model.eval()
+
+
+def context_tokens(model: Any) -> int | None:
+    """The longest sequence that the model can read, in tokens; None where its config does not say."""
+    return getattr(model.config.get_text_config(), "max_position_embeddings", None)
+
+
+def end_tokens(tokenizer: Any, model: Any) -> frozenset[int]:
+    """The tokens that end an answer."""
+    ends = model.generation_config.eos_token_id
+    ends = ends if isinstance(ends, list) else [ends]
+    return frozenset({*ends, tokenizer.eos_token_id} - {None})
+
+
+def _quiet() -> None:
+    """Let transformers speak through our JSON log, and draw no progress bars in it."""
+    transformers_logging.disable_progress_bar()
+    transformers_logging.disable_default_handler()
+    transformers_logging.enable_propagation()

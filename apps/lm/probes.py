@@ -1,0 +1,41 @@
+"""Compares the loaded model with what it answered when it was published, which also warms it up."""
+
+from typing import TYPE_CHECKING, Any
+
+from apps.serving.service import LoadError
+
+if TYPE_CHECKING:
+    from apps.lm.model import LanguageModel
+
+STEPS = 4  # tokens; each costs start-up time, and the first one already needs every weight
+MARGIN = 0.01  # between the two best logits; in float32 machines differ by less than a tenth of it
+PLAIN: dict[str, Any] = {"prompt": "Once", "token_ids": [], "min_margin": 0}  # for a model without probes
+
+
+def check(model: "LanguageModel") -> None:
+    """Raise LoadError where a probe's prompt has other tokens, or the first probe another answer."""
+    for probe in model.probes:
+        count = len(model.tokenize(probe["prompt"]))
+        _compare(model, probe, "the prompt's tokens", count, probe["prompt_tokens"])
+    probe = next(iter(model.probes), PLAIN)
+    answer = _answer(model, probe["prompt"])
+    if probe["min_margin"] >= MARGIN:
+        _compare(model, probe, "the answer's first tokens", answer, probe["token_ids"][: len(answer)])
+
+
+def _compare(model: "LanguageModel", probe: dict, what: str, here: object, published: object) -> None:
+    if here != published:
+        raise LoadError(
+            f"{model.identity.name} {model.identity.version}, probe {probe['prompt']!r}: {what} are "
+            f"{here} here and were {published} when published. Publish it again with the libraries of here."
+        )
+
+
+def _answer(model: "LanguageModel", prompt: str) -> list[int]:
+    tokens, answer = model.tokenize(prompt), []
+    room = min(STEPS, model.budget.total - len(tokens))
+    for token in model.engine.generate(tokens, lambda: len(answer) >= room):
+        answer.append(token)
+        if token in model.ends:
+            break
+    return answer

@@ -1,0 +1,55 @@
+"""The language model on the serving core: what it loads, how it warms up, which routes it has."""
+
+import os
+from typing import TYPE_CHECKING, ClassVar
+
+from apps.lm import probes, routes, source
+from apps.lm.budget import Budget
+from apps.lm.settings import LanguageModelSettings
+from apps.serving import cpu
+from apps.serving.service import Identity, Service
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from apps.lm.model import LanguageModel
+    from apps.serving.runtime import Runtime
+
+
+class LanguageModelService(Service):
+    """torch and transformers are imported by `load`, when the port already answers `starting`."""
+
+    name = "lm-service"
+    title = "Language model"
+    description: ClassVar[str] = "Continues a prompt, greedily and within a budget of tokens."
+    Settings = LanguageModelSettings
+
+    def load(self, settings: LanguageModelSettings) -> "LanguageModel":
+        """Verify or fetch the model, then load it."""
+        found = source.find(settings)
+        threads = cpu.threads()
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # read when torch is imported
+        from apps.lm import engine, loading
+        from apps.lm.model import LanguageModel
+
+        tokenizer, weights = loading.load_model(found.folder, threads)
+        budget = Budget(
+            min(settings.max_total_tokens, loading.context_tokens(weights) or settings.max_total_tokens)
+        )
+        facts = {
+            "revision": found.revision,
+            "dtype": "float32",
+            "threads": threads,
+            "max_total_tokens": budget.total,
+        }
+        identity = Identity(found.name, found.version, found.sha256, source.ENGINE, facts)
+        ends = loading.end_tokens(tokenizer, weights)
+        return LanguageModel(identity, tokenizer, engine.TorchEngine(weights), budget, ends, found.probes)
+
+    def warm_up(self, model: "LanguageModel") -> None:
+        """Answer the manifest's first probe, and refuse to serve a model that computes something else."""
+        probes.check(model)
+
+    def add_routes(self, app: "FastAPI", runtime: "Runtime") -> None:
+        """POST /generate."""
+        routes.add_routes(app, runtime)

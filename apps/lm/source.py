@@ -1,0 +1,75 @@
+"""Finds the model that MODEL_NAME names, and establishes which one it is before anything of it is loaded."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from apps.lm import hub
+from apps.lm.settings import LanguageModelSettings
+from apps.serving.service import LoadError
+from models import registry
+
+ENGINE = "transformers"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A local folder with a model. `sha256` is None and `revision` a commit where it comes from the hub."""
+
+    folder: Path
+    name: str
+    version: str
+    sha256: str | None
+    probes: Sequence[dict] = ()
+    revision: str | None = None
+
+
+def find(settings: LanguageModelSettings) -> Source:
+    """Return the verified folder or the fetched hub model; raise LoadError or RegistryError (one line)."""
+    if (folder := _folder(settings.model_name)) is not None:
+        return _verified(folder, settings)
+    return _fetched(settings)
+
+
+def _folder(name: str) -> Path | None:
+    """The folder that `name` means, also one that is missing; None for a hub id.
+
+    `models/x` may be either: it is a folder where `models/` is one, for a mistyped path shall not become a
+    call to the hub.
+    """
+    path = Path(name).expanduser()
+    beside_others = path.parent != Path() and path.parent.is_dir()
+    if path.exists() or path.is_absolute() or name.startswith(".") or beside_others:
+        return path
+    below = Path("/models", name)
+    return below if below.exists() else None
+
+
+def _verified(folder: Path, settings: LanguageModelSettings) -> Source:
+    os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported; a folder never needs the hub
+    if settings.model_revision:
+        raise LoadError(
+            f"MODEL_REVISION={settings.model_revision!r} is for hub ids, and "
+            f"MODEL_NAME={settings.model_name!r} is a folder. Unset it; "
+            "MODEL_VERSION and MODEL_SHA256 say which folder is expected."
+        )
+    manifest = registry.verify(folder, version=settings.model_version, sha256=settings.model_sha256)
+    if manifest.engine != ENGINE:
+        raise LoadError(
+            f"{str(folder)!r} is for the engine {manifest.engine!r}, and this service runs {ENGINE!r}. "
+            "Correct MODEL_NAME, or use the image that has that engine."
+        )
+    return Source(folder, manifest.name, manifest.version, manifest.sha256, manifest.probes)
+
+
+def _fetched(settings: LanguageModelSettings) -> Source:
+    name = settings.model_name
+    if settings.model_sha256:
+        raise LoadError(
+            f"MODEL_SHA256 is for model folders, and MODEL_NAME={name!r} is a hub id. "
+            "Unset it and pin the commit with MODEL_REVISION."
+        )
+    folder = hub.fetch(name, settings.model_revision or "main")
+    version = settings.model_version or settings.model_revision or folder.name
+    return Source(folder, name, version, None, revision=folder.name)
