@@ -1,0 +1,136 @@
+"""Sends one request at a time over a connection that is renewed by age, and says what came of each.
+
+kube-proxy balances connections, not requests: a connection kept for good never reaches a new pod. So a
+connection older than its limit is closed and the next request opens another. Nothing is ever retried.
+"""
+
+import json
+import math
+import os
+from typing import Any
+
+import aiohttp
+
+from loadgen.observe import Clock, Observation
+from loadgen.targets import InvalidAnswer, Sample, Target, require
+
+HEADERS = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "loadgen"}
+TITLE_LENGTH = 100
+
+
+class Client:
+    """One user of a service.
+
+    connection_seconds: no request starts on a connection older than this; infinity keeps connections.
+    first_seconds: the same for the first connection only, so that many users renew theirs in turn.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        url: str,
+        clock: Clock,
+        timeout_seconds: float,
+        connection_seconds: float = math.inf,
+        first_seconds: float = math.inf,
+    ) -> None:
+        self._target, self._url, self._clock = target, url, clock
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, ceil_threshold=math.inf)
+        self._connection_seconds = connection_seconds
+        self._first_seconds = first_seconds
+        self._session: aiohttp.ClientSession | None = None
+        self._renew_at = 0.0
+
+    async def send(self, sample: Sample) -> tuple[Observation, Any]:
+        """The observation, and the answer's JSON (None without one). Latency includes connecting."""
+        session = await self._fresh_session()
+        seen = Observation(start=self._clock.now(), sample_index=sample.index)
+        answer = None
+        try:
+            async with session.post(self._url, data=sample.body, allow_redirects=False) as response:
+                note_headers(response, seen)
+                body = await response.read()
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            seen.end = self._clock.now()
+            seen.outcome, seen.detail = failure(error)
+        else:
+            seen.end = self._clock.now()
+            answer = self._judge(response, body, sample, seen)
+        return seen, answer
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def _fresh_session(self) -> aiohttp.ClientSession:
+        now = self._clock.now()
+        if self._session is None or now >= self._renew_at:
+            await self.close()
+            life = self._first_seconds if self._session is None else self._connection_seconds
+            self._renew_at = now + life
+            # A session of its own for each user: aiohttp's pool knows no age limit.
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=1),
+                timeout=self._timeout,
+                headers=HEADERS,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+    def _judge(self, response: aiohttp.ClientResponse, body: bytes, sample: Sample, seen: Observation) -> Any:
+        answer = parse(body)
+        if isinstance(answer, dict) and isinstance(answer.get("model_version"), str):
+            seen.model_version = answer["model_version"]
+        if response.status != 200:
+            seen.outcome, seen.detail = "http", title(answer) or response.reason
+            return answer
+        try:
+            if answer is None:
+                raise InvalidAnswer("the body is not JSON")
+            require(answer, "model_version", str)
+            self._target.read(answer, sample, seen)
+        except InvalidAnswer as invalid:
+            seen.outcome, seen.detail = "invalid", str(invalid)
+        return answer
+
+
+def note_headers(response: aiohttp.ClientResponse, seen: Observation) -> None:
+    seen.status = response.status
+    seen.served_by = response.headers.get("X-Served-By")
+    if seen.status != 200:
+        seen.request_id = response.headers.get("X-Request-ID")
+
+
+def parse(body: bytes) -> Any:
+    """The body's JSON; None where it is not JSON or nests too deep to be read."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def title(answer: Any) -> str | None:
+    """The title of a problem document (RFC 9457), cut to a bearable length."""
+    text = answer.get("title") if isinstance(answer, dict) else None
+    return text[:TITLE_LENGTH] if isinstance(text, str) else None
+
+
+def failure(error: Exception) -> tuple[str, str]:
+    """The outcome and its detail. The order counts: aiohttp's errors inherit from one another."""
+    if isinstance(error, TimeoutError):
+        return "timeout", "no complete answer in time"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "connect", reason(error.os_error)
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "reset", "closed before an answer"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "reset", "closed within the answer"
+    if isinstance(error, OSError):
+        return "reset", reason(error)
+    return "invalid", f"not valid HTTP ({type(error).__name__})"
+
+
+def reason(error: OSError) -> str:
+    """The system's words: those of aiohttp and asyncio hold addresses, and would never add up."""
+    known = error.errno is not None and error.errno > 0
+    return os.strerror(error.errno) if known else str(error) or type(error).__name__

@@ -1,0 +1,113 @@
+"""The command line, checked whole: every mistake is reported, each with what was given and the rule."""
+
+import argparse
+import math
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+DEFAULT_URLS = {
+    "classifier": "http://127.0.0.1:30080/predict",
+    "query": "http://127.0.0.1:30080/predict",
+    "lm": "http://127.0.0.1:30081/generate",
+}
+SECONDS = (float, 0.001, "a number of seconds, at least 0.001")
+COUNT = (int, 1, "a whole number, at least 1")
+RULES = {
+    "duration_seconds": SECONDS,
+    "timeout_seconds": SECONDS,
+    "concurrency": COUNT,
+    "dataset_size": COUNT,
+    "max_new_tokens": COUNT,
+    "sample_index": (int, 0, "a whole number, at least 0"),
+}
+
+
+def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
+    """The options, numbers as numbers, and all mistakes in them. Exits 2 where argparse finds no command."""
+    options, unknown = parser().parse_known_args(arguments)
+    mistakes = [f"{' '.join(unknown)}: not an option of this command."] if unknown else []
+    mistakes += [mistake for name in RULES if name in options and (mistake := convert(options, name))]
+    mistakes += url_mistakes(options.url)
+    if getattr(options, "output", None):
+        mistakes += output_mistakes(options.output)
+    return options, mistakes
+
+
+def convert(options: argparse.Namespace, name: str) -> str | None:
+    kind, least, rule = RULES[name]
+    given = getattr(options, name)
+    try:
+        value = kind(given)
+        valid = math.isfinite(value) and value >= least
+    except (ValueError, OverflowError):
+        valid = False
+    if valid:
+        return setattr(options, name, value)
+    return f"--{name.replace('_', '-')} {given}: must be {rule}."
+
+
+def url_mistakes(url: str) -> list[str]:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        return [f"--url {url}: must be http://HOST:PORT/PATH or https://HOST:PORT/PATH."]
+    if parts.path in ("", "/"):
+        return [f"--url {url}: must be the endpoint, path included, such as {DEFAULT_URLS['classifier']}."]
+    return []
+
+
+def output_mistakes(output: str) -> list[str]:
+    path = Path(output)
+    if path.is_dir():
+        return [f"--output {output}: is a folder; name a file."]
+    if not path.parent.is_dir():
+        return [f"--output {output}: there is no folder {path.parent}; create it first."]
+    if not os.access(path.parent, os.W_OK):
+        return [f"--output {output}: the folder {path.parent} is not writable; name another."]
+    return []
+
+
+def parser() -> argparse.ArgumentParser:
+    whole = argparse.ArgumentParser(
+        prog="python -m loadgen",
+        description="Sends load to a service and reports what came of it, or asks about one image.",
+        epilog="Exit status: 0 every request succeeded, 1 one did not, 2 the command line is wrong.",
+        allow_abbrev=False,
+    )
+    commands = whole.add_subparsers(dest="command", required=True, metavar="classifier | lm | query")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        made.add_argument("--url", default=DEFAULT_URLS[name], help="the endpoint (%(default)s)")
+        add_number(made, "timeout-seconds", "30", "S", "for one request, connecting included")
+        return made
+
+    classifier = command("classifier", "Send MNIST images to the classifier.")
+    add_load_options(classifier, concurrency="40")
+    add_number(classifier, "dataset-size", "2000", "N", "images to send in turn, evenly spaced over MNIST")
+    lm = command("lm", "Send prompts to the language model.")
+    add_load_options(lm, concurrency="2")
+    add_number(lm, "max-new-tokens", "40", "N", "tokens to ask for in each request")
+    query = command("query", "Ask the classifier about one MNIST image, and draw it.")
+    add_number(query, "sample-index", "2001", "N", "which of the 70,000 images, the first being 0")
+    return whole
+
+
+def add_load_options(command: argparse.ArgumentParser, concurrency: str) -> None:
+    add_number(command, "duration-seconds", "120", "S", "for how long requests are sent")
+    add_number(command, "concurrency", concurrency, "N", "users, each with one request at a time")
+    command.add_argument(
+        "--keep-connections",
+        action="store_true",
+        help="keep connections; else none is used for longer than 5 s, so that new pods get their share",
+    )
+    command.add_argument("--output", metavar="FILE", help="write the report and every request as JSON")
+
+
+def add_number(command: argparse.ArgumentParser, name: str, default: str, metavar: str, text: str) -> None:
+    """A number stays a string here: argparse would stop at the first that is wrong."""
+    command.add_argument(f"--{name}", default=default, metavar=metavar, help=f"{text} (%(default)s)")

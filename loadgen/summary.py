@@ -1,0 +1,99 @@
+"""Sums up a run. Pure: observations in, plain data out; the fields are described in `report`."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from loadgen.observe import Observation, Run
+
+BUSY_CPU_SHARE = 0.9
+LATE_SECONDS = 0.01
+LATE_SHARE = 0.1
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """The nearest rank: the smallest value that at least `percent` of all values do not exceed."""
+    return ordered[max(math.ceil(len(ordered) * percent / 100), 1) - 1]
+
+
+def summarise(run: Run) -> dict[str, Any]:
+    seen = run.observations
+    good = [one for one in seen if one.outcome == "ok"]
+    return {
+        "requests": len(seen),
+        "succeeded": len(good),
+        "failed": len(seen) - len(good),
+        "rate_per_second": len(good) / run.elapsed_seconds if run.elapsed_seconds else 0.0,
+        "latency_seconds": latency([one.seconds for one in good]),
+        "errors": errors(seen),
+        "served_by": served_by(seen),
+        "accuracy": accuracy(good),
+        "completion_tokens": tokens(good, run.elapsed_seconds),
+    }
+
+
+def latency(seconds: list[float]) -> dict[str, float] | None:
+    if not seconds:
+        return None
+    ordered = sorted(seconds)
+    ranks = {f"p{percent}": percentile(ordered, percent) for percent in (50, 90, 95, 99)}
+    return ranks | {"max": ordered[-1], "mean": math.fsum(ordered) / len(ordered)}
+
+
+def errors(seen: list[Observation]) -> list[dict[str, Any]]:
+    kinds = Counter((one.outcome, one.status, one.detail) for one in seen if one.outcome != "ok")
+    return [
+        {"outcome": outcome, "status": status, "detail": detail, "requests": requests}
+        for (outcome, status, detail), requests in kinds.most_common()
+    ]
+
+
+def served_by(seen: list[Observation]) -> list[dict[str, Any]]:
+    answers = Counter((one.served_by, one.model_version) for one in seen if one.status is not None)
+    return [
+        {"pod": pod, "model_version": version, "requests": requests}
+        for (pod, version), requests in answers.most_common()
+    ]
+
+
+def accuracy(good: list[Observation]) -> dict[str, Any] | None:
+    judged = [one.correct for one in good if one.correct is not None]
+    if not judged:
+        return None
+    return {"correct": sum(judged), "judged": len(judged), "share": sum(judged) / len(judged)}
+
+
+def tokens(good: list[Observation], elapsed_seconds: float) -> dict[str, Any] | None:
+    counts = [one.completion_tokens for one in good if one.completion_tokens is not None]
+    if not counts:
+        return None
+    return {"total": sum(counts), "rate_per_second": sum(counts) / elapsed_seconds}
+
+
+def generator(run: Run) -> dict[str, Any]:
+    """What the run cost the generator, and warnings where the generator, not the service, set the figures."""
+    lags = sorted(run.lags) or [0.0]
+    share = run.cpu_seconds / run.elapsed_seconds if run.elapsed_seconds else 0.0
+    lag = {"p50": percentile(lags, 50), "p99": percentile(lags, 99), "max": lags[-1]}
+    median = (latency([one.seconds for one in run.observations]) or {"p50": 0.0})["p50"]
+    return {
+        "cpu_seconds": run.cpu_seconds,
+        "cpu_share": share,
+        "loop_lag_seconds": lag,
+        "warnings": warnings(share, lag["p99"], median),
+    }
+
+
+def warnings(cpu_share: float, lag_p99: float, median_latency: float) -> list[str]:
+    if cpu_share >= BUSY_CPU_SHARE:
+        return [
+            f"The generator was the bottleneck: it used {cpu_share:.0%} of the one core that it can use. "
+            "The service could have answered more. Run several generators at once, each with fewer users."
+        ]
+    if lag_p99 > max(LATE_SECONDS, LATE_SHARE * median_latency):
+        return [
+            f"The generator itself was late, by {lag_p99 * 1000:.0f} ms at p99; the latencies contain that. "
+            "Something kept its core busy: give it a free one, or a machine of its own."
+        ]
+    return []

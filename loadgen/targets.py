@@ -1,0 +1,87 @@
+"""What is sent to each service, made ahead of the run, and what counts as a valid answer of it."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from loadgen.mnist import Mnist
+from loadgen.observe import Observation
+
+# Nine significant digits are enough for every float32 to be read back exactly.
+INTENSITIES = [f"{value / 255:.9g}" for value in range(256)]
+
+PROMPTS = [
+    "The capital of France is",
+    "Explain in one sentence why the sky is blue.",
+    "Once upon a time, in a small village by the sea,",
+    "Write a short note that thanks a colleague for their help.",
+    "List three things to check before a long journey by train.",
+    "What is the difference between a lake and a pond?",
+    "A recipe for a simple tomato soup begins with",
+    "The three laws of motion were written by",
+    "Describe a rainy evening in a large city.",
+    "Why do leaves change their colour in autumn?",
+    "The quick brown fox jumps over the lazy dog, and then",
+    "Give a beginner one piece of advice about learning to swim.",
+]
+
+
+class InvalidAnswer(Exception):
+    """A 200 whose body breaks the service's contract; the text says how."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One request: its JSON body and, for an image, its index in the dataset and its label."""
+
+    body: bytes
+    index: int | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """A service: `samples` to send, in turn; `read` notes what a 200's JSON says, or raises InvalidAnswer."""
+
+    name: str
+    samples: Sequence[Sample]
+    read: Callable[[Any, Sample, Observation], None]
+
+
+def classifier(mnist: Mnist, indices: Sequence[int]) -> Target:
+    samples = [image_sample(mnist, index) for index in indices]
+    return Target("classifier", samples, read_prediction)
+
+
+def image_sample(mnist: Mnist, index: int) -> Sample:
+    features = ",".join([INTENSITIES[value] for value in mnist.images[index].tolist()])
+    return Sample(b'{"features":[%s]}' % features.encode(), index, str(mnist.labels[index]))
+
+
+def read_prediction(answer: Any, sample: Sample, seen: Observation) -> None:
+    for entry in [answer, *require(answer, "top", list)]:
+        require(entry, "label", str)
+        if not 0 <= require(entry, "probability", (int, float)) <= 1:
+            raise InvalidAnswer("`probability` is not from 0 to 1")
+    seen.correct = answer["label"] == sample.label
+
+
+def lm(max_new_tokens: int) -> Target:
+    bodies = [json.dumps({"prompt": prompt, "max_new_tokens": max_new_tokens}) for prompt in PROMPTS]
+    return Target("lm", [Sample(body.encode()) for body in bodies], read_generation)
+
+
+def read_generation(answer: Any, sample: Sample, seen: Observation) -> None:
+    require(answer, "generated_text", str)
+    require(answer, "finish_reason", str)
+    seen.completion_tokens = require(require(answer, "usage", dict), "completion_tokens", int)
+
+
+def require(answer: Any, name: str, kind: type | tuple[type, ...]) -> Any:
+    value = answer.get(name) if isinstance(answer, dict) else None
+    if value is None:
+        raise InvalidAnswer(f"`{name}` is missing")
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise InvalidAnswer(f"`{name}` has the wrong type")
+    return value

@@ -1,0 +1,170 @@
+"""What a person sees of a run: a line while it lasts, a summary after it."""
+
+import contextlib
+import shutil
+from typing import Any, TextIO
+
+from loadgen.observe import Observation, Run
+from loadgen.summary import percentile
+
+WINDOW_SECONDS = 5.0
+PLAIN_LINE_SECONDS = 5
+NOBODY_THERE = "             Is the service up? `ci/up` starts both; `--url` is for another address."
+
+
+class Progress:
+    """On a terminal one line, rewritten at every call; elsewhere a line of its own at every fifth call."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._rewrites = stream.isatty()
+        self._calls = 0
+
+    def show(self, run: Run) -> None:
+        self._calls += 1
+        line = progress_line(run, run.clock.now())
+        if self._rewrites:
+            width = shutil.get_terminal_size().columns - 1
+            self._write(f"\r{line[:width]}\x1b[K")
+        elif self._calls % PLAIN_LINE_SECONDS == 0:
+            self._write(f"{line}\n")
+
+    def clear(self) -> None:
+        if self._rewrites:
+            self._write("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
+        # Ctrl-C ends a `| tee` too; the run and its report shall not be lost with it.
+        with contextlib.suppress(BrokenPipeError):
+            self._stream.write(text)
+            self._stream.flush()
+
+
+def headline(run: Run) -> str:
+    settings = run.settings
+    renewal = settings["connection_seconds"]
+    size = f"{settings['dataset_size']:,} images" if "dataset_size" in settings else "prompts in turn"
+    if "max_new_tokens" in settings:
+        size += f", {settings['max_new_tokens']} new tokens each"
+    users = f"{settings['concurrency']} user{'s' * (settings['concurrency'] > 1)}"
+    connections = f"connections renewed every {renewal:g} s" if renewal else "connections kept"
+    return f"{run.target} at {run.url}\n{users} for {settings['duration_seconds']:g} s, {size}, {connections}"
+
+
+def progress_line(run: Run, now: float) -> str:
+    duration = run.settings["duration_seconds"]
+    finishing = run.interrupted or now >= duration
+    parts = [
+        f"{now:3.0f} s  finishing {run.under_way}" if finishing else f"{now:3.0f} of {duration:g} s",
+        f"{len(run.observations):,} requests, {failures(run)}",
+        recent_figures(run, now),
+    ]
+    return "  |  ".join(part for part in parts if part)
+
+
+def failures(run: Run) -> str:
+    if not run.failed:
+        return "0 failed"
+    last = next(one for one in reversed(run.observations) if one.outcome != "ok")
+    return f"{run.failed:,} failed, last: {error_name(last.outcome, last.status, last.detail)}"
+
+
+def recent_figures(run: Run, now: float) -> str:
+    recent = recent_good(run.observations, now - WINDOW_SECONDS)
+    if not recent:
+        return ""
+    seconds = sorted(one.seconds for one in recent)
+    pods = len({one.served_by for one in recent})
+    return (
+        f"{len(recent) / min(WINDOW_SECONDS, now):.1f}/s, p50 {duration(percentile(seconds, 50))}, "
+        f"p99 {duration(percentile(seconds, 99))}, {pods} pod{'s' * (pods > 1)}"
+    )
+
+
+def recent_good(observations: list[Observation], since: float) -> list[Observation]:
+    recent = []
+    for one in reversed(observations):
+        if one.end < since:
+            break
+        if one.outcome == "ok":
+            recent.append(one)
+    return recent
+
+
+def summary_text(report: dict[str, Any]) -> str:
+    """The summary of `report.document`, for people."""
+    summary, generator = report["summary"], report["generator"]
+    lines = [
+        "",
+        *request_lines(report),
+        *error_lines(summary["errors"]),
+        *([NOBODY_THERE] if summary["requests"] and not summary["served_by"] else []),
+        *latency_lines(summary),
+        *model_lines(summary),
+        *pod_lines(summary),
+        f"generator    {generator['cpu_share']:.0%} of a core, event loop late by "
+        f"{duration(generator['loop_lag_seconds']['p99'])} at p99",
+        *[f"\nWARNING: {warning}" for warning in generator["warnings"]],
+    ]
+    return "\n".join(lines)
+
+
+def request_lines(report: dict[str, Any]) -> list[str]:
+    summary = report["summary"]
+    ending = " (interrupted)" if report["ended_by"] == "interrupt" else ""
+    dropped = f", {report['dropped']} dropped under way" if report["dropped"] else ""
+    return [
+        f"requests     {summary['requests']:,} in {report['elapsed_seconds']:.1f} s{ending}, "
+        f"{summary['rate_per_second']:.1f} good answers/s{dropped}",
+        f"failed       {summary['failed']:,}",
+    ]
+
+
+def error_lines(errors: list[dict[str, Any]]) -> list[str]:
+    return [
+        f"             {error['requests']:,} x "
+        f"{error_name(error['outcome'], error['status'], error['detail'])}"
+        for error in errors
+    ]
+
+
+def latency_lines(summary: dict[str, Any]) -> list[str]:
+    figures = summary["latency_seconds"] or {}
+    text = "   ".join(f"{name} {duration(seconds)}" for name, seconds in figures.items())
+    return [f"latency      {text}"] if text else []
+
+
+def model_lines(summary: dict[str, Any]) -> list[str]:
+    accuracy, tokens = summary["accuracy"], summary["completion_tokens"]
+    lines = []
+    if accuracy:
+        lines.append(
+            f"accuracy     {accuracy['share']:.2%}, {accuracy['correct']:,} of {accuracy['judged']:,} "
+            "(from all of MNIST, images of the training among them)"
+        )
+    if tokens:
+        lines.append(f"tokens       {tokens['total']:,} generated, {tokens['rate_per_second']:.1f}/s")
+    return lines
+
+
+def pod_lines(summary: dict[str, Any]) -> list[str]:
+    served = [(entry["pod"] or "(unnamed)", entry) for entry in summary["served_by"]]
+    width = max((len(pod) for pod, _ in served), default=0)
+    return [
+        f"{'answered by' if number == 0 else '':11}  {pod:{width}}  {entry['model_version'] or '-'}  "
+        f"{entry['requests']:>8,}"
+        for number, (pod, entry) in enumerate(served)
+    ]
+
+
+def error_name(outcome: str, status: int | None, detail: str | None) -> str:
+    names = {"http": f"HTTP {status}", "invalid": "invalid answer", "reset": "connection reset"}
+    names |= {"connect": "no connection"}
+    return f"{names.get(outcome, outcome)}: {detail}"
+
+
+def duration(seconds: float) -> str:
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
+    milliseconds = seconds * 1000
+    return f"{milliseconds:.1f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"

@@ -1,0 +1,236 @@
+"""The load commands through their command line, against a stub service with faults."""
+
+import asyncio
+import json
+import os
+import signal
+from datetime import datetime
+
+import pytest
+from aiohttp import web
+
+from loadgen.cli import main
+
+
+@pytest.fixture
+def load(stub, tmp_path):
+    """Runs the classifier's load; returns the exit status and the report."""
+
+    def command(*options, url=None):
+        output = tmp_path / "report.json"
+        defaults = {"--url": url or stub.url, "--duration-seconds": "0.15", "--concurrency": "2"}
+        defaults |= {"--dataset-size": "20", "--timeout-seconds": "5", "--output": str(output)}
+        defaults |= dict(zip(options[::2], options[1::2], strict=True))
+        status = main(["classifier", *[word for pair in defaults.items() for word in pair]])
+        return status, json.loads(output.read_text())
+
+    return command
+
+
+def answering(body=None, status=200, headers=None, text=None):
+    async def handler(request):
+        content = json.dumps(body) if text is None else text
+        return web.Response(text=content, status=status, headers={"X-Served-By": "pod-a"} | (headers or {}))
+
+    return handler
+
+
+def only_error(report):
+    (error,) = report["summary"]["errors"]
+    assert error["requests"] == report["summary"]["failed"] == len(report["requests"]) > 0
+    return error["outcome"], error["status"], error["detail"]
+
+
+def test_a_good_run_exits_0_and_agrees_with_what_the_service_counted(load, stub, capsys):
+    status, report = load()
+    assert status == 0
+    summary = report["summary"]
+    assert summary["requests"] == summary["succeeded"] == stub.requests > 2
+    assert summary["served_by"] == [{"pod": "pod-a", "model_version": "v1", "requests": stub.requests}]
+    assert summary["accuracy"]["share"] == pytest.approx(0.1, abs=0.05)  # each tenth image is a 4
+    assert "failed       0\n" in capsys.readouterr().out
+
+
+def test_requests_carry_the_images_in_turn_as_exact_float32_from_0_to_1(load, stub):
+    load("--concurrency", "1", "--dataset-size", "10")
+    first = [body["features"][0] for body in stub.bodies[:11]]
+    assert first == pytest.approx([n / 255 for n in (*range(0, 20, 2), 0)], abs=1e-9)
+    assert all(len(body["features"]) == 784 and body["features"][783] == 1 for body in stub.bodies)
+
+
+def test_the_report_holds_one_clock_and_every_request(load):
+    _, report = load()
+    elapsed = report["elapsed_seconds"]
+    started, ended = (datetime.fromisoformat(report[name]) for name in ("started_at", "ended_at"))
+    assert (ended - started).total_seconds() == pytest.approx(elapsed, abs=1e-5)
+    assert abs(datetime.now(started.tzinfo) - ended).total_seconds() < 5
+    for one in report["requests"]:
+        assert 0 <= one["start"] < one["end"] <= elapsed
+        assert one["outcome"] == "ok" and one["status"] == 200 and one["detail"] is None
+        assert one["served_by"] == "pod-a" and one["model_version"] == "v1"
+        assert one["correct"] == (one["sample_index"] % 10 == 4)
+    assert [one["end"] for one in report["requests"]] == sorted(one["end"] for one in report["requests"])
+
+
+def test_a_problem_is_counted_by_status_and_title_with_its_request_id(load, stub):
+    problem = {"title": "Service Unavailable", "status": 503, "model_version": "v1"}
+    stub.handler = answering(problem, 503, {"X-Request-ID": "abc"})
+    status, report = load()
+    assert status == 1
+    assert only_error(report) == ("http", 503, "Service Unavailable")
+    assert report["requests"][0]["request_id"] == "abc"
+    assert report["summary"]["served_by"][0]["model_version"] == "v1"
+
+
+def test_an_error_without_a_problem_document_keeps_the_reason_phrase(load, stub):
+    stub.handler = answering(text="<html>", status=502)
+    assert only_error(load()[1]) == ("http", 502, "Bad Gateway")
+
+
+def test_a_redirect_is_an_error_and_is_not_followed(load, stub):
+    stub.handler = answering(stub.prediction, 307, {"Location": stub.url})
+    _, report = load()
+    assert only_error(report)[:2] == ("http", 307)
+    assert stub.requests == report["summary"]["requests"]
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ("<html>it works</html>", "the body is not JSON"),
+        ("[" * 100_000, "the body is not JSON"),
+        ("[]", "`model_version` is missing"),
+        ({"model_version": None}, "`model_version` is missing"),
+        ({"label": 4}, "`label` has the wrong type"),
+        ({"probability": 1.5}, "`probability` is not from 0 to 1"),
+        ({"probability": True}, "`probability` has the wrong type"),
+        ({"top": [3]}, "`label` is missing"),
+    ],
+)
+def test_a_200_that_breaks_the_contract_is_an_invalid_answer(load, stub, body, detail):
+    stub.handler = answering(stub.prediction | body) if isinstance(body, dict) else answering(text=body)
+    status, report = load("--duration-seconds", "0.05")
+    assert status == 1
+    assert only_error(report) == ("invalid", 200, detail)
+
+
+def test_a_reset_connection_is_counted_and_its_request_not_sent_again(load, stub):
+    async def handler(request):
+        stub.reset(request)
+        return web.Response()
+
+    stub.handler = handler
+    status, report = load()
+    assert status == 1
+    assert only_error(report) == ("reset", None, "Connection reset by peer")
+    assert stub.requests == report["summary"]["requests"]
+
+
+def test_a_request_on_a_kept_connection_that_the_service_closes_is_not_sent_again(load, stub):
+    async def handler(request):
+        if stub.requests == 3:
+            request.transport.close()
+        return web.json_response(stub.prediction)
+
+    stub.handler = handler
+    _, report = load("--concurrency", "1")
+    assert report["summary"]["errors"] == [
+        {"outcome": "reset", "status": None, "detail": "closed before an answer", "requests": 1}
+    ]
+    assert stub.requests == report["summary"]["requests"]
+
+
+def test_an_answer_cut_off_is_a_reset_that_keeps_status_and_pod(load, stub):
+    async def handler(request):
+        response = web.StreamResponse(headers={"Content-Length": "1000", "X-Served-By": "pod-a"})
+        await response.prepare(request)
+        await response.write(b'{"label"')
+        request.transport.close()
+        return response
+
+    stub.handler = handler
+    _, report = load()
+    assert only_error(report) == ("reset", 200, "closed within the answer")
+    assert report["requests"][0]["served_by"] == "pod-a"
+
+
+def test_a_hung_request_times_out_and_its_user_goes_on(load, stub):
+    async def handler(request):
+        if stub.requests == 1:
+            await asyncio.Event().wait()
+        return web.json_response(stub.prediction)
+
+    stub.handler = handler
+    status, report = load("--concurrency", "1", "--timeout-seconds", "0.1")
+    assert status == 1
+    first, *others = report["requests"]
+    assert first["outcome"] == "timeout" and 0.1 <= first["end"] - first["start"] < 1
+    assert others and all(one["outcome"] == "ok" for one in others)
+
+
+def test_nobody_listening_is_told_with_the_remedy_and_asked_at_a_bearable_pace(load, refused_url, capsys):
+    status, report = load(url=refused_url)
+    assert status == 1
+    assert only_error(report) == ("connect", None, "Connection refused")
+    assert report["summary"]["requests"] <= 2 * 2  # two users, at once and 0.1 s later
+    assert "Is the service up? `ci/up` starts both" in capsys.readouterr().out
+
+
+def test_a_request_under_way_at_the_end_is_awaited(load, stub):
+    async def handler(request):
+        await asyncio.sleep(0.4)
+        return web.json_response(stub.prediction)
+
+    stub.handler = handler
+    status, report = load("--duration-seconds", "0.1")
+    assert status == 0
+    assert report["summary"]["requests"] == 2 and report["elapsed_seconds"] >= 0.4
+    assert report["ended_by"] == "duration"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_awaits_what_is_under_way_and_writes_the_report(load, stub, number, capsys):
+    async def handler(request):
+        if stub.requests == 5:
+            os.kill(os.getpid(), number)
+            await asyncio.sleep(0.1)
+        return web.json_response(stub.prediction)
+
+    stub.handler = handler
+    status, report = load("--duration-seconds", "60")
+    assert status == 0
+    assert report["ended_by"] == "interrupt" and report["dropped"] == 0
+    assert report["summary"]["requests"] == stub.requests >= 5
+    assert "(interrupted)" in capsys.readouterr().out
+
+
+def test_a_second_interrupt_drops_what_is_under_way_without_calling_it_failed(load, stub):
+    async def handler(request):
+        if stub.requests == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(0.1)
+            os.kill(os.getpid(), signal.SIGINT)
+        if stub.requests >= 5:
+            await asyncio.Event().wait()
+        return web.json_response(stub.prediction)
+
+    stub.handler = handler
+    status, report = load("--duration-seconds", "60", "--concurrency", "1")
+    assert status == 0
+    assert report["dropped"] == 1
+    assert report["summary"]["requests"] == 4 and report["summary"]["failed"] == 0
+
+
+def test_the_language_model_is_asked_for_tokens_and_they_are_counted(stub, tmp_path, capsys):
+    usage = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
+    stub.handler = answering(
+        {"generated_text": " Paris.", "finish_reason": "stop", "usage": usage, "model_version": "v1"}
+    )
+    output = tmp_path / "report.json"
+    words = ["--url", stub.url, "--duration-seconds", "0.2", "--max-new-tokens", "7", "--output", str(output)]
+    assert main(["lm", *words]) == 0
+    report = json.loads(output.read_text())
+    assert all(body["max_new_tokens"] == 7 and body["prompt"] for body in stub.bodies)
+    assert report["summary"]["completion_tokens"]["total"] == 3 * stub.requests
+    assert report["summary"]["accuracy"] is None and report["requests"][0]["completion_tokens"] == 3
+    assert f"tokens       {3 * stub.requests:,} generated" in capsys.readouterr().out

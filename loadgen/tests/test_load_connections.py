@@ -1,0 +1,63 @@
+"""kube-proxy balances connections: new pods get load only if users come back on new ones."""
+
+import asyncio
+import math
+
+import numpy as np
+import pytest
+from aiohttp import web
+
+from loadgen.cli import main
+from loadgen.mnist import Mnist
+from loadgen.observe import Run
+from loadgen.run import carry_out
+from loadgen.schedule import ClosedLoop
+from loadgen.targets import classifier
+
+
+@pytest.fixture
+def users(stub):
+    """Lets four users send for 1.2 s to a service that takes 20 ms; returns the run."""
+
+    async def handler(request):
+        await asyncio.sleep(0.02)
+        return web.json_response(stub.prediction)
+
+    def send(connection_seconds):
+        stub.handler = handler
+        run = Run("classifier", stub.url, {"duration_seconds": 1.2})
+        target = classifier(Mnist(np.zeros((1, 784), np.uint8), np.zeros(1, np.uint8)), [0])
+        schedule = ClosedLoop(4, 1.2)
+        asyncio.run(
+            carry_out(run, target, schedule, timeout_seconds=5, connection_seconds=connection_seconds)
+        )
+        assert run.failed == 0 and len(run.observations) == stub.requests > 40
+        return run
+
+    return send
+
+
+def test_kept_connections_are_one_for_each_user(users, stub):
+    users(math.inf)
+    assert len(stub.connections) == 4
+
+
+def test_no_connection_is_used_beyond_its_age_and_none_is_given_up_early(users, stub):
+    users(0.3)
+    # Each user: a life of up to 0.3 s, then lives of 0.3 s until 1.2 s; a busy machine may stretch them.
+    assert 4 * 3 <= len(stub.connections) <= 4 * 5
+    assert max(last - first for first, last in stub.connections.values()) < 0.45
+
+
+def test_first_renewals_come_one_after_another(users, stub):
+    users(0.8)
+    began = sorted(first for first, _ in stub.connections.values())
+    assert began[3] - began[0] < 0.1  # all four users at once
+    assert began[7] - began[4] > 0.4  # then at 0.2, 0.4, 0.6 and 0.8 s
+
+
+@pytest.mark.parametrize(("options", "seconds"), [((), 5.0), (("--keep-connections",), None)])
+def test_the_command_renews_every_5_seconds_unless_told_to_keep(stub, tmp_path, capsys, options, seconds):
+    main(["classifier", "--url", stub.url, "--duration-seconds", "0.05", "--dataset-size", "1", *options])
+    expected = "connections kept" if seconds is None else f"connections renewed every {seconds:g} s"
+    assert expected in capsys.readouterr().out

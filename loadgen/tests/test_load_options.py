@@ -1,0 +1,72 @@
+"""Usage errors: every mistake at once, each with what was given and the rule; exit status 2."""
+
+import pytest
+
+from loadgen.cli import main
+
+
+def mistakes(capsys, *words):
+    assert main(list(words)) == 2
+    first, *lines = capsys.readouterr().err.splitlines()
+    assert first == f"python -m loadgen {words[0]}:"
+    return [line.strip() for line in lines]
+
+
+def test_all_mistakes_are_reported_at_once(capsys, tmp_path):
+    words = ["--url", "ftp://host/x", "--duration-seconds", "0", "--concurrency", "1.5", "--bogus"]
+    words += ["--timeout-seconds", "inf", "--dataset-size", "21", "--output", f"{tmp_path}/none/x.json"]
+    assert mistakes(capsys, "classifier", *words) == [
+        "--bogus: not an option of this command.",
+        "--duration-seconds 0: must be a number of seconds, at least 0.001.",
+        "--timeout-seconds inf: must be a number of seconds, at least 0.001.",
+        "--concurrency 1.5: must be a whole number, at least 1.",
+        "--url ftp://host/x: must be http://HOST:PORT/PATH or https://HOST:PORT/PATH.",
+        f"--output {tmp_path}/none/x.json: there is no folder {tmp_path}/none; create it first.",
+        "--dataset-size 21: MNIST has 20 images.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "value", "rule"),
+    [
+        ("lm", "--concurrency", "0", "must be a whole number, at least 1."),
+        ("classifier", "--dataset-size", "-3", "must be a whole number, at least 1."),
+        ("lm", "--duration-seconds", "nan", "must be a number of seconds, at least 0.001."),
+        ("lm", "--max-new-tokens", "0", "must be a whole number, at least 1."),
+        ("lm", "--concurrency", "many", "must be a whole number, at least 1."),
+        ("query", "--sample-index", "-1", "must be a whole number, at least 0."),
+        ("query", "--sample-index", "20", "the last image is number 19."),
+        ("lm", "--url", "127.0.0.1/generate", "must be http://HOST:PORT/PATH or https://HOST:PORT/PATH."),
+        ("lm", "--url", "http://host:99999/x", "must be http://HOST:PORT/PATH or https://HOST:PORT/PATH."),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_rule(capsys, command, option, value, rule):
+    assert mistakes(capsys, command, option, value) == [f"{option} {value}: {rule}"]
+
+
+def test_a_url_without_the_endpoint_is_refused_before_any_load(capsys):
+    (mistake,) = mistakes(capsys, "lm", "--url", "http://127.0.0.1:30080")
+    assert mistake.startswith("--url http://127.0.0.1:30080: must be the endpoint, path included, such as")
+
+
+def test_an_output_that_is_a_folder_is_refused_before_any_load(capsys, tmp_path):
+    (mistake,) = mistakes(capsys, "lm", "--output", str(tmp_path))
+    assert mistake == f"--output {tmp_path}: is a folder; name a file."
+
+
+def test_a_missing_dataset_names_the_command_that_makes_it(capsys, mnist_cache):
+    mnist_cache.unlink()
+    (mistake,) = mistakes(capsys, "classifier")
+    assert mistake == f"There is no MNIST cache at {mnist_cache}. Run `python -m training data`."
+
+
+def test_a_cut_off_dataset_is_refused_with_the_remedy(capsys, mnist_cache):
+    mnist_cache.write_bytes(mnist_cache.read_bytes()[:200])
+    (mistake,) = mistakes(capsys, "query")
+    assert mistake.startswith(f"{mnist_cache} cannot be read")
+    assert mistake.endswith("Remove it, then: Run `python -m training data`.")
+
+
+def test_the_language_model_needs_no_dataset(mnist_cache, refused_url):
+    mnist_cache.unlink()
+    assert main(["lm", "--url", refused_url, "--duration-seconds", "0.05"]) == 1

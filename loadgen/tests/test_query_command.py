@@ -1,0 +1,61 @@
+"""`query`: one image, drawn and judged."""
+
+import numpy as np
+import pytest
+from aiohttp import web
+
+from loadgen.cli import main
+from loadgen.query import draw
+
+
+@pytest.fixture
+def query(stub, capsys):
+    def command(index):
+        status = main(["query", "--url", stub.url, "--sample-index", str(index)])
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return command
+
+
+def test_a_right_prediction_is_shown_with_its_top_three_and_who_answered(query, stub):
+    status, out, _ = query(14)
+    assert status == 0
+    assert out.startswith("image 14 of 20, label 4\n")
+    *_, prediction, first, second, third, model = out.splitlines()
+    assert prediction == "prediction   4, right"
+    scores = [tuple(line.split()[:2]) for line in (first, second, third)]
+    assert scores == [("4", "87.5%"), ("9", "10.0%"), ("7", "2.5%")]
+    assert model.startswith("model        v1, on pod-a, in ")
+    assert stub.bodies[0]["features"][0] == pytest.approx(14 / 255)
+
+
+def test_a_wrong_prediction_is_called_wrong_but_is_no_failure(query):
+    status, out, _ = query(3)
+    assert status == 0
+    assert "prediction   4, wrong: the label is 3\n" in out
+
+
+def test_a_failed_query_exits_1_and_says_why(query, stub):
+    async def handler(request):
+        return web.json_response({"title": "Service Unavailable"}, status=503)
+
+    stub.handler = handler
+    status, _, err = query(3)
+    assert status == 1
+    assert "HTTP 503: Service Unavailable" in err
+
+
+def test_the_digit_is_drawn_two_pixel_rows_a_line():
+    image = np.zeros((28, 28), np.uint8)
+    image[0, 0], image[1, 1], image[2:4, 2], image[27, 27] = 255, 255, 255, 40
+    lines = [line[2:].rstrip() for line in draw(image.reshape(784), shades=False).splitlines()]
+    assert lines == ["▀▄", "  █", *[""] * 12]
+
+
+def test_on_a_terminal_every_pixel_keeps_its_grey():
+    image = np.zeros((28, 28), np.uint8)
+    image[0, 0], image[1, 0] = 255, 128
+    first, *_ = draw(image.reshape(784), shades=True).splitlines()
+    assert first.startswith("  \x1b[38;5;255;48;5;243m▀\x1b[38;5;232;48;5;232m▀")
+    assert first.endswith("\x1b[0m")
