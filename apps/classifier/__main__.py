@@ -5,7 +5,7 @@ import sys
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy starts a thread per CPU, and a forest needs none
 
-from apps.classifier.service import ClassifierService  # noqa: E402
-from apps.serving.server import main  # noqa: E402
+from apps.classifier.service import ClassifierService
+from apps.serving.server import main
 
 sys.exit(main(ClassifierService()))

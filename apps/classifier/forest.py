@@ -115,9 +115,7 @@ def _tree(tree: Inert, n_features: int, n_classes: int) -> _Tree:
         raise UnreadableError("its estimators hold no trees")
     nodes, values = tree.state["nodes"], tree.state["values"]
     if set(nodes.dtype.names) != NODE:
-        raise UnreadableError(
-            "its nodes are not those of scikit-learn 1.3 to 1.9. Save it again with one of these"
-        )
+        raise UnreadableError("its nodes are not those of scikit-learn 1.3 to 1.9. Save it again with one of these")
     left, right = nodes["left_child"], nodes["right_child"]
     inner = left != -1
     _check_tree(nodes[inner], left.size, n_features)

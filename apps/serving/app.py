@@ -15,7 +15,9 @@ def create_app(service: Service, settings: ServingSettings) -> FastAPI:
     The model is not loaded by this: `await app.state.runtime.load()` does it (the server, or a test).
     """
     runtime = Runtime(service, settings)
-    app = FastAPI(title=service.title, description=service.description, version="1", redoc_url=None)
+    app = FastAPI(
+        title=service.title, description=service.description, version="1", redoc_url=None, redirect_slashes=False
+    )
     app.state.runtime = runtime
     app.add_middleware(Access, runtime=runtime)
     problems.install(app)

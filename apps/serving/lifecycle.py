@@ -32,9 +32,7 @@ class Lifecycle:
     def model(self) -> Model:
         """The loaded model; it serves while ready and while draining. Raises a 503 Problem before that."""
         if self.loaded is None:
-            raise Problem(
-                503, "The model is still being loaded. Try again soon.", headers={"Retry-After": "1"}
-            )
+            raise Problem(503, "The model is still being loaded. Try again soon.", headers={"Retry-After": "1"})
         return self.loaded
 
     def ready(self, model: Model) -> None:

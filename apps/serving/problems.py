@@ -54,9 +54,7 @@ def problem_response(request: Request, problem: Problem) -> Response:
     }
     if len(problem.errors) > MAX_ERRORS:
         body["errors_omitted"] = len(problem.errors) - MAX_ERRORS
-    return Response(
-        json.dumps(body, allow_nan=False), problem.status, headers=problem.headers, media_type=MEDIA_TYPE
-    )
+    return Response(json.dumps(body, allow_nan=False), problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:

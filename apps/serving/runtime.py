@@ -1,8 +1,9 @@
 """The running service in one object: settings, lifecycle, admission, metrics, and how work is computed."""
 
 import asyncio
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -45,7 +46,17 @@ class Runtime:
 
     async def load(self) -> None:
         """Load and warm the model in a thread, then be ready; raises what the service's `load` raises."""
-        self.lifecycle.ready(await asyncio.to_thread(self._load))
+        outcome: Future = Future()
+
+        def load() -> None:
+            try:
+                outcome.set_result(self._load())
+            except BaseException as error:
+                outcome.set_exception(error)
+
+        # A daemon thread: a process that is told to end does not wait for a load of minutes.
+        threading.Thread(target=load, name="load", daemon=True).start()
+        self.lifecycle.ready(await asyncio.wrap_future(outcome))
 
     async def compute(self, request: Request, function: Callable[[Work], T], *, brief: bool = False) -> T:
         """Run `function(work)` in a worker thread when the request's turn has come; return its result.

@@ -8,21 +8,23 @@ import asyncio
 import logging
 import signal
 import sys
-import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import uvicorn
 from fastapi import FastAPI
 
 from apps.serving import logs
 from apps.serving.app import create_app
+from apps.serving.lifecycle import State
+from apps.serving.protocol import BoundedProtocol
 from apps.serving.runtime import Runtime
 from apps.serving.service import LoadError, Service
 from apps.serving.settings import SettingsError, read_settings
 from models.registry import RegistryError
 
 LOG = logging.getLogger("serving")
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+FINISH_SECONDS = 1  # beyond the deadline of the requests in flight
 
 
 class Server(uvicorn.Server):
@@ -32,26 +34,38 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.runtime, self.exit_status = runtime, 0
         self._hasten = asyncio.Event()
-        self._ending: asyncio.Task | None = None
+        self._tasks: list[asyncio.Task] = []
 
-    async def startup(self, sockets=None) -> None:
-        """Listen, then load in the background; signals are ours from now on."""
-        await super().startup(sockets)
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Let SIGTERM and SIGINT begin the drain instead of the end."""
         loop = asyncio.get_running_loop()
-        if threading.current_thread() is threading.main_thread():
-            for number in SIGNALS:
-                loop.add_signal_handler(number, self.stop)
-        self._loading = loop.create_task(self._load())
+        loop.add_signal_handler(signal.SIGTERM, self.stop)
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        yield
+
+    async def startup(self, sockets: list | None = None) -> None:
+        """Listen, then load in the background."""
+        await super().startup(sockets)
+        for listener in self.servers:
+            host, port = listener.sockets[0].getsockname()[:2]
+            LOG.info("listening", extra={"host": host, "port": port})
+        self._tasks.append(asyncio.create_task(self._load()))
 
     def stop(self) -> None:
         """Begin to drain; called again, end without waiting for the drain period."""
-        if self._ending:
+        if self.runtime.lifecycle.state is State.DRAINING:
             self._hasten.set()
         else:
-            self._ending = asyncio.get_running_loop().create_task(self._drain())
+            self._tasks.append(asyncio.create_task(self._drain()))
+
+    def _interrupt(self) -> None:
+        self._hasten.set()  # Ctrl-C: nobody routes to a terminal
+        self.stop()
 
     async def _drain(self) -> None:
-        seconds = self.runtime.settings.drain_seconds
+        started = self.runtime.lifecycle.loaded is not None
+        seconds = self.runtime.settings.drain_seconds if started else 0
         LOG.info("draining", extra={"drain_seconds": seconds})
         self.runtime.lifecycle.drain()
         with suppress(TimeoutError):
@@ -64,6 +78,7 @@ class Server(uvicorn.Server):
         except (LoadError, RegistryError) as error:
             self._fail(str(error))
         except Exception as error:  # a defect, or a machine that fails: either way nothing can be served
+            LOG.debug("load failed", exc_info=True)
             self._fail(f"The model could not be loaded: {type(error).__name__}: {error}")
         else:
             facts = self.runtime.lifecycle.health()
@@ -76,20 +91,20 @@ class Server(uvicorn.Server):
 
 def serve(app: FastAPI) -> int:
     """Serve until a signal or a failed load; return the exit status."""
-    runtime: Runtime = app.state.runtime
-    settings = runtime.settings
+    settings = app.state.runtime.settings
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="off",
         log_config=None,
         access_log=False,
-        lifespan="off",
         server_header=False,
-        ws="none",
-        timeout_graceful_shutdown=None,
+        timeout_graceful_shutdown=settings.request_timeout_seconds + FINISH_SECONDS,
     )
-    server = Server(config, runtime)
+    server = Server(config, app.state.runtime)
     server.run()
     return server.exit_status
 

@@ -1,6 +1,8 @@
 """Settings of a service: environment variables and their units in one place, all mistakes told at once."""
 
-from typing import Annotated, Literal
+import difflib
+import os
+from typing import Annotated, Any, Literal, TypeVar
 
 from annotated_types import Ge, Le
 from pydantic import Field, ValidationError
@@ -9,13 +11,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 Count = Annotated[int, Ge(1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
+SIBLINGS = {"MODEL_PATH", "MODEL_NAME", "MODEL_REVISION", "MAX_TOTAL_TOKENS"}  # of one service, known to all
+LIKENESS = 0.8
+S = TypeVar("S", bound="ServingSettings")
+
 
 class ServingSettings(BaseSettings):
     """What both services understand; each field is an environment variable of the same name in capitals."""
 
-    model_config = SettingsConfigDict(
-        extra="ignore", frozen=True, env_ignore_empty=True, protected_namespaces=()
-    )
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True, protected_namespaces=())
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Annotated[int, Ge(0), Le(65535)] = Field(8000, description="TCP port; 0 lets the system pick")
@@ -38,18 +42,33 @@ class SettingsError(Exception):
     """Every mistake in the environment, a line each."""
 
 
-def read_settings(kind: type[ServingSettings], **overrides: object) -> ServingSettings:
+def read_settings(kind: type[S], **overrides: object) -> S:
     """Read settings of `kind` from the environment; `overrides` that are not None win.
 
     Raises SettingsError with a line for each mistake: variable, what was given, the rule.
     """
+    mistakes, settings = _misspelt({name.upper() for name in kind.model_fields}), None
     try:
-        return kind(**{key: value for key, value in overrides.items() if value is not None})
+        settings = kind(**{key: value for key, value in overrides.items() if value is not None})
     except ValidationError as error:
-        raise SettingsError("\n".join(_line(mistake) for mistake in error.errors())) from None
+        mistakes += [_line(mistake) for mistake in error.errors()]
+    if mistakes:
+        raise SettingsError("\n".join(mistakes))
+    return settings
 
 
-def _line(mistake: dict) -> str:
-    variable = "_".join(str(part) for part in mistake["loc"]).upper() or "settings"
-    given = "" if mistake["type"] == "missing" else f"={str(mistake['input'])[:80]!r}"
-    return f"{variable}{given}: {mistake['msg']}."
+def _misspelt(known: set[str]) -> list[str]:
+    """Variables that are not ours by a letter or two: ignored, they would leave a default in force unseen."""
+    candidates = [name for name in known if len(name) >= 8]
+    return [
+        f"{name}: there is no such setting. Is {nearest[0]} meant?"
+        for name in sorted(set(os.environ) - known - SIBLINGS)
+        if (nearest := difflib.get_close_matches(name, candidates, 1, LIKENESS))
+    ]
+
+
+def _line(mistake: Any) -> str:
+    variable = "_".join(str(part) for part in mistake["loc"]).upper()
+    if mistake["type"] == "missing":
+        return f"{variable} is not set, and has no default."
+    return f"{variable}={str(mistake['input'])[:80]!r}: {mistake['msg']}."
