@@ -1,0 +1,38 @@
+"""Results that outlive a checkout, each in a folder named by the hash of what went into it."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "inference-service"
+
+
+def key(*inputs: str | Path) -> str:
+    """12 hex digits of the hash of texts and of files' names and contents (a folder: its files, tests left out)."""
+    digest = hashlib.sha256()
+    for part in inputs:
+        if isinstance(part, str):
+            digest.update(b"text\0" + part.encode() + b"\0")
+            continue
+        for file in files(part):
+            digest.update(str(file.relative_to(part.parent)).encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def files(path: Path) -> Iterable[Path]:
+    """The files of a folder that decide what is built from it, sorted."""
+    if path.is_file():
+        return [path]
+    ignored = {"tests", "__pycache__"}
+    return sorted(f for f in path.rglob("*") if f.is_file() and not ignored & set(f.relative_to(path).parts))
+
+
+def unfinished(result: Path) -> Path:
+    """An empty folder beside `result`, to be renamed to it when it is complete."""
+    folder = result.with_name(result.name + ".unfinished")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder

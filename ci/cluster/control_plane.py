@@ -1,0 +1,108 @@
+"""Kubernetes on the node: kubeadm's control plane, CoreDNS, metrics-server, and the file that kubectl reads."""
+
+import shutil
+
+from ci import images
+from ci.cluster import layout, node
+from ci.run import Failed, output, run, succeeds
+from ci.tools import build
+
+KUBECONFIG = {"KUBECONFIG": str(layout.KUBECONFIG)}
+ADMIN = layout.NODE / "etc/kubernetes/admin.conf"
+PROGRAMS = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "etcd", "pause"]
+
+
+def kubectl(*words: object, input: str | None = None, timeout: float = 60) -> str:
+    return output([build.folder("kube") / "kubectl", *words], env=KUBECONFIG, input=input, timeout=timeout)
+
+
+def ready() -> bool:
+    """Whether the node is up, and Kubernetes on it says that the node and its own pods are ready."""
+    if not layout.INITIALISED.exists() or node.first_process() is None:
+        return False
+    kubectl_path = build.folder("kube") / "kubectl"
+    check = [kubectl_path, "--request-timeout=3s", "get", "--raw", "/readyz"]
+    if not succeeds(check, env=KUBECONFIG):
+        return False
+    node_ready = [kubectl_path, "wait", "--for=condition=Ready", f"node/{layout.NAME}", "--timeout=3s"]
+    addons = [kubectl_path, "-n", "kube-system", "wait", "--for=condition=Available", "--timeout=3s"]
+    addons += ["deployment/coredns", "deployment/metrics-server"]
+    return succeeds(node_ready, env=KUBECONFIG) and succeeds(addons, env=KUBECONFIG)
+
+
+def up() -> None:
+    """Makes the cluster, or brings back the one that was there after a reboot or a crash."""
+    layout.STATE.mkdir(parents=True, exist_ok=True)
+    if not layout.INITIALISED.exists():
+        node.end()  # a first start that was interrupted leaves halves: nothing of value is in them yet
+        shutil.rmtree(layout.NODE, ignore_errors=True)
+    if node.first_process() is None:
+        node.unpack(images.archive("node"), build.folder("kube"))
+        node.boot()
+    _images()
+    if not layout.INITIALISED.exists():
+        _initialise()
+    try:
+        _wait()
+    except Failed:
+        node.boot()  # what its own supervisor could not mend, a reboot does
+        _wait()
+
+
+def _images() -> None:
+    tools = build.folder("kube")
+    kube = f"localhost/kube:{build.KUBERNETES}-{tools.name}"
+    _image(kube, _kube_dockerfile(), tools)
+    names = node.inside("kubeadm", "config", "images", "list", "--config=/etc/kubeadm/kubeadm.yaml").split()
+    coredns = next(name for name in names if "coredns" in name)
+    images.load(kube, *(name for name in names if name != coredns))
+    for name, program in ((coredns, "coredns"), ("localhost/metrics-server:v0.9.0", "metrics-server")):
+        _image(name, f'FROM scratch\nCOPY {program} /{program}\nENTRYPOINT ["/{program}"]\n', tools)
+        images.load(name)
+
+
+def _image(name: str, dockerfile: str, context) -> None:
+    if not images.loaded(name) and not images.built(name):
+        images.build(name, dockerfile, context)
+
+
+def _kube_dockerfile() -> str:
+    links = " && ".join(f"ln -s kube /usr/local/bin/{name}" for name in PROGRAMS)
+    return f'FROM {images.base("node")}\nCOPY kube /usr/local/bin/kube\nRUN {links}\nCMD ["pause"]\n'
+
+
+def _initialise() -> None:
+    # Preflight expects services and kernel files that are not here, and asks a resolver for the node's name.
+    skipped = "--skip-phases=preflight,addon/coredns"
+    run(node.command("kubeadm", "init", "--config=/etc/kubeadm/kubeadm.yaml", skipped), timeout=240)
+    admin = ADMIN.read_text().replace(f"https://{layout.ADDRESS}:6443", f"https://127.0.0.1:{layout.API_PORT}")
+    layout.KUBECONFIG.touch(mode=0o600)
+    layout.KUBECONFIG.write_text(admin)
+    kubectl("apply", "-f", "-", input=_coredns())
+    kubectl("apply", "-f", layout.MANIFESTS / "metrics-server.yaml")
+    layout.INITIALISED.touch()
+
+
+def _coredns() -> str:
+    """kubeadm's CoreDNS, with one replica and without forwarding: there is nothing outside to ask."""
+    words = [
+        "kubeadm",
+        "init",
+        "phase",
+        "addon",
+        "coredns",
+        "--print-manifest",
+        "--config=/etc/kubeadm/kubeadm.yaml",
+    ]
+    _, _, manifest = node.inside(*words).partition("---")  # kubeadm speaks of its patches first
+    kept, forwarding = [], False
+    for line in manifest.splitlines():
+        forwarding = forwarding or line.strip().startswith("forward .")
+        if not forwarding and line.strip() not in ("loop", 'resourceVersion: "0"'):
+            kept.append(line.replace("replicas: 2", "replicas: 1").replace("cpu: 100m", "cpu: 10m"))
+        forwarding = forwarding and line.strip() != "}"
+    return "\n".join(kept)
+
+
+def _wait() -> None:
+    node.wait_for("Kubernetes and its own pods to be ready", ready, 150, layout.NODE / "var/log/kubelet.log")

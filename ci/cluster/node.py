@@ -1,0 +1,224 @@
+"""The node seen from the machine: started, found again, entered, ended."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ci.cache import key
+from ci.cluster import init, layout
+from ci.run import Failed, output, run, succeeds
+
+# What kubelet sets for the whole machine; everything else that the node sets is its own.
+GLOBAL_SYSCTLS = [
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys",
+]
+GLOBAL_SYSCTLS += ["kernel/keys/root_maxbytes"]
+
+
+def processes() -> list[int]:
+    """Every process of the node, containers' ones too, by the machine's numbers."""
+    found: set[int] = set()
+    for group in groups():
+        for members in group.rglob("cgroup.procs"):
+            try:
+                found.update(int(line) for line in members.read_text().split())
+            except OSError:
+                continue  # the group ended while we looked
+    return sorted(found - {0})
+
+
+def groups() -> list[Path]:
+    """The node's control groups, one a hierarchy."""
+    found = (Path(folder) / layout.GROUP for _, folder, _ in init.hierarchies())
+    return [group for group in found if group.is_dir()]
+
+
+def first_process() -> int | None:
+    """The node's process 1 by the machine's numbers, once the node is booted."""
+    for pid in processes():
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+            numbers = next(line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:"))
+            alive = "State:\tZ" not in status
+        except (OSError, StopIteration):
+            continue
+        if alive and len(numbers) == 2 and numbers[1] == "1" and Path(f"/proc/{pid}/root/run/booted").exists():
+            return pid
+    return None
+
+
+def command(*words: object) -> list[str]:
+    """`words` as a command that runs inside the node."""
+    pid = first_process()
+    if pid is None:
+        raise Failed("the cluster's node does not run", "ci/up starts it again.")
+    return ["nsenter", f"--target={pid}", "--all", "--root", "--wd", *map(str, words)]
+
+
+def boot() -> None:
+    """Starts the node from its root file system."""
+    end()
+    _remember_sysctls()
+    for _, folder, _ in init.hierarchies():
+        _make_group(Path(folder))
+    listeners = [_listen(port) for port in layout.DOORS]
+    doors = [f"{s.fileno()}={target}" for s, target in zip(listeners, layout.DOORS.values(), strict=True)]
+    words = [
+        sys.executable,
+        init.__file__,
+        "enter",
+        layout.GROUP,
+        str(layout.NODE),
+        layout.NAME,
+        layout.ADDRESS,
+        *doors,
+    ]
+    log = layout.STATE / "node.log"
+    with log.open("w") as out:
+        subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            pass_fds=[s.fileno() for s in listeners],
+            start_new_session=True,  # it outlives the terminal
+            cwd="/",
+        )
+    wait_for("the node to boot", lambda: first_process() is not None, 30, log)
+    wait_for(
+        "containerd",
+        lambda: succeeds(command("ctr", "version"), timeout=5),
+        60,
+        layout.NODE / "var/log/containerd.log",
+    )
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as error:
+        raise Failed(f"port {port} of 127.0.0.1 cannot be opened: {error.strerror}", "Stop what holds it.") from error
+    listener.listen(1024)
+    return listener
+
+
+def _make_group(hierarchy: Path) -> None:
+    group = hierarchy / layout.GROUP
+    group.mkdir(exist_ok=True)
+    for name in ("cpuset.cpus", "cpuset.mems"):  # of version 1: no process may enter while they are empty
+        if (group / name).exists() and not (group / name).read_text().strip():
+            (group / name).write_text((hierarchy / name).read_text())
+
+
+def end() -> None:
+    """Kills whatever is left of the node and removes its control groups. Its disk stays."""
+    deadline = time.monotonic() + 30
+    while pids := [pid for pid in processes() if not _is_zombie(pid)]:
+        if time.monotonic() > deadline:
+            raise Failed(
+                f"processes {pids} of the node do not end",
+                "They wait for the kernel: reboot, then run this again.",
+            )
+        for pid in pids:
+            subprocess.run(["kill", "-9", str(pid)], stderr=subprocess.DEVNULL)
+        time.sleep(0.1)
+    for group in groups():
+        for folder in [*sorted((f for f in group.rglob("*") if f.is_dir()), reverse=True), group]:
+            _remove_group(folder)
+
+
+def _remove_group(folder: Path) -> None:
+    def removed() -> bool:
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True
+
+    wait_for(f"{folder} to be empty", removed, 10)
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True
+
+
+def _remember_sysctls() -> None:
+    if not layout.SYSCTLS.exists():
+        values = {name: Path("/proc/sys", name).read_text().strip() for name in GLOBAL_SYSCTLS}
+        layout.SYSCTLS.write_text(json.dumps(values))
+
+
+def remove() -> None:
+    """Ends the node and takes back everything that it changed on the machine. Safe to repeat."""
+    end()
+    if layout.SYSCTLS.exists():
+        for name, value in json.loads(layout.SYSCTLS.read_text()).items():
+            Path("/proc/sys", name).write_text(value)
+    mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    inside = [path for path in mounted if path.startswith(f"{layout.STATE}/")]
+    if inside:
+        raise Failed(f"something is mounted at {', '.join(inside)}", "Unmount it, then run this again.")
+    if layout.STATE.exists():
+        run(["rm", "-rf", "--one-file-system", layout.STATE])
+
+
+def wait_for(what: str, condition: Callable[[], bool], seconds: float, log: Path | None = None) -> None:
+    """Returns once `condition` holds; raises Failed with the end of `log` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            tail = log.read_text(errors="replace")[-2000:] if log and log.exists() else ""
+            raise Failed(
+                f"waited {seconds:.0f} s for {what}\n{tail}".strip(),
+                "ci/down, then ci/up, makes the cluster anew.",
+            )
+        time.sleep(0.2)
+
+
+def unpack(archive: Path, kube: Path) -> None:
+    """Makes the node's root file system from a Debian archive and the built programs."""
+    if not layout.NODE.exists():
+        work = layout.NODE.with_name("node.unfinished")
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        run(["tar", "--extract", "--file", archive, "--directory", work])
+        work.rename(layout.NODE)
+    for name, target in {
+        "containerd.toml": "etc/containerd/config.toml",
+        "bridge.conflist": "etc/cni/net.d/10-bridge.conflist",
+        "kubeadm.yaml": "etc/kubeadm/kubeadm.yaml",
+    }.items():
+        (layout.NODE / target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(layout.MANIFESTS / name, layout.NODE / target)
+    shutil.copytree(layout.MANIFESTS / "patches", layout.NODE / "etc/kubeadm/patches", dirs_exist_ok=True)
+    (layout.NODE / "etc/machine-id").write_text(key(layout.NAME).ljust(32, "0") + "\n")
+    (layout.NODE / "etc/resolv.conf").write_text("# nothing outside can be reached from here\n")
+    for program in ("kube", *(p.name for p in kube.iterdir() if p.is_symlink())):
+        target = layout.BINARIES / program
+        target.unlink(missing_ok=True)
+        if program == "kube":
+            shutil.copy2(kube / program, target)
+        else:
+            os.symlink("kube", target)
+
+
+def inside(*words: object, input: str | None = None, timeout: float | None = None) -> str:
+    """Runs a command in the node and returns what it printed."""
+    return output(command(*words), input=input, timeout=timeout)

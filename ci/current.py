@@ -1,0 +1,138 @@
+"""Installs into the cluster that kubectl's current context names, with the tools on PATH. Compiles nothing, needs neither
+root nor Linux, and changes nothing but that cluster's namespace `inference`."""
+
+import functools
+import os
+import re
+import shutil
+from dataclasses import dataclass
+
+from ci import deploy, environment, images, models, python
+from ci.cache import CHECKOUT
+from ci.run import Failed, output, run, succeeds
+from ci.steps import Step, run_steps
+
+# Program -> how it tells its version, and the versions that were tried with this chart and helmfile.
+TOOLS = {
+    "kubectl": (["kubectl", "version", "--client"], r"v1\.(2[89]|[3-9]\d)\.", "1.28 or newer"),
+    "helm": (["helm", "version", "--short"], r"v(3\.(1[4-9]|[2-9]\d)|4)\.", "3.14 or newer, or 4"),
+    "helmfile": (["helmfile", "--version"], r"\b1\.\d+", "1.x"),
+    "helm-diff": (["helm", "plugin", "list"], r"(?m)^diff\s+\S*\d", "any (helm plugin install)"),
+}
+ENGINES = ["docker", "podman"]
+
+
+@dataclass
+class Transport:
+    """How images reach a cluster: commands to run on a local image's name, and the name's prefix there."""
+
+    commands: list[list[str]]
+    prefix: str = ""
+
+
+def tools() -> None:
+    """Raises Failed with every tool that is missing or too old."""
+    problems = []
+    for name, (command, pattern, wanted) in TOOLS.items():
+        if not shutil.which(command[0]):
+            problems.append(f"{command[0]} is not on PATH; {wanted} is needed")
+            continue
+        try:
+            said = output(command, timeout=30).strip()
+        except Failed as failure:
+            problems.append(f"{name} does not tell its version: {failure.what}")
+            continue
+        if not re.search(pattern, said):
+            problems.append(f"{name} is {said.splitlines()[0] if said else 'not installed'!r}; {wanted} is needed")
+    if problems:
+        remedy = "Install them, or let ci/up without --cluster current build all of it (Linux, root)."
+        raise Failed("\n".join(["nothing was changed, because", *(f"- {p}" for p in dict.fromkeys(problems))]), remedy)
+
+
+def context() -> str:
+    try:
+        return output(["kubectl", "config", "current-context"], timeout=30).strip()
+    except Failed as failure:
+        raise Failed(
+            "kubectl has no current context", "`kubectl config use-context NAME` picks a cluster."
+        ) from failure
+
+
+def engine() -> str:
+    """A container engine that runs; a program on PATH proves nothing."""
+    for name in ENGINES:
+        if shutil.which(name) and succeeds([name, "info"], timeout=30):
+            return name
+    found = [name for name in ENGINES if shutil.which(name)]
+    told = f"{' and '.join(found)} on PATH, but no engine answers" if found else "neither docker nor podman on PATH"
+    raise Failed(f"no container engine builds the images here: {told}", "Start one (`docker info` must succeed).")
+
+
+def transport(cluster: str, engine_name: str, registry: str | None) -> Transport:
+    """How to bring images to this cluster. `{image}` stands for an image's name."""
+    if registry:
+        target = f"{registry.rstrip('/')}/{{image}}"
+        return Transport(
+            [[engine_name, "tag", "{image}", target], [engine_name, "push", target]], f"{registry.rstrip('/')}/"
+        )
+    if cluster.startswith("kind-"):
+        return Transport([["kind", "load", "docker-image", "{image}", "--name", cluster.removeprefix("kind-")]])
+    if _is_minikube(cluster):
+        return Transport([["minikube", "image", "load", "{image}", "--profile", cluster]])
+    if cluster == "docker-desktop":
+        return Transport([])  # its nodes see the engine's own images
+    raise Failed(
+        f"context {cluster!r} is neither minikube, kind nor docker-desktop: images built here cannot be brought to it",
+        "Name a registry that it pulls from: ci/up --cluster current --registry HOST/PATH",
+    )
+
+
+def _is_minikube(cluster: str) -> bool:
+    return bool(shutil.which("minikube")) and succeeds(["minikube", "status", "--profile", cluster], timeout=30)
+
+
+def build(app: str, engine_name: str, torch_index: str | None, way: Transport) -> None:
+    """Builds one app's image with the engine and brings it to the cluster."""
+    name = images.tags(app)[0]
+    index = ["--build-arg", f"PIP_EXTRA_INDEX_URL={torch_index}"] if torch_index else []
+    dockerfile = CHECKOUT / "apps/Dockerfile"
+    run([engine_name, "build", "--file", dockerfile, "--build-arg", f"APP={app}", *index, "--tag", name, CHECKOUT])
+    for command in way.commands:
+        run([word.replace("{image}", name) for word in command])
+
+
+def up(registry: str | None, torch_index: str | None) -> bool:
+    """Everything from the Python environment to `helm test`; True if all of it succeeded."""
+    tools()
+    cluster = context()
+    engine_name = engine()
+    way = transport(cluster, engine_name, registry)
+    variables = {**environment.image_tags(), "HELMFILE_ENVIRONMENT": "default"}
+    if way.prefix:
+        variables["IMAGE_REGISTRY"] = way.prefix.rstrip("/")
+    print(
+        f"Into context {cluster}, images by {engine_name}, models from {os.environ.get('MODELS_DIR', '/models')} of its nodes."
+    )
+    print("README, 'minikube' and 'kind', tells how this checkout's models folder gets there.")
+    artifacts = models.steps()
+    return run_steps(
+        [
+            Step("python", functools.partial(python.install, torch_index), (), python.ready),
+            *artifacts,
+            *(Step(f"image {a}", functools.partial(build, a, engine_name, torch_index, way)) for a in images.APPS),
+            Step(
+                "helmfile apply",
+                functools.partial(deploy.apply, variables),
+                (*(s.name for s in artifacts), *(f"image {a}" for a in images.APPS)),
+            ),
+            Step("helm test", functools.partial(deploy.test, variables), ("helmfile apply",)),
+        ]
+    )
+
+
+def down() -> None:
+    """Removes the two releases from the current context's cluster."""
+    if not shutil.which("helm"):
+        raise Failed("helm is not on PATH", "Install it: the releases are Helm's.")
+    print(f"Removing both releases from context {context()}, namespace {deploy.NAMESPACE}.")
+    deploy.remove({})

@@ -1,0 +1,32 @@
+"""What a shell needs so that `helmfile apply`, typed by hand, does what ci/up did."""
+
+import os
+
+from ci import images, python
+from ci.cache import CHECKOUT
+from ci.cluster import layout
+from ci.tools import build
+
+
+def local() -> dict[str, str]:
+    """The variables for this machine's own cluster and this checkout's models and images."""
+    return {
+        **python.path_with(build.folder("helm"), build.folder("kube"), python.folder() / "bin"),
+        "KUBECONFIG": str(layout.KUBECONFIG),
+        "HELM_PLUGINS": str(build.folder("helm") / "plugins"),
+        "HELMFILE_ENVIRONMENT": "local",
+        "MODELS_DIR": f"/host{CHECKOUT}/models",  # the node sees the machine's files under /host
+        **image_tags(),
+    }
+
+
+def image_tags() -> dict[str, str]:
+    return {f"{app.upper()}_IMAGE_TAG": images.tags(app)[0].partition(":")[2] for app in images.APPS}
+
+
+def exports() -> str:
+    """The same as lines that a shell evaluates. A second evaluation leaves PATH as the first made it."""
+    variables = local()
+    own = variables["PATH"].removesuffix(os.environ["PATH"]).rstrip(os.pathsep)
+    lines = [f"export {name}='{value}'" for name, value in variables.items() if name != "PATH"]
+    return "\n".join([f"case \":$PATH:\" in *':{own}:'*) ;; *) export PATH='{own}':\"$PATH\" ;; esac", *lines])

@@ -1,0 +1,39 @@
+"""Debian packages that the local cluster needs on the machine itself."""
+
+import importlib.util
+import json
+import shutil
+
+from ci.cache import CACHE
+from ci.run import output, run
+
+INSTALLED = CACHE / "debian-packages.json"  # what we installed, with all that came along
+
+
+def missing() -> list[str]:
+    needed = [name for name in ("buildah", "mmdebstrap") if not shutil.which(name)]
+    return needed + ([] if importlib.util.find_spec("ensurepip") else ["python3-venv"])
+
+
+def install() -> None:
+    before = _names()
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    run(["apt-get", "update", "--quiet"], env=quiet)
+    run(["apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *missing()], env=quiet)
+    ours = set(json.loads(INSTALLED.read_text())) if INSTALLED.exists() else set()
+    INSTALLED.parent.mkdir(parents=True, exist_ok=True)
+    INSTALLED.write_text(json.dumps(sorted(ours | (_names() - before))))
+
+
+def purge() -> None:
+    """Removes what `install` brought, as far as it is still there."""
+    if not INSTALLED.exists():
+        return
+    left = sorted(set(json.loads(INSTALLED.read_text())) & _names())
+    if left:
+        run(["apt-get", "purge", "--quiet", "--yes", *left], env={"DEBIAN_FRONTEND": "noninteractive"})
+    INSTALLED.unlink()
+
+
+def _names() -> set[str]:
+    return set(output(["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Package}\\n"]).split()) - {"ii"}

@@ -1,0 +1,64 @@
+"""Looks at the machine before anything on it is changed, and tells all that stands in the way at once."""
+
+import os
+import platform
+import shutil
+import socket
+import sys
+from pathlib import Path
+
+from ci.cache import CACHE
+from ci.cluster import layout, node
+from ci.run import Failed
+
+DISK_GB = {True: 5, False: 25}  # what is needed with the caches full, and with them empty
+
+
+def check() -> None:
+    """Raises Failed with every reason why the local cluster cannot be made here."""
+    elsewhere = "`ci/up --cluster current` uses a cluster that you have and needs none of this"
+    problems: list[str] = []
+    if sys.version_info < (3, 11):
+        problems.append(f"Python is {platform.python_version()}; 3.11 or newer is needed: install it")
+    if sys.platform != "linux":
+        problems.append(f"this is {platform.system()}; the local cluster needs Linux: {elsewhere}")
+    elif os.geteuid() != 0:
+        problems.append(f"the user is {os.geteuid()}; the local cluster needs root: use sudo, or {elsewhere}")
+    elif not shutil.which("apt-get"):
+        problems.append(f"apt-get is not on this machine; the local cluster is made of Debian packages: {elsewhere}")
+    problems += _disk() + _ports()
+    if problems:
+        raise Failed("\n".join(["nothing was changed, because", *(f"- {p}" for p in problems)]), "Then run it again.")
+
+
+def _disk() -> list[str]:
+    problems = []
+    needed = DISK_GB[(CACHE / "tools").exists() and (CACHE / "buildah").exists()]
+    for folder in {CACHE, layout.STATE}:
+        existing = next(p for p in [folder, *folder.parents] if p.exists())
+        free = shutil.disk_usage(existing).free / 1e9
+        if free < needed:
+            problems.append(
+                f"{existing} has {free:.1f} GB free; {needed} GB are needed: free some or set XDG_CACHE_HOME"
+            )
+    return problems
+
+
+def _ports() -> list[str]:
+    if node_runs():
+        return []  # it is our own cluster that holds them
+    taken = []
+    for port in layout.DOORS:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                taken.append(str(port))
+    rule = "the local cluster answers there: stop what holds them (`ss -ltnp` tells)"
+    return [f"port {', '.join(taken)} of 127.0.0.1 is taken; {rule}"] if taken else []
+
+
+def node_runs() -> bool:
+    """Whether this machine runs our cluster's node. A machine without control groups runs none."""
+    return Path("/proc/mounts").exists() and node.first_process() is not None

@@ -1,0 +1,120 @@
+"""Runs named steps side by side, each as soon as those before it are done, and shows what a person wants to know: what is
+going on, for how long, and what to do when it fails."""
+
+import contextvars
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from ci.cache import CACHE
+from ci.run import LOG, Failed
+
+TAIL = 15  # lines of a failed step's log that are shown
+LOGS = CACHE / "logs"
+
+
+@dataclass
+class Step:
+    """`run` does the work; `done` says that its result is already there; `after` names steps that must end before."""
+
+    name: str
+    run: Callable[[], None]
+    after: tuple[str, ...] = ()
+    done: Callable[[], bool] = lambda: False
+
+
+class Display:
+    """One line per finished step; on a terminal, a last line that tells what runs."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self.running: dict[str, float] = {}
+        self.lock = threading.Lock()
+        self.live = sys.stdout.isatty()
+
+    def elapsed(self) -> str:
+        minutes, seconds = divmod(int(time.monotonic() - self.started), 60)
+        return f"{minutes}:{seconds:02}"
+
+    def line(self, mark: str, name: str, note: str = "") -> None:
+        with self.lock:
+            self._clear()
+            print(f"{self.elapsed():>6}  {mark:7} {name:28} {note}".rstrip(), flush=True)
+
+    def tick(self) -> None:
+        if not self.live:
+            return
+        with self.lock:
+            self._clear()
+            now = time.monotonic()
+            going = ", ".join(f"{name} {now - since:.0f} s" for name, since in self.running.items())
+            print(f"{self.elapsed():>6}  running {going}"[:100], end="", flush=True)
+
+    def _clear(self) -> None:
+        if self.live:
+            print("\r\x1b[K", end="")
+
+
+def run_steps(steps: list[Step]) -> bool:
+    """Runs all steps; True if every one is done. After a failure no new step starts, those under way end."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    display, waiting, done = Display(), list(steps), set()
+    failures: list[tuple[Step, BaseException]] = []
+    under_way: dict[Future, Step] = {}
+    with ThreadPoolExecutor(max_workers=len(steps)) as pool:
+        while under_way or (waiting and not failures):
+            for step in [s for s in waiting if not failures and done.issuperset(s.after)]:
+                waiting.remove(step)
+                under_way[pool.submit(contextvars.copy_context().run, _run, step, display)] = step
+            ended, _ = wait(under_way, timeout=1, return_when=FIRST_COMPLETED)
+            for future in ended:
+                step = under_way.pop(future)
+                if error := future.exception():
+                    failures.append((step, error))
+                    display.line("FAILED", step.name)
+                else:
+                    done.add(step.name)
+            display.tick()
+    display.line("done" if not failures else "stopped", f"{len(done)} of {len(steps)} steps")
+    for step, error in failures:
+        _explain(step, error)
+    return not failures
+
+
+def _run(step: Step, display: Display) -> None:
+    since = time.monotonic()
+    with log_path(step.name).open("w") as log:
+        LOG.set(log)
+        if step.done():
+            display.line("ready", step.name)
+            return
+        if not display.live:
+            display.line("start", step.name)
+        display.running[step.name] = since
+        try:
+            step.run()
+        finally:
+            del display.running[step.name]
+    display.line("ok", step.name, f"{time.monotonic() - since:.1f} s")
+
+
+def log_path(name: str):
+    return LOGS / f"{name.replace(' ', '-')}.log"
+
+
+def _explain(step: Step, error: BaseException) -> None:
+    log = log_path(step.name)
+    print(f"\n{step.name} failed: {error}", file=sys.stderr)
+    tail = log.read_text(errors="replace").splitlines()[-TAIL:]
+    print(*(f"  | {line}" for line in tail), sep="\n", file=sys.stderr)
+    print(f"The whole log: {log}", file=sys.stderr)
+    if not isinstance(error, Failed):
+        print("This is a defect of ci/: please report it with the log.", file=sys.stderr)
+    remedy = (
+        getattr(error, "remedy", "")
+        or "Mend what the log says, then run the same command again: it goes on where it stopped."
+    )
+    print(remedy, file=sys.stderr)
