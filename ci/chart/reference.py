@@ -1,7 +1,7 @@
 """Keeps values.schema.json and the chart's README equal to the sentences and defaults in values.yaml.
 
-`python ci/chart/reference.py` says what differs; with `--write` it writes descriptions and defaults into the schema
-and the table into the README. Types, enums, patterns and bounds of the schema are written by hand.
+`python ci/chart/reference.py` says what differs; with `--write` it writes descriptions and defaults into the
+schema and the table into the README. Types, enums, patterns and bounds of the schema are written by hand.
 """
 
 import argparse
@@ -131,9 +131,7 @@ def generated(chart: Path) -> dict[Path, str]:
 
 def main() -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="write what differs")
     parser.add_argument("--chart", type=Path, default=CHART, help="folder of the chart")
     options = parser.parse_args()

@@ -10,6 +10,15 @@
 {{- join " " $found -}}
 {{- end }}
 
+{{/* The hub knows neither name nor version: id and commit take their place. */}}
+{{- define "inference-service.modelName" -}}
+{{- if eq (include "inference-service.modelSources" .) "hub" }}{{ .Values.model.hub.id }}{{ else }}{{ .Values.model.name }}{{ end }}
+{{- end }}
+
+{{- define "inference-service.modelVersion" -}}
+{{- if eq (include "inference-service.modelSources" .) "hub" }}{{ .Values.model.hub.revision }}{{ else }}{{ .Values.model.version }}{{ end }}
+{{- end }}
+
 {{/* Path of the artifact in the pod. */}}
 {{- define "inference-service.modelPath" -}}
 {{- $model := .Values.model -}}
@@ -24,22 +33,17 @@
 {{- end }}
 
 {{- define "inference-service.modelIdentity" -}}
-{{- $model := .Values.model -}}
-inference-service/model-name: {{ $model.name | default $model.hub.id | quote }}
-inference-service/model-version: {{ $model.version | default $model.hub.revision | quote }}
+inference-service/model-name: {{ include "inference-service.modelName" . | quote }}
+inference-service/model-version: {{ include "inference-service.modelVersion" . | quote }}
 inference-service/model-source: {{ include "inference-service.modelSources" . }}
-{{- with $model.sha256 }}
+{{- with .Values.model.sha256 }}
 inference-service/model-sha256: {{ . | quote }}
-{{- end }}
-{{- with $model.hub.revision }}
-inference-service/model-revision: {{ . | quote }}
 {{- end }}
 {{- end }}
 
 {{- define "inference-service.changeCause" -}}
-{{- $model := .Values.model -}}
-{{ $model.name | default $model.hub.id }} {{ $model.version | default $model.hub.revision }}
-{{- with $model.sha256 }} (sha256 {{ trunc 12 . }}){{ end }}, {{ include "inference-service.image" . }}
+{{ include "inference-service.modelName" . }} {{ include "inference-service.modelVersion" . }}
+{{- with .Values.model.sha256 }} (sha256 {{ trunc 12 . }}){{ end }}, {{ include "inference-service.image" . }}
 {{- end }}
 
 {{/* Copies the model out of an OCI image; nothing for the other sources. */}}
@@ -96,7 +100,7 @@ inference-service/model-revision: {{ . | quote }}
 - name: models
   mountPath: /models
   readOnly: true
-  {{- with .Values.model.persistentVolumeClaim.subPath }}
+  {{- with (.Values.model.persistentVolumeClaim).subPath }}
   subPath: {{ . }}
   {{- end }}
 {{- end }}

@@ -14,7 +14,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{- define "inference-service.commonLabels" -}}
 app.kubernetes.io/component: {{ .Values.app }}
-app.kubernetes.io/version: {{ .Values.model.version | default .Values.model.hub.revision | quote }}
+app.kubernetes.io/version: {{ include "inference-service.modelVersion" . | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- end }}

@@ -55,8 +55,8 @@
 {{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}
 {{- $mistakes = append $mistakes (printf "autoscaling.minReplicas (%v) exceeds autoscaling.maxReplicas (%v). Lower minReplicas or raise maxReplicas." $scaling.minReplicas $scaling.maxReplicas) }}
 {{- end }}
-{{- if and (eq (int $scaling.minReplicas) 0) (not $scaling.keda.enabled) }}
-{{- $mistakes = append $mistakes "autoscaling.minReplicas (0) needs autoscaling.keda.enabled: a HorizontalPodAutoscaler keeps at least one pod. Raise minReplicas or use KEDA." }}
+{{- if and (eq (int $scaling.minReplicas) 0) (not (and $scaling.keda.enabled $scaling.keda.triggers)) }}
+{{- $mistakes = append $mistakes "autoscaling.minReplicas (0) needs autoscaling.keda.enabled and a trigger: CPU of no pod wakes none. Raise minReplicas or use KEDA." }}
 {{- end }}
 {{- $requests := .Values.resources.requests | default dict -}}
 {{- $limits := .Values.resources.limits | default dict -}}
@@ -84,8 +84,8 @@
 {{- if and (has $surge $none) (has (.Values.strategy.maxUnavailable | toString) $none) }}
 {{- $mistakes = append $mistakes "strategy.maxSurge and strategy.maxUnavailable are both 0: an update could not begin. Raise one of them." }}
 {{- end }}
-{{- $ending := add .Values.preStopSleepSeconds .Values.drainSeconds .Values.requestTimeoutSeconds -}}
-{{- if ge $ending (int64 .Values.terminationGracePeriodSeconds) }}
+{{- $ending := addf .Values.preStopSleepSeconds .Values.drainSeconds .Values.requestTimeoutSeconds -}}
+{{- if ge $ending (float64 .Values.terminationGracePeriodSeconds) }}
 {{- $mistakes = append $mistakes (printf "preStopSleepSeconds (%v) + drainSeconds (%v) + requestTimeoutSeconds (%v) take %v of terminationGracePeriodSeconds (%v): the last request would be cut off. Raise terminationGracePeriodSeconds above %v, or lower the others." .Values.preStopSleepSeconds .Values.drainSeconds .Values.requestTimeoutSeconds $ending .Values.terminationGracePeriodSeconds $ending) }}
 {{- end }}
 {{- $budget := .Values.podDisruptionBudget -}}
@@ -93,10 +93,18 @@
 {{- if $budget.enabled }}
 {{- if and (ne $budget.minAvailable nil) (ne $budget.maxUnavailable nil) }}
 {{- $mistakes = append $mistakes (printf "podDisruptionBudget has both minAvailable (%v) and maxUnavailable (%v); Kubernetes takes one. Set the other to null." $budget.minAvailable $budget.maxUnavailable) }}
+{{- else if and (eq $budget.minAvailable nil) (eq $budget.maxUnavailable nil) }}
+{{- $mistakes = append $mistakes "podDisruptionBudget has neither minAvailable nor maxUnavailable. Set maxUnavailable, or podDisruptionBudget.enabled: false." }}
 {{- else if has (toString $budget.maxUnavailable) $none }}
 {{- $mistakes = append $mistakes (printf "podDisruptionBudget.maxUnavailable (%v) forbids every eviction, so no node could be drained. Set it to 1 or more." $budget.maxUnavailable) }}
-{{- else if or (eq (toString $budget.minAvailable) "100%") (and (kindIs "float64" $budget.minAvailable) (gt (int $budget.minAvailable) 0) (ge (int $budget.minAvailable) $pods)) }}
+{{- else if ne $budget.minAvailable nil }}
+{{- $kept := int $budget.minAvailable -}}
+{{- if kindIs "string" $budget.minAvailable }}
+{{- $kept = divf (mul (trimSuffix "%" $budget.minAvailable | int) $pods) 100 | ceil | int }}
+{{- end }}
+{{- if and $pods (ge $kept $pods) }}
 {{- $mistakes = append $mistakes (printf "podDisruptionBudget.minAvailable (%v) of %d pod(s) forbids every eviction, so no node could be drained. Lower it, or run more pods." $budget.minAvailable $pods) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- toJson $mistakes -}}
@@ -113,6 +121,13 @@
 {{- range tuple "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "app.kubernetes.io/version" }}
 {{- if hasKey $.Values.podLabels . }}
 {{- $mistakes = append $mistakes (printf "podLabels (%s) is the chart's own label. Choose another name." .) }}
+{{- end }}
+{{- end }}
+{{- $own := list "MODEL_PATH" "MODEL_NAME" "MODEL_VERSION" "MODEL_SHA256" "MODEL_REVISION" "HF_HOME" "HF_TOKEN" "ARTIFICIAL_CPU_SEC" "MAX_TOTAL_TOKENS"
+      "LOG_LEVEL" "REQUEST_TIMEOUT_SECONDS" "MAX_IN_FLIGHT" "MAX_QUEUE" "MAX_BODY_BYTES" "DRAIN_SECONDS" -}}
+{{- range $name, $_ := .Values.env }}
+{{- if has $name $own }}
+{{- $mistakes = append $mistakes (printf "env (%s) belongs to the chart. Use the value that it comes from." $name) }}
 {{- end }}
 {{- end }}
 {{- toJson $mistakes -}}

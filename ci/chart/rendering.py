@@ -1,0 +1,70 @@
+"""Runs helm and helmfile for the tests of the chart, and reads the objects that they render."""
+
+import os
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "charts" / "inference-service"
+APPS = ("classifier", "lm")
+ENVIRONMENTS = ("default", "local", "test", "production")
+# What this machine knows must not reach the tests: no cluster, no models of its own, no tags.
+NEUTRAL = {
+    "KUBECONFIG": os.devnull,
+    "MODELS_DIR": "",
+    "CLASSIFIER_IMAGE_TAG": "",
+    "LM_IMAGE_TAG": "",
+    "HELMFILE_ENVIRONMENT": "",
+}
+
+
+class MissingTool(Exception):
+    """A program of the lane `chart` is not there."""
+
+
+def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
+    """Run a program, whatever its exit status; raise MissingTool where it is not on PATH."""
+    if shutil.which(str(command[0])) is None:
+        raise MissingTool(
+            f'{command[0]} is not on PATH. `ci/test chart` and `ci/up` build it; by hand: eval "$(ci/env)"'
+        )
+    environment = os.environ | NEUTRAL | environment
+    return subprocess.run(list(map(str, command)), cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+def succeed(*command: str | Path, **options: object) -> str:
+    """Run a program that must end with 0; return what it printed."""
+    done = run(*command, **options)
+    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def objects(text: str) -> list[dict]:
+    """Return the Kubernetes objects in a stream of YAML."""
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def template(*arguments: str | Path, release: str = "r") -> list[dict]:
+    """Render the chart by helm alone."""
+    return objects(succeed("helm", "template", release, CHART, "--namespace=inference", *arguments))
+
+
+@cache
+def helmfile(environment: str, *arguments: str, root: Path = ROOT, **variables: str) -> list[dict]:
+    """Render both releases of an environment by the helmfile in `root`."""
+    command = ("helmfile", "--quiet", "--environment", environment, *arguments, "template")
+    return objects(succeed(*command, cwd=root, **variables))
+
+
+def of_kind(found: list[dict], kind: str) -> dict[str, dict]:
+    """Return the objects of `kind` by name."""
+    return {document["metadata"]["name"]: document for document in found if document["kind"] == kind}
+
+
+def container(found: list[dict], release: str) -> dict:
+    """Return the serving container of a release."""
+    return of_kind(found, "Deployment")[release]["spec"]["template"]["spec"]["containers"][0]

@@ -1,0 +1,101 @@
+"""The helmfile adds what cannot be in git: the sha256 of the model in force, models folder, image tags."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ci.chart import rendering
+from ci.chart.rendering import ROOT, container, of_kind
+
+SHA256 = {version: digit * 64 for version, digit in (("v1", "1"), ("v2", "2"))}
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """A checkout with two versions of the classifier and none of the language model."""
+    shutil.copy(ROOT / "helmfile.yaml", tmp_path)
+    shutil.copytree(ROOT / "charts", tmp_path / "charts")
+    (tmp_path / "models").mkdir()
+    for version, sha256 in SHA256.items():
+        manifest = {"name": "mnist_rf", "version": version, "sha256": sha256, "probes": []}
+        (tmp_path / "models" / f"mnist_rf_{version}.json").write_text(json.dumps(manifest))
+    return tmp_path
+
+
+def identity(found: list[dict], release: str = "classifier-service") -> tuple[str | None, str | None]:
+    """Return the version and the sha256 that the release's pods are told."""
+    env = {variable["name"]: variable.get("value") for variable in container(found, release)["env"]}
+    return env["MODEL_VERSION"], env.get("MODEL_SHA256")
+
+
+def test_sha256_comes_from_the_manifest_of_the_version_in_force(checkout):
+    assert identity(rendering.helmfile("default", root=checkout)) == ("v1", SHA256["v1"])
+
+
+def test_editing_one_line_switches_version_and_sha256(checkout):
+    values = checkout / "charts/inference-service/values-classifier.yaml"
+    values.write_text(values.read_text().replace("version: v1", "version: v2"))
+    assert identity(rendering.helmfile("local", root=checkout)) == ("v2", SHA256["v2"])
+
+
+def test_one_option_switches_version_and_sha256(checkout):
+    option = ("--state-values-set", "classifier.model.version=v2")
+    assert identity(rendering.helmfile("local", *option, root=checkout)) == ("v2", SHA256["v2"])
+
+
+def test_a_sha256_that_is_given_wins(checkout):
+    option = ("--state-values-set", f"classifier.model.sha256={'3' * 64}")
+    assert identity(rendering.helmfile("default", *option, root=checkout)) == ("v1", "3" * 64)
+
+
+def test_without_a_manifest_no_sha256_is_claimed(checkout):
+    assert identity(rendering.helmfile("default", root=checkout), "lm-service") == ("v1", None)
+
+
+def test_a_model_from_the_hub_gets_no_sha256_of_a_local_one(checkout):
+    manifest = checkout / "models" / "smollm2-135m-instruct_v1.json"
+    manifest.write_text(json.dumps({"sha256": "4" * 64}))
+    hub = f"lm.model.hub.id=a/b,lm.model.hub.revision={'0' * 40},lm.model.hostPath.path="
+    service = container(rendering.helmfile("default", "--state-values-set", hub, root=checkout), "lm-service")
+    assert {"name": "MODEL_NAME", "value": "a/b"} in service["env"]
+
+
+def test_models_dir_is_where_the_nodes_find_the_models(checkout):
+    for variables, folder in (({}, "/models"), ({"MODELS_DIR": "/srv/models"}, "/srv/models")):
+        found = rendering.helmfile("default", root=checkout, **variables)
+        for deployment in of_kind(found, "Deployment").values():
+            assert deployment["spec"]["template"]["spec"]["volumes"][0]["hostPath"]["path"] == folder
+
+
+def test_image_tags_come_from_the_environment(checkout):
+    found = rendering.helmfile("default", root=checkout, CLASSIFIER_IMAGE_TAG="v1-0123456789ab")
+    assert container(found, "classifier-service")["image"] == "classifier-service:v1-0123456789ab"
+    assert container(found, "lm-service")["image"] == "lm-service:v1"
+
+
+@pytest.mark.parametrize(("environment", "ports"), [("local", (30080, 30081)), ("test", (30180, 30181))])
+def test_node_ports_are_those_that_the_machine_answers_on(environment, ports):
+    services = of_kind(rendering.helmfile(environment), "Service")
+    assert [services[f"{app}-service"]["spec"]["ports"][0]["nodePort"] for app in ("classifier", "lm")] == list(ports)
+
+
+def test_no_other_environment_opens_a_port():
+    for environment in ("default", "production"):
+        services = of_kind(rendering.helmfile(environment), "Service").values()
+        assert {service["spec"]["type"] for service in services} == {"ClusterIP"}
+
+
+def test_the_test_environment_scales_down_after_15_seconds_and_the_others_after_300():
+    for environment, seconds in (("test", 15), ("local", 300), ("default", 300)):
+        for scaler in of_kind(rendering.helmfile(environment), "HorizontalPodAutoscaler").values():
+            assert scaler["spec"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == seconds
+
+
+def test_production_pins_programs_and_models_by_digest():
+    found = rendering.helmfile("production")
+    pods = [deployment["spec"]["template"]["spec"] for deployment in of_kind(found, "Deployment").values()]
+    pods += [pod["spec"] for pod in of_kind(found, "Pod").values()]
+    images = [c["image"] for pod in pods for c in (*pod["containers"], *pod.get("initContainers", ()))]
+    assert len(images) == 14 and all("@sha256:" in image for image in images)

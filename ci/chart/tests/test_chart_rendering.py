@@ -1,0 +1,128 @@
+"""What holds for every object that the chart renders, in every environment."""
+
+import re
+import tarfile
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from ci.chart import rendering
+from ci.chart.rendering import APPS, CHART, ENVIRONMENTS, of_kind
+
+MINORS = ("1.33", "1.34", "1.35")
+CUSTOM = {"ServiceMonitor", "PrometheusRule", "ScaledObject"}  # their schemas are not Kubernetes' own
+CONTROL_PLANE_MILLICORES = 400  # what the pods of kube-system request on the local cluster
+NODE_MILLICORES = 2000
+
+
+def test_every_unit_test_of_the_templates_passes():
+    suites = sum(path.read_text().count("suite: ") for path in (CHART / "tests").glob("*_test.yaml"))
+    assert f"Test Suites: {suites} passed, {suites} total" in rendering.succeed("helm", "unittest", CHART)
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_values_of_an_app_pass_lint_and_render_alone(app):
+    values = f"--values={CHART}/values-{app}.yaml"
+    rendering.succeed("helm", "lint", "--strict", CHART, values)
+    assert of_kind(rendering.template(values), "Deployment")["r"]
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_values_of_an_app_are_short_and_hold_only_what_differs(app):
+    text = (CHART / f"values-{app}.yaml").read_text()
+    assert len(text.splitlines()) < 40
+    same = _leaves(yaml.safe_load(text)).items() & _leaves(yaml.safe_load((CHART / "values.yaml").read_text())).items()
+    assert not {key for key, _ in same} - {("app",)}, "app is said in both, so that the file can be read alone"
+
+
+@pytest.mark.parametrize("minor", MINORS)
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_objects_are_valid_in_three_minors(environment, minor):
+    for document in rendering.helmfile(environment):
+        if document["kind"] not in CUSTOM:
+            kubernetes_validate.validate(document, minor, strict=True)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_object_has_a_namespace_and_its_releases_name(environment):
+    for document in rendering.helmfile(environment):
+        metadata = document["metadata"]
+        release = metadata["labels"]["app.kubernetes.io/instance"]
+        assert metadata["namespace"] == ("inference-test" if environment == "test" else "inference")
+        assert metadata["name"] == release or metadata["name"].startswith(f"{release}-test-")
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_releases_share_no_pod_and_select_no_test_pod(environment):
+    found = rendering.helmfile(environment)
+    serving = {name: d["spec"]["template"]["metadata"]["labels"] for name, d in of_kind(found, "Deployment").items()}
+    testing = {name: d["metadata"]["labels"] for name, d in of_kind(found, "Pod").items()}
+    assert len(serving) == 2 and len(testing) == 6
+    for release in serving:
+        for selector in _selectors(found, release):
+            assert [name for name, labels in (serving | testing).items() if selector.items() <= labels.items()] == [
+                release
+            ]
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_nothing_empty_is_rendered(environment):
+    for document in rendering.helmfile(environment):
+        for path, value in _leaves(document).items():
+            meant = path[-1] == "podSelector"  # an empty selector of a NetworkPolicy is every pod
+            assert meant or value not in ({}, [], None, ""), f"{document['kind']}: {'.'.join(map(str, path))}"
+
+
+def test_both_namespaces_at_their_maximum_fit_two_cores():
+    asked = sum(_millicores(rendering.helmfile(name)) for name in ("local", "test"))
+    assert asked + CONTROL_PLANE_MILLICORES <= NODE_MILLICORES
+
+
+def test_every_variable_that_the_chart_sets_is_one_that_the_services_read():
+    sources = [*rendering.ROOT.glob("apps/*/settings.py"), rendering.ROOT / "apps/classifier/service.py"]
+    read = {name.upper() for path in sources for name in re.findall(r"^    (\w+): .*Field\(", path.read_text(), re.M)}
+    everything = "maxInFlight=1,maxQueue=1,maxBodyBytes=1,artificialCpuSec=1"
+    for app in APPS:
+        values = f"--values={CHART}/values-{app}.yaml"
+        service = rendering.container(rendering.template(values, f"--set={everything}", release="r"), "r")
+        assert {variable["name"] for variable in service["env"]} <= read
+
+
+def test_a_packaged_chart_holds_no_tests_and_no_environments(tmp_path):
+    rendering.succeed("helm", "package", CHART, "--destination", tmp_path)
+    with tarfile.open(next(tmp_path.glob("*.tgz"))) as package:
+        folders = {name.split("/")[1] for name in package.getnames()}
+    assert folders == {
+        *("Chart.yaml", "values.yaml", "values.schema.json", "values-classifier.yaml", "values-lm.yaml"),
+        *("README.md", "templates", "dashboards", ".helmignore"),
+    }
+
+
+def _selectors(found: list[dict], release: str) -> list[dict]:
+    deployment = of_kind(found, "Deployment")[release]["spec"]
+    return [
+        of_kind(found, "Service")[release]["spec"]["selector"],
+        deployment["selector"]["matchLabels"],
+        deployment["template"]["spec"]["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"],
+        of_kind(found, "PodDisruptionBudget")[release]["spec"]["selector"]["matchLabels"],
+        of_kind(found, "NetworkPolicy")[release]["spec"]["podSelector"]["matchLabels"],
+    ]
+
+
+def _millicores(found: list[dict]) -> int:
+    """CPU requests with every HPA at its maximum, one surge pod, and a test pod."""
+    pods = {}
+    for name, scaler in of_kind(found, "HorizontalPodAutoscaler").items():
+        request = rendering.container(found, name)["resources"]["requests"]["cpu"]
+        pods[name] = (int(request.removesuffix("m")), scaler["spec"]["maxReplicas"])
+    surge = max(request for request, _ in pods.values())
+    return sum(request * count for request, count in pods.values()) + surge + 10
+
+
+def _leaves(node: object, path: tuple = ()) -> dict[tuple, object]:
+    if isinstance(node, dict) and node:
+        return {key: value for name, below in node.items() for key, value in _leaves(below, (*path, name)).items()}
+    if isinstance(node, list) and node:
+        return {key: value for i, below in enumerate(node) for key, value in _leaves(below, (*path, i)).items()}
+    return {path: node}

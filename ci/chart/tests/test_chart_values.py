@@ -1,0 +1,176 @@
+"""The schema refuses what the chart would misread, and values.yaml, schema and README say the same."""
+
+import json
+import shutil
+import sys
+
+import jsonschema
+import pytest
+import yaml
+
+from ci.chart import rendering
+from ci.chart.rendering import CHART
+
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
+OPEN = {  # Kubernetes' own shapes, and maps whose keys the user chooses
+    *("imagePullSecrets", "env", "envFrom", "volumes", "podAnnotations", "podLabels", "podSecurityContext"),
+    *(
+        "securityContext",
+        "nodeSelector",
+        "affinity",
+        "tolerations",
+        "topologySpreadConstraints",
+        "annotations",
+    ),
+    *("labels", "hosts", "metrics", "triggers", "from", "egress", "requests", "limits", "global"),
+}
+REFUSED = {
+    "app": ["web", "", None],
+    "model.name": ["../other", "a/b", 7],
+    "model.version": ["2", "v1_2", "v1.", "v" + "1" * 63, 1],
+    "model.sha256": ["0" * 63, "0" * 65, "G" * 64, "sha256:" + "0" * 64],
+    "model.path": ["/models/x", "a//b", "a b"],
+    "model.hostPath.path": ["models"],
+    "model.persistentVolumeClaim.claimName": ["Models", "-x"],
+    "model.persistentVolumeClaim.accessMode": ["RWO"],
+    "model.image.reference": ["registry.example.com/models/x"],
+    "model.image.sizeLimit": ["2 GB", 2],
+    "model.hub.id": ["a/b/c"],
+    "model.hub.revision": ["main", "0" * 39],
+    "image.tag": ["", "a b", 1],
+    "image.digest": ["0" * 64],
+    "image.pullPolicy": ["never"],
+    "imagePullSecrets": [["registry"], [{}], [{"name": "r", "namespace": "n"}]],
+    "replicas": [-1, 1.5, "2"],
+    "resources.requests.cpu": ["100 m", "fast"],
+    "resources.request": [{"cpu": "1"}],
+    "autoscaling.minReplicas": [-1, "1"],
+    "autoscaling.maxReplicas": [0],
+    "autoscaling.targetCPUUtilizationPercentage": [0, "70%"],
+    "autoscaling.metrics": [[], {"queue": {"pods": {}}}],
+    "autoscaling.behavior.scaleDown.stabilizationWindowSeconds": [-1, 3601],
+    "autoscaling.behavior.scaleUp.policies": [
+        [{"type": "Pods", "value": 1}],
+        [{"type": "X", "value": 1, "periodSeconds": 1}],
+    ],
+    "artificialCpuSec": [-0.1, 61, "0.1"],
+    "maxTotalTokens": [1, "256"],
+    "logLevel": ["INFO", "trace"],
+    "requestTimeoutSeconds": [0],
+    "maxQueue": [-1],
+    "drainSeconds": [-1, "5s"],
+    "terminationGracePeriodSeconds": [0],
+    "strategy.maxSurge": ["1", -1],
+    "livenessProbe.timeoutSeconds": [0],
+    "livenessProbe.httpGet": [{"path": "/"}],
+    "service.type": ["ExternalName", "nodeport"],
+    "service.port": [0, 65536, "8000"],
+    "service.annotations": [{"a": 1}],
+    "ingress.hosts": [["a.example.com"], {"a": {"path": "x"}}, {"a": {"tls": True}}],
+    "networkPolicy.from": [[], {"x": {"cidr": "10.0.0.0/8"}}, {"x": {"ipBlock": {}}}],
+    "podDisruptionBudget.maxUnavailable": ["1", -1],
+    "serviceMonitor.interval": ["15", 15],
+    "prometheusRule.errorRatio": [0, 1.1],
+    "env": [["A=1"], {"A": 1}, {"A": {"value": "1"}}, {"1A": "x"}, {"A": {"valueFrom": {}, "value": "x"}}],
+    "volumes": [
+        {"x": {"emptyDir": {}}},
+        {"x": {"mountPath": "/x"}},
+        {"x": {"mountPath": "x", "emptyDir": {}}},
+    ],
+    "tmpSizeLimit": ["lots"],
+    "topologySpreadConstraints": [{"zone": {"maxSkew": 1}}],
+    "tests.timeoutSeconds": [0],
+}
+CASES = [(key, value) for key, values in REFUSED.items() for value in values]
+
+
+@pytest.mark.parametrize(("key", "value"), CASES, ids=[f"{key}={json.dumps(value)[:40]}" for key, value in CASES])
+def test_schema_refuses(key, value):
+    with pytest.raises(jsonschema.ValidationError) as refused:
+        jsonschema.validate(_with(DEFAULTS, key, value), SCHEMA, jsonschema.Draft7Validator)
+    assert key.startswith(".".join(part for part in refused.value.absolute_path if isinstance(part, str))[: len(key)])
+
+
+def test_schema_accepts_the_defaults():
+    jsonschema.validate(DEFAULTS, SCHEMA, jsonschema.Draft7Validator)
+
+
+def test_helm_refuses_by_the_schema_and_names_the_value():
+    values = f"--values={CHART}/values-classifier.yaml"
+    done = rendering.run("helm", "template", "r", CHART, values, "--set=model.versoin=v2,autoscaling.maxReplicas=0")
+    assert done.returncode != 0
+    assert "versoin" in done.stderr and "/autoscaling/maxReplicas" in done.stderr.replace(".", "/")
+
+
+def test_every_level_that_is_ours_is_closed():
+    levels = list(_levels(DEFAULTS))
+    assert len(levels) > 20
+    for path in levels:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(_with(DEFAULTS, ".".join((*path, "unknown")), 1), SCHEMA, jsonschema.Draft7Validator)
+
+
+def test_schema_needs_no_network():
+    references = [node["$ref"] for node in _nodes(SCHEMA) if "$ref" in node]
+    assert references and all(reference.startswith("#/") for reference in references)
+
+
+def test_values_schema_and_readme_say_the_same():
+    done = rendering.run(sys.executable, "ci/chart/reference.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_changed_sentence_is_found_and_the_command_that_mends_it_works(tmp_path):
+    chart = _copy(tmp_path, "Tag of the image.", "Tag of that image.")
+    found = rendering.run(sys.executable, "ci/chart/reference.py", "--chart", chart)
+    assert found.returncode == 1
+    assert found.stdout.count("run: python ci/chart/reference.py --write") == 2
+    assert rendering.run(sys.executable, "ci/chart/reference.py", "--chart", chart, "--write").returncode == 0
+    assert "| Tag of that image. |" in (chart / "README.md").read_text()
+    assert rendering.run(sys.executable, "ci/chart/reference.py", "--chart", chart).returncode == 0
+
+
+def test_a_value_without_a_sentence_is_found(tmp_path):
+    chart = _copy(tmp_path, "replicas: 1\n", "replicas: 1\nnew: 1\n")
+    done = rendering.run(sys.executable, "ci/chart/reference.py", "--chart", chart)
+    assert (done.returncode, done.stderr) == (1, "values.yaml: new has no `# --` sentence above it.\n")
+
+
+def test_a_value_that_the_schema_lacks_and_one_that_only_it_has_are_found(tmp_path):
+    chart = _copy(tmp_path, "\nreplicas: 1\n", "\ncopies: 1\n")
+    done = rendering.run(sys.executable, "ci/chart/reference.py", "--chart", chart)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "values.schema.json: copies of values.yaml is missing.",
+        "values.schema.json: replicas is not in values.yaml.",
+    ]
+
+
+def _copy(tmp_path, old: str, new: str):
+    chart = shutil.copytree(CHART, tmp_path / "chart")
+    text = (chart / "values.yaml").read_text()
+    assert text.count(old) == 1
+    (chart / "values.yaml").write_text(text.replace(old, new))
+    return chart
+
+
+def _with(tree: dict, dotted: str, value: object) -> dict:
+    key, _, rest = dotted.partition(".")
+    return tree | {key: _with(tree.get(key) or {}, rest, value) if rest else value}
+
+
+def _levels(tree: dict, path: tuple[str, ...] = ()):
+    if path and path[-1] in OPEN:
+        return
+    yield path
+    for key, below in tree.items():
+        if isinstance(below, dict):
+            yield from _levels(below, (*path, key))
+
+
+def _nodes(node: object):
+    if isinstance(node, dict):
+        yield node
+    for below in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _nodes(below)
