@@ -48,8 +48,7 @@ def answer_text(answer: dict[str, Any], seen: Observation, label: str) -> str:
         [
             f"prediction   {answer['label']}, {verdict}",
             *[score_line(entry["label"], entry["probability"]) for entry in answer["top"][:3]],
-            f"model        {seen.model_version}, on {seen.served_by or 'an unnamed host'}, "
-            f"in {duration(seen.seconds)}",
+            f"model        {seen.model_version}, on {seen.served_by or 'an unnamed host'}, in {duration(seen.seconds)}",
         ]
     )
 

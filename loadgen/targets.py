@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from loadgen.mnist import Mnist
 from loadgen.observe import Observation
 
-# Nine significant digits are enough for every float32 to be read back exactly.
-INTENSITIES = [f"{value / 255:.9g}" for value in range(256)]
+# What the models were trained on, float32 pixel / 255; nine digits are read back as just that float32.
+INTENSITIES = [f"{value:.9g}" for value in np.arange(256, dtype=np.float32) / np.float32(255)]
 
 PROMPTS = [
     "The capital of France is",

@@ -122,8 +122,7 @@ def request_lines(report: dict[str, Any]) -> list[str]:
 
 def error_lines(errors: list[dict[str, Any]]) -> list[str]:
     return [
-        f"             {error['requests']:,} x "
-        f"{error_name(error['outcome'], error['status'], error['detail'])}"
+        f"             {error['requests']:,} x {error_name(error['outcome'], error['status'], error['detail'])}"
         for error in errors
     ]
 

@@ -17,9 +17,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PREDICTION = {
     "label": "4",
     "probability": 0.875,
-    "top": [
-        {"label": label, "probability": share} for label, share in (("4", 0.875), ("9", 0.1), ("7", 0.025))
-    ],
+    "top": [{"label": label, "probability": share} for label, share in (("4", 0.875), ("9", 0.1), ("7", 0.025))],
     "model_version": "v1",
 }
 

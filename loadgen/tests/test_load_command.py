@@ -161,7 +161,7 @@ def test_a_hung_request_times_out_and_its_user_goes_on(load, stub):
         return web.json_response(stub.prediction)
 
     stub.handler = handler
-    status, report = load("--concurrency", "1", "--timeout-seconds", "0.1")
+    status, report = load("--concurrency", "1", "--timeout-seconds", "0.1", "--duration-seconds", "0.4")
     assert status == 1
     first, *others = report["requests"]
     assert first["outcome"] == "timeout" and 0.1 <= first["end"] - first["start"] < 1

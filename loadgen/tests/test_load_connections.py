@@ -28,9 +28,7 @@ def users(stub):
         run = Run("classifier", stub.url, {"duration_seconds": 1.2})
         target = classifier(Mnist(np.zeros((1, 784), np.uint8), np.zeros(1, np.uint8)), [0])
         schedule = ClosedLoop(4, 1.2)
-        asyncio.run(
-            carry_out(run, target, schedule, timeout_seconds=5, connection_seconds=connection_seconds)
-        )
+        asyncio.run(carry_out(run, target, schedule, timeout_seconds=5, connection_seconds=connection_seconds))
         assert run.failed == 0 and len(run.observations) == stub.requests > 40
         return run
 
