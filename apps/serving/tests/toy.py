@@ -1,0 +1,92 @@
+"""A service with nothing but what the core gives: the tests' subject. Also a program: `python -m …toy`."""
+
+import sys
+import time
+from typing import ClassVar
+
+from fastapi import FastAPI, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from apps.serving import protocol
+from apps.serving.body import json_body, read_json
+from apps.serving.runtime import Runtime, Work
+from apps.serving.server import main
+from apps.serving.service import Identity, LoadError, Service
+from apps.serving.settings import ServingSettings
+
+
+class ToySettings(ServingSettings):
+    """How the toy loads, and how patient its protocol is."""
+
+    load_seconds: float = 0
+    load_error: str = ""
+    header_seconds: float = protocol.HEADER_SECONDS
+
+
+class Sleep(BaseModel):
+    """How long to compute."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    seconds: float = Field(ge=0, le=60)
+
+
+class Model:
+    """Sleeps, and tells how many such sleeps were cut short."""
+
+    identity = Identity("toy", "v1", "f" * 64, "toy")
+
+    def __init__(self) -> None:
+        self.cancelled = 0
+
+    def sleep(self, work: Work, seconds: float) -> float:
+        """Take `seconds`, or less when nobody waits any more."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if work.cancelled:
+                self.cancelled += 1
+                break
+            time.sleep(0.005)
+        return seconds
+
+
+class ToyService(Service):
+    """POST /sleep computes, /fail has a defect, /cancelled counts."""
+
+    name: ClassVar[str] = "toy-service"
+    title: ClassVar[str] = "Toy"
+    Settings = ToySettings
+
+    def load(self, settings: ToySettings) -> Model:
+        """Take a while, or fail."""
+        time.sleep(settings.load_seconds)
+        if settings.load_error == "defect":
+            raise RuntimeError("a defect")
+        if settings.load_error:
+            raise LoadError(settings.load_error)
+        return Model()
+
+    def add_routes(self, app: FastAPI, runtime: Runtime) -> None:
+        """Register them."""
+
+        @app.post("/sleep", openapi_extra=json_body(Sleep, {}))
+        async def sleep(request: Request) -> dict:
+            wanted = await read_json(request, Sleep)
+            slept = await runtime.compute(request, lambda work: runtime.model.sleep(work, wanted.seconds))
+            return {"slept": slept, "model_version": runtime.model.identity.version}
+
+        @app.post("/fail")
+        async def fail() -> dict:
+            raise RuntimeError("the secret /path/of/a/defect")
+
+        @app.get("/cancelled")
+        async def cancelled() -> dict:
+            admission = runtime.admission
+            counts = {"in_flight": admission.in_flight, "waiting": admission.waiting}
+            return {"cancelled": runtime.model.cancelled, **counts}
+
+        protocol.HEADER_SECONDS = runtime.settings.header_seconds
+
+
+if __name__ == "__main__":
+    sys.exit(main(ToyService()))
