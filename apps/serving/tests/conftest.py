@@ -1,0 +1,35 @@
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from starlette.testclient import TestClient
+
+from apps.serving.app import create_app
+from apps.serving.tests.toy import ToyService, ToySettings
+
+
+@pytest.fixture
+def starting() -> Iterator[TestClient]:
+    """A toy service whose model is not loaded."""
+    with TestClient(create_app(ToyService(), ToySettings())) as client:
+        yield client
+
+
+@pytest.fixture
+def client(starting) -> TestClient:
+    """A ready toy service."""
+    starting.portal.call(starting.app.state.runtime.load)
+    return starting
+
+
+@pytest.fixture
+def toy() -> Callable:
+    """Make a ready toy with given settings: returns an async client that the test closes, and the runtime."""
+
+    async def make(**settings):
+        app = create_app(ToyService(), ToySettings(**settings))
+        await app.state.runtime.load()
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://toy"), app.state.runtime
+
+    return make

@@ -1,0 +1,84 @@
+"""How many compute, how many wait, and who leaves."""
+
+import asyncio
+
+import pytest
+
+from apps.serving.admission import Admission
+from apps.serving.problems import Problem
+
+
+async def hold(admission: Admission, order: list, name: str, release: asyncio.Event) -> None:
+    async with admission.place():
+        order.append(name)
+        await release.wait()
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_places_are_given_in_the_order_of_arrival_and_never_more_than_the_limit():
+    async def scenario():
+        admission, order = Admission(2, 10), []
+        releases = {name: asyncio.Event() for name in "abcd"}
+        tasks = {name: asyncio.create_task(hold(admission, order, name, releases[name])) for name in "abcd"}
+        await settle()
+        assert (order, admission.in_flight, admission.waiting) == (["a", "b"], 2, 2)
+        releases["b"].set()
+        await settle()
+        assert order == ["a", "b", "c"]
+        for release in releases.values():
+            release.set()
+        await asyncio.gather(*tasks.values())
+        assert (order, admission.in_flight, admission.waiting) == (["a", "b", "c", "d"], 0, 0)
+
+    asyncio.run(scenario())
+
+
+def test_a_full_queue_is_told_at_once_with_a_time_to_retry():
+    async def scenario():
+        admission, release = Admission(1, 1), asyncio.Event()
+        tasks = [asyncio.create_task(hold(admission, [], name, release)) for name in "ab"]
+        await settle()
+        with pytest.raises(Problem) as refused:
+            async with admission.place():
+                raise AssertionError("admitted")
+        assert refused.value.status == 503
+        assert 1 <= int(refused.value.headers["Retry-After"]) <= 60
+        assert "1 requests are being computed and 1 wait" in refused.value.detail
+        release.set()
+        await asyncio.gather(*tasks)
+        async with admission.place():
+            assert admission.in_flight == 1
+
+    asyncio.run(scenario())
+
+
+def test_one_who_leaves_the_queue_frees_a_place_in_it_and_takes_no_turn():
+    async def scenario():
+        admission, order, release = Admission(1, 1), [], asyncio.Event()
+        first = asyncio.create_task(hold(admission, order, "first", release))
+        leaving = asyncio.create_task(hold(admission, order, "leaving", release))
+        await settle()
+        leaving.cancel()
+        await settle()
+        assert admission.waiting == 0
+        last = asyncio.create_task(hold(admission, order, "last", release))
+        await settle()
+        release.set()
+        await asyncio.gather(first, last)
+        assert order == ["first", "last"]
+
+    asyncio.run(scenario())
+
+
+def test_the_time_to_retry_grows_with_what_waits():
+    async def scenario():
+        admission = Admission(1, 100)
+        admission._seconds = 2.0
+        admission.in_flight, admission.waiting = 1, 9
+        return int(admission._full().headers["Retry-After"])
+
+    assert asyncio.run(scenario()) == 20

@@ -1,0 +1,106 @@
+"""Deadlines, hang-ups and places, through the public endpoints of a toy service."""
+
+import asyncio
+import time
+
+import pytest
+
+
+async def until(condition, seconds: float = 5) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def post(client, seconds: float):
+    return client.post("/sleep", json={"seconds": seconds})
+
+
+def test_a_request_that_computes_too_long_gets_504_and_its_work_stops(toy):
+    async def scenario():
+        client, runtime = await toy(request_timeout_seconds=0.1)
+        async with client:
+            begun = time.monotonic()
+            answer = await post(client, 5)
+            assert (answer.status_code, answer.json()["status"]) == (504, 504)
+            assert "REQUEST_TIMEOUT_SECONDS" in answer.json()["detail"]
+            await until(lambda: runtime.admission.in_flight == 0)
+            assert time.monotonic() - begun < 2
+            assert runtime.model.cancelled == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_request_whose_deadline_passes_in_the_queue_is_dropped_without_computing(toy):
+    async def scenario():
+        client, runtime = await toy(request_timeout_seconds=0.3, max_in_flight=1)
+        async with client:
+            first, second = await asyncio.gather(post(client, 5), post(client, 0))
+            assert (first.status_code, second.status_code) == (504, 504)
+            await until(lambda: runtime.admission.in_flight == runtime.admission.waiting == 0)
+            assert (await post(client, 0)).status_code == 200
+
+    asyncio.run(scenario())
+
+
+def test_beyond_the_queue_requests_are_refused_at_once_while_the_others_are_answered(toy):
+    async def scenario():
+        client, _ = await toy(max_in_flight=1, max_queue=2)
+        async with client:
+            answers = await asyncio.gather(*(post(client, 0.1) for _ in range(6)))
+            statuses = sorted(answer.status_code for answer in answers)
+            assert statuses == [200, 200, 200, 503, 503, 503]
+            assert all(int(a.headers["retry-after"]) >= 1 for a in answers if a.status_code == 503)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("waiting", [False, True], ids=["computing", "waiting"])
+def test_a_client_that_hangs_up_frees_its_place(toy, waiting):
+    async def scenario():
+        client, runtime = await toy(max_in_flight=1)
+        async with client:
+            before = [asyncio.create_task(post(client, 0.5))] if waiting else []
+            await until(lambda: runtime.admission.in_flight == len(before))
+            hung_up = await gone(client)
+            counts = runtime.admission
+            await until(lambda: (counts.in_flight, counts.waiting) == (len(before), 0), 2)
+            assert hung_up == 499
+            assert [answer.status_code for answer in await asyncio.gather(*before)] == [200] * len(before)
+            assert runtime.model.cancelled == (0 if waiting else 1)
+
+    asyncio.run(scenario())
+
+
+async def gone(client) -> int:
+    """Ask for five seconds, hang up at once; return the status that nobody reads."""
+    app, sent = client._transport.app, []
+    messages = iter(
+        [{"type": "http.request", "body": b'{"seconds": 5}', "more_body": False}, {"type": "http.disconnect"}]
+    )
+
+    async def receive():
+        await asyncio.sleep(0.05)
+        return next(messages)
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/sleep", "headers": [], "query_string": b""}
+    await app({**scope, "root_path": "", "http_version": "1.1"}, receive, send)
+    return sent[0]["status"]
+
+
+def test_a_place_is_taken_until_its_function_has_really_ended(toy):
+    async def scenario():
+        client, runtime = await toy(request_timeout_seconds=0.1, max_in_flight=1)
+        stubborn = asyncio.Event()
+        runtime.model.sleep = lambda work, seconds: time.sleep(0.4)
+        async with client:
+            answer = await post(client, 5)
+            assert answer.status_code == 504
+            assert runtime.admission.in_flight == 1, "a second thread's work would start beside the first"
+            await until(lambda: runtime.admission.in_flight == 0)
+            stubborn.set()
+
+    asyncio.run(scenario())

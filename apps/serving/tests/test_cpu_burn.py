@@ -1,0 +1,59 @@
+"""ARTIFICIAL_CPU_SEC is CPU time, one request at a time, and ends when nobody waits for it."""
+
+import threading
+import time
+
+from apps.serving.burn import Burner, burn
+
+
+def test_a_burn_uses_as_much_cpu_time_as_asked():
+    before = time.thread_time()
+    reported = burn(0.05)
+    used = time.thread_time() - before
+    assert 0.05 <= reported <= used < 0.08
+
+
+def test_a_burn_ends_as_soon_as_it_is_told_to():
+    calls = iter([False, False, True])
+    assert burn(60, lambda: next(calls)) < 1
+
+
+def test_burns_run_one_after_another():
+    running, most = [], []
+    burner = Burner(0.02)
+
+    def stop() -> bool:
+        name = threading.current_thread().name
+        if name not in running:
+            running.append(name)
+            most.append(len(running))
+        return False
+
+    def work() -> None:
+        burner(stop)
+        running.remove(threading.current_thread().name)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(most) == 4
+    assert max(most) <= 2, "one may be leaving while the next begins"
+
+
+def test_other_threads_run_while_a_burn_goes_on():
+    """Hashing lets go of the interpreter lock: a loop in Python would hold it for 5 ms at a time."""
+    burning = threading.Thread(target=burn, args=(0.3,))
+    burning.start()
+    turns = 0
+    while burning.is_alive():
+        time.sleep(0)
+        turns += 1
+    assert turns > 500
+
+
+def test_no_burn_is_asked_for_by_default():
+    before = time.thread_time()
+    Burner(0)(lambda: False)
+    assert time.thread_time() - before < 0.01

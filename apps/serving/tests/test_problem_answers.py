@@ -1,0 +1,114 @@
+"""Every error is a problem of RFC 9457 that says what was given, the rule and the remedy."""
+
+import json
+
+import pytest
+from starlette.testclient import TestClient
+
+from apps.serving.app import create_app
+from apps.serving.tests.toy import ToyService, ToySettings
+
+JSON = {"content-type": "application/json"}
+DEEP = b'{"seconds":' + b"[" * 5000 + b"]" * 5000 + b"}"
+CASES = {
+    "unknown path": ("GET", "/nowhere", {}, b"", 404, "There is nothing at /nowhere. /docs lists what there is."),
+    "trailing slash": ("POST", "/sleep/", JSON, b"{}", 404, "There is nothing at /sleep/."),
+    "wrong method": ("GET", "/sleep", {}, b"", 405, "/sleep does not take GET. Use POST."),
+    "wrong type": ("POST", "/sleep", {"content-type": "text/csv"}, b"1", 415, "Send application/json."),
+    "no JSON": ("POST", "/sleep", JSON, b"{", 400, "The body is not JSON that can be read"),
+    "no body": ("POST", "/sleep", JSON, b"", 400, "The body is not JSON that can be read"),
+    "no UTF-8": ("POST", "/sleep", JSON, b'{"\xff": 1}', 400, "The body is not JSON that can be read"),
+    "deep JSON": ("POST", "/sleep", JSON, DEEP, 400, "recursion limit"),
+    "no object": ("POST", "/sleep", JSON, b"[1]", 422, "#: Input should be an object."),
+    "wrong field": ("POST", "/sleep", JSON, b'{"seconds": "1"}', 422, "#/seconds: Input should be a valid number."),
+    "missing field": ("POST", "/sleep", JSON, b"{}", 422, "#/seconds: is required."),
+    "large body": ("POST", "/sleep", JSON, b" " * 2000, 413, "The body exceeds 1000 bytes (MAX_BODY_BYTES)."),
+    "defect": ("POST", "/fail", JSON, b"{}", 500, "The request id finds the reason in its log."),
+}
+
+
+@pytest.fixture
+def client():
+    app = create_app(ToyService(), ToySettings(max_body_bytes=1000))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        client.portal.call(app.state.runtime.load)
+        yield client
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_error_says_the_rule_in_a_problem(client, name):
+    method, path, headers, body, status, text = CASES[name]
+    if name == "deep JSON":
+        client.app.state.runtime.settings.__dict__["max_body_bytes"] = len(DEEP)
+    answer = client.request(method, path, headers=headers, content=body)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert text in problem["detail"]
+    assert (problem["status"], problem["type"], problem["model_version"]) == (status, "about:blank", "v1")
+    assert problem["title"] and problem["instance"] == path
+    assert problem["request_id"] == answer.headers["x-request-id"]
+
+
+def test_all_mistakes_of_a_request_are_told_at_once_with_their_places(client):
+    answer = client.post("/sleep", json={"seconds": -1, "minutes/hours": 2})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"pointer": "#/seconds", "detail": "Input should be greater than or equal to 0."},
+        {"pointer": "#/minutes~1hours", "detail": "is not known here; remove it or correct its name."},
+    ]
+    assert "(2 mistakes in all; see errors)" in answer.json()["detail"]
+
+
+def test_a_problem_lists_no_more_than_twenty_mistakes(client):
+    answer = client.post("/sleep", json={str(number): 0 for number in range(50)})
+    assert len(answer.json()["errors"]) == 20
+    assert answer.json()["errors_omitted"] == 31
+
+
+def test_a_defect_shows_nothing_of_itself_to_the_client_and_all_of_itself_in_the_log(client, caplog):
+    answer = client.post("/fail")
+    assert "secret" not in answer.text and "Traceback" not in answer.text
+    (record,) = [record for record in caplog.records if record.name == "serving.error"]
+    assert record.request_id == answer.headers["x-request-id"]
+    assert "the secret /path" in str(record.exc_info[1])
+
+
+def test_a_body_without_a_length_is_read_no_further_than_the_limit(client):
+    taken = []
+
+    def endless():
+        while len(taken) < 1000:
+            taken.append(100)
+            yield b"x" * 100
+
+    app, sent = client.app, []
+    chunks = endless()
+
+    async def receive():
+        return {"type": "http.request", "body": next(chunks), "more_body": True}
+
+    async def send(message):
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json"), (b"transfer-encoding", b"chunked")]
+    scope = {"type": "http", "method": "POST", "path": "/sleep", "headers": headers, "query_string": b""}
+    client.portal.call(app, {**scope, "root_path": "", "http_version": "1.1"}, receive, send)
+    assert sent[0]["status"] == 413
+    assert json.loads(sent[1]["body"])["status"] == 413
+    assert sum(taken) <= 1100
+
+
+def test_a_content_length_over_the_limit_is_refused_before_anything_is_read(client):
+    async def receive():
+        raise AssertionError("the body was read")
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    headers = [(b"content-length", b"1001")]
+    scope = {"type": "http", "method": "POST", "path": "/sleep", "headers": headers, "query_string": b""}
+    client.portal.call(client.app, {**scope, "root_path": "", "http_version": "1.1"}, receive, send)
+    assert sent[0]["status"] == 413
