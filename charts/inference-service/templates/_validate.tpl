@@ -84,6 +84,10 @@
 {{- if and (has $surge $none) (has (.Values.strategy.maxUnavailable | toString) $none) }}
 {{- $mistakes = append $mistakes "strategy.maxSurge and strategy.maxUnavailable are both 0: an update could not begin. Raise one of them." }}
 {{- end }}
+{{- $starting := mul .Values.startupProbe.periodSeconds .Values.startupProbe.failureThreshold -}}
+{{- if ge $starting (int64 .Values.progressDeadlineSeconds) }}
+{{- $mistakes = append $mistakes (printf "startupProbe allows %v s (periodSeconds %v x failureThreshold %v), and progressDeadlineSeconds (%v) ends an update before. Raise progressDeadlineSeconds above %v." $starting .Values.startupProbe.periodSeconds .Values.startupProbe.failureThreshold .Values.progressDeadlineSeconds $starting) }}
+{{- end }}
 {{- $ending := addf .Values.preStopSleepSeconds .Values.drainSeconds .Values.requestTimeoutSeconds -}}
 {{- if ge $ending (float64 .Values.terminationGracePeriodSeconds) }}
 {{- $mistakes = append $mistakes (printf "preStopSleepSeconds (%v) + drainSeconds (%v) + requestTimeoutSeconds (%v) take %v of terminationGracePeriodSeconds (%v): the last request would be cut off. Raise terminationGracePeriodSeconds above %v, or lower the others." .Values.preStopSleepSeconds .Values.drainSeconds .Values.requestTimeoutSeconds $ending .Values.terminationGracePeriodSeconds $ending) }}

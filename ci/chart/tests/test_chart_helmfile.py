@@ -24,6 +24,12 @@ def checkout(tmp_path) -> Path:
     return tmp_path
 
 
+def classifier(checkout: Path, environment: str, *arguments: str, **variables: str) -> list[dict]:
+    """Render the classifier's release."""
+    only = ("--selector", "name=classifier-service")
+    return rendering.helmfile(environment, *only, *arguments, root=checkout, **variables)
+
+
 def identity(found: list[dict], release: str = "classifier-service") -> tuple[str | None, str | None]:
     """Return the version and the sha256 that the release's pods are told."""
     env = {variable["name"]: variable.get("value") for variable in container(found, release)["env"]}
@@ -31,23 +37,23 @@ def identity(found: list[dict], release: str = "classifier-service") -> tuple[st
 
 
 def test_sha256_comes_from_the_manifest_of_the_version_in_force(checkout):
-    assert identity(rendering.helmfile("default", root=checkout)) == ("v1", SHA256["v1"])
+    assert identity(classifier(checkout, "default")) == ("v1", SHA256["v1"])
 
 
 def test_editing_one_line_switches_version_and_sha256(checkout):
     values = checkout / "charts/inference-service/values-classifier.yaml"
     values.write_text(values.read_text().replace("version: v1", "version: v2"))
-    assert identity(rendering.helmfile("local", root=checkout)) == ("v2", SHA256["v2"])
+    assert identity(classifier(checkout, "local")) == ("v2", SHA256["v2"])
 
 
 def test_one_option_switches_version_and_sha256(checkout):
     option = ("--state-values-set", "classifier.model.version=v2")
-    assert identity(rendering.helmfile("local", *option, root=checkout)) == ("v2", SHA256["v2"])
+    assert identity(classifier(checkout, "local", *option)) == ("v2", SHA256["v2"])
 
 
 def test_a_sha256_that_is_given_wins(checkout):
     option = ("--state-values-set", f"classifier.model.sha256={'3' * 64}")
-    assert identity(rendering.helmfile("default", *option, root=checkout)) == ("v1", "3" * 64)
+    assert identity(classifier(checkout, "default", *option)) == ("v1", "3" * 64)
 
 
 def test_without_a_manifest_no_sha256_is_claimed(checkout):

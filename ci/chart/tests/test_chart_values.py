@@ -61,6 +61,7 @@ REFUSED = {
     "maxQueue": [-1],
     "drainSeconds": [-1, "5s"],
     "terminationGracePeriodSeconds": [0],
+    "progressDeadlineSeconds": [0],
     "strategy.maxSurge": ["1", -1],
     "livenessProbe.timeoutSeconds": [0],
     "livenessProbe.httpGet": [{"path": "/"}],
