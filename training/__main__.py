@@ -14,10 +14,7 @@ def data(given: Namespace) -> None:
     """Get MNIST into the cache."""
     from training import mnist
 
-    if given.data_dir is None and mnist.cache_path().exists():
-        digits = mnist.load()
-    else:
-        digits = mnist.fetch(given.data_dir)
+    digits = mnist.fetch(given.data_dir) if given.data_dir else mnist.load()
     print(f"{mnist.cache_path()}: {len(digits.images)} images, sha256 {digits.identity()['sha256']}")
 
 

@@ -9,7 +9,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from models import publishing
 from models.manifest import Manifest
-from training import evaluate, mnist
+from training import evaluate, mnist, parity
 from training.libraries import versions
 from training.progress import say, step
 
@@ -55,6 +55,7 @@ def train(options: Options) -> Manifest:
     with step(f"publishing {artifact}"), publishing.staging(options.models_dir) as folder:
         staged = folder / artifact.name
         joblib.dump(forest, staged)  # uncompressed: the service reads it without a decompressor's risks
+        parity.require(parity.read(staged), pixels, probabilities)
         return publishing.publish(staged, artifact, force=options.force, **about)
 
 
@@ -77,6 +78,12 @@ def describe(forest) -> dict:
         "engine": "sklearn-forest",
         "input": {"shape": [forest.n_features_in_], "dtype": "float32", "range": [0, 1]},
         "classes": [str(name) for name in forest.classes_],
-        "hyperparameters": {"class": type(forest).__name__} | forest.get_params(deep=False),
+        "hyperparameters": {"class": type(forest).__name__} | _plain(forest.get_params(deep=False)),
         "libraries": versions("scikit-learn", "numpy", "joblib"),
+    }
+
+
+def _plain(settings: dict) -> dict:
+    return {
+        key: value if isinstance(value, str | int | float | None) else repr(value) for key, value in settings.items()
     }

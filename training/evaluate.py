@@ -22,9 +22,7 @@ def split(labels: np.ndarray, train_ratio: float, seed: int) -> tuple[np.ndarray
 def metrics(classes: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> dict:
     """Return accuracy, precision, recall and support of each class, and the confusion (rows: true class)."""
     predicted = classes[probabilities.argmax(axis=1)]
-    precision, recall, _, support = precision_recall_fscore_support(
-        labels, predicted, labels=classes, zero_division=0
-    )
+    precision, recall, _, support = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
     return {
         "accuracy": float(np.mean(predicted == labels)),
         "per_class": {
@@ -35,9 +33,7 @@ def metrics(classes: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) 
     }
 
 
-def probes(
-    images: np.ndarray, labels: np.ndarray, classes: np.ndarray, probabilities: np.ndarray
-) -> list[dict]:
+def probes(images: np.ndarray, labels: np.ndarray, classes: np.ndarray, probabilities: np.ndarray) -> list[dict]:
     """Return the first image of each class as a request for /predict, with what scikit-learn answers to it.
 
     `features` are pixels 0 to 255, as `scale` says; `probabilities` are float64, in the order of classes.

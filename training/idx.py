@@ -22,9 +22,7 @@ def from_folder(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     archives = sorted(folder.glob("*.npz"))
     if archives:
         return _from_npz(archives[0])
-    missing = [
-        name for name in FILES if not (folder / name).exists() and not (folder / f"{name}.gz").exists()
-    ]
+    missing = [name for name in FILES if not (folder / name).exists() and not (folder / f"{name}.gz").exists()]
     if missing:
         raise TrainingError(
             f"'{folder}' has no .npz file and lacks {', '.join(missing)} (each may end in .gz). "
@@ -38,34 +36,24 @@ def join(content: Callable[[str], bytes]) -> tuple[np.ndarray, np.ndarray]:
     parts = [parse(content(name), name) for name in FILES]
     images = [part.reshape(len(part), -1) for part in parts[::2]]
     if images[0].shape[1] != images[1].shape[1]:
-        raise TrainingError(
-            f"training images have {images[0].shape[1]} pixels and test images {images[1].shape[1]}."
-        )
+        raise TrainingError(f"training images have {images[0].shape[1]} pixels and test images {images[1].shape[1]}.")
     return _matched(np.concatenate(images), np.concatenate(parts[1::2]), "the IDX files")
 
 
 def parse(content: bytes, name: str) -> np.ndarray:
     """Return the array of an IDX file: two zero bytes, type, number of dimensions, their sizes, values."""
     if len(content) < 4 or content[:3] != bytes([0, 0, UINT8]):
-        raise TrainingError(
-            f"{name} is not an IDX file of unsigned bytes: it begins with {content[:4].hex(' ')}."
-        )
+        raise TrainingError(f"{name} is not an IDX file of unsigned bytes: it begins with {content[:4].hex(' ')}.")
     dimensions = content[3]
     shape = np.frombuffer(content[4 : 4 + 4 * dimensions], dtype=">u4").astype(int)
     values = np.frombuffer(content[4 + 4 * dimensions :], dtype=np.uint8)
     if len(shape) != dimensions or values.size != shape.prod():
-        raise TrainingError(
-            f"{name} is cut off or too long: {shape.tolist()} values expected, {values.size} found."
-        )
+        raise TrainingError(f"{name} is cut off or too long: {shape.tolist()} values expected, {values.size} found.")
     return values.reshape(shape)
 
 
 def _content(path: Path) -> bytes:
-    return (
-        path.read_bytes()
-        if path.exists()
-        else gzip.decompress(path.with_name(path.name + ".gz").read_bytes())
-    )
+    return path.read_bytes() if path.exists() else gzip.decompress(path.with_name(path.name + ".gz").read_bytes())
 
 
 def _from_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -73,9 +61,7 @@ def _from_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
         with np.load(path, allow_pickle=False) as arrays:
             images, labels = arrays["images"], arrays["labels"]
     except (OSError, ValueError, KeyError) as error:
-        raise TrainingError(
-            f"'{path}' is not an .npz with `images` and `labels` ({error}). Remove it."
-        ) from error
+        raise TrainingError(f"'{path}' is not an .npz with `images` and `labels` ({error}). Remove it.") from error
     return _matched(images.reshape(len(images), -1), labels, f"'{path}'")
 
 

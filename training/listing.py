@@ -14,9 +14,7 @@ def table(models_dir: Path) -> str:
     entries = _entries(models_dir)
     rows = [HEADER] + [_row(manifest) for _, manifest in entries if isinstance(manifest, Manifest)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join(lines + [str(error) for _, error in entries if isinstance(error, RegistryError)])
 
 

@@ -1,5 +1,6 @@
 """Turns a language model into a plain transformers folder, which needs no hub, and publishes it."""
 
+import json
 import warnings
 from pathlib import Path
 
@@ -16,11 +17,11 @@ from training.progress import step
 
 PROMPTS = (
     "The capital of France is",
-    "Water boils at",
-    "Once upon a time there was a little girl who",
-    "2 + 2 =",
-)
-NEW_TOKENS = 16
+    "1, 2, 3, 4, 5, 6,",
+    "2, 4, 6, 8, 10,",
+    "a b c d e f g",
+)  # for SmolLM2 the best token leads clearly at every step, in bfloat16 too
+NEW_TOKENS = 8
 
 
 def export(source: str, models_dir: Path, version_id: str, *, force: bool = False) -> Manifest:
@@ -47,7 +48,7 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Pat
     that it is quantised, and what is saved with it cannot be loaded.
     """
     settings = model.config.to_dict()
-    for key in ("quantization_config", "_name_or_path", "transformers_version"):
+    for key in ("quantization_config", "_model_name_or_path", "transformers_version"):
         settings.pop(key, None)
     plain = AutoModelForCausalLM.from_config(type(model.config).from_dict(settings), dtype=model.dtype)
     plain.load_state_dict(model.state_dict())
@@ -56,6 +57,7 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Pat
     plain.save_pretrained(folder)
     tokenizer.model_max_length = min(tokenizer.model_max_length, context_tokens(plain))
     tokenizer.save_pretrained(folder)
+    _name_tokenizer_for_all_versions(folder / "tokenizer_config.json")
 
 
 def describe(folder: Path, reference: PreTrainedModel | None = None) -> dict:
@@ -65,9 +67,7 @@ def describe(folder: Path, reference: PreTrainedModel | None = None) -> dict:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model, loading = AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, output_loading_info=True
-        )
+        model, loading = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, output_loading_info=True)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     if problems := {key: sorted(map(str, names)) for key, names in loading.items() if names}:
         raise TrainingError(f"'{folder}' does not load cleanly: {problems}. Export it from its source again.")
@@ -126,10 +126,17 @@ def context_tokens(model: PreTrainedModel) -> int:
     return model.config.max_position_embeddings
 
 
+def _name_tokenizer_for_all_versions(file: Path) -> None:
+    """Give the tokenizer's class the name that transformers 4 and 5 know; 5 writes one that 4 does not."""
+    settings = json.loads(file.read_text())
+    if settings.get("tokenizer_class") == "TokenizersBackend":
+        file.write_text(json.dumps(settings | {"tokenizer_class": "PreTrainedTokenizerFast"}, indent=2))
+
+
 def _require_same_logits(model: PreTrainedModel, reference: PreTrainedModel, tokenizer) -> None:
     for prompt in PROMPTS:
         tokens = tokenizer(prompt, return_tensors="pt")
         with torch.inference_mode():
             same = torch.equal(model(**tokens).logits, reference(**tokens).logits)
         if not same:
-            raise TrainingError(f"the saved model's logits differ from its source's. Nothing is published.")
+            raise TrainingError("the saved model's logits differ from its source's. Nothing is published.")

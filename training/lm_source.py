@@ -8,7 +8,13 @@ from pathlib import Path
 
 from gguf import GGUFReader
 from tokenizers import pre_tokenizers
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 
 from models import registry
 from training.errors import TrainingError
@@ -51,17 +57,23 @@ def _from_gguf(file: Path, source: str) -> tuple[PreTrainedModel, PreTrainedToke
     a conversion: services map the file, and the pods of a node share one copy of it in memory.
     """
     model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name)
-    tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    tokenizer = _plain(AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name))
     fields = GGUFReader(file).fields
     if "tokenizer.ggml.pre" in fields and fields["tokenizer.ggml.pre"].contents() == "smollm":
         # transformers overlooks this key; without the digits apart, "a  3" is cut in other places
         tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
         )
-    about = {
-        key: fields[f"general.{key}"].contents() for key in ("name", "license") if f"general.{key}" in fields
-    }
+    about = {key: fields[f"general.{key}"].contents() for key in ("name", "license") if f"general.{key}" in fields}
     return model, tokenizer, {"source": source, "file": file.name, "sha256": registry.digest(file)} | about
+
+
+def _plain(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """Return the tokenizer without the settings of this load, which would be saved with it."""
+    special = {name: getattr(tokenizer, name) for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer.backend_tokenizer, chat_template=tokenizer.chat_template, **special
+    )
 
 
 def _smollm2(folder: Path) -> Path:
@@ -70,9 +82,7 @@ def _smollm2(folder: Path) -> Path:
     files = list(Path(spec.origin).parent.glob("*.gguf")) if spec else []
     file = files[0] if files else _downloaded(folder)
     if registry.digest(file) != SMOLLM2_SHA256:
-        raise TrainingError(
-            f"'{file}' is not the GGUF of {SMOLLM2_WHEEL} (its sha256 differs). Install that version."
-        )
+        raise TrainingError(f"'{file}' is not the GGUF of {SMOLLM2_WHEEL} (its sha256 differs). Install that version.")
     return file
 
 

@@ -32,9 +32,7 @@ class Digits:
 
     def identity(self) -> dict:
         """Return what the manifest says about the data: `sha256` is that of the pixels, row by row."""
-        pixels, labels = (
-            hashlib.sha256(np.ascontiguousarray(part)).hexdigest() for part in (self.images, self.labels)
-        )
+        pixels, labels = (hashlib.sha256(np.ascontiguousarray(part)).hexdigest() for part in (self.images, self.labels))
         return {"name": self.name, "images": len(self.images), "sha256": pixels, "labels_sha256": labels}
 
     def is_mnist(self) -> bool:

@@ -72,9 +72,7 @@ COMMANDS: dict[str, tuple[str, dict[str, Option]]] = {
             "--version-id": VERSION_ID,
             "--n-estimators": Option("trees", "a whole number from 1 to 10000", whole(1, 10_000), "100"),
             "--max-depth": Option("depth of a tree", "a whole number from 1 to 1000, or none", _depth, "10"),
-            "--train-ratio": Option(
-                "share to train on", "a number between 0 and 1, such as 0.8", _ratio, "0.8"
-            ),
+            "--train-ratio": Option("share to train on", "a number between 0 and 1, such as 0.8", _ratio, "0.8"),
             "--seed": Option(
                 "seed of split and forest", "a whole number from 0 to 4294967295", whole(0, 2**32 - 1), "42"
             ),
