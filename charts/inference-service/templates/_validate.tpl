@@ -134,5 +134,10 @@
 {{- $mistakes = append $mistakes (printf "env (%s) belongs to the chart. Use the value that it comes from." $name) }}
 {{- end }}
 {{- end }}
+{{- range tuple "models" "hub-cache" "tmp" }}
+{{- if hasKey $.Values.volumes . }}
+{{- $mistakes = append $mistakes (printf "volumes (%s) is the chart's own volume. Choose another name." .) }}
+{{- end }}
+{{- end }}
 {{- toJson $mistakes -}}
 {{- end }}
