@@ -34,17 +34,14 @@ def digest(path: str | Path) -> str:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
     except OSError as error:
         raise RegistryError(
-            f"{str(error.filename or path)!r} cannot be read ({error.strerror}). "
-            "Check its permissions and the disk."
+            f"{str(error.filename or path)!r} cannot be read ({error.strerror}). Check its permissions and the disk."
         ) from error
 
 
 def size_bytes(path: str | Path) -> int:
     """Return the size of a file, or the sum over a folder's files. Raises as `digest` does."""
     path = Path(path)
-    return (
-        sum((path / name).stat().st_size for name in _names(path)) if path.is_dir() else path.stat().st_size
-    )
+    return sum((path / name).stat().st_size for name in _names(path)) if path.is_dir() else path.stat().st_size
 
 
 def _file_digest(path: Path) -> str:
@@ -56,10 +53,11 @@ def _names(folder: Path) -> list[str]:
     """The posix relative paths of all files below `folder`, in the order of their bytes."""
     names = []
     for parent, _, _ in os.walk(folder, onerror=_raise):
-        for entry in os.scandir(parent):
-            _refuse_unusual(entry)
-            if entry.is_file(follow_symlinks=False):
-                names.append(Path(entry.path).relative_to(folder).as_posix())
+        with os.scandir(parent) as entries:
+            for entry in entries:
+                _refuse_unusual(entry)
+                if entry.is_file(follow_symlinks=False):
+                    names.append(Path(entry.path).relative_to(folder).as_posix())
     return sorted(names, key=os.fsencode)
 
 

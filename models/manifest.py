@@ -44,9 +44,7 @@ class Manifest:
         """Return the manifest as JSON text, a line per key, unknown keys last."""
         known = asdict(self)
         keys = known | known.pop("extra")
-        return (
-            "{\n" + ",\n".join(f'"{key}": {json.dumps(keys[key], allow_nan=False)}' for key in keys) + "\n}\n"
-        )
+        return "{\n" + ",\n".join(f'"{key}": {json.dumps(keys[key], allow_nan=False)}' for key in keys) + "\n}\n"
 
 
 def parse(text: str | bytes) -> Manifest:
@@ -76,9 +74,7 @@ def split_id(version_id: str) -> tuple[str, str]:
 
 
 def _mistakes(values: dict) -> list[str]:
-    return [
-        text for f in fields(Manifest) if f.name != "extra" and (text := _mistake(values, f.name, f.type))
-    ]
+    return [text for f in fields(Manifest) if f.name != "extra" and (text := _mistake(values, f.name, f.type))]
 
 
 def _mistake(values: dict, key: str, kind: type) -> str | None:

@@ -63,9 +63,7 @@ def verify(artifact: str | Path, *, version: str | None = None, sha256: str | No
     if sha256 and sha256.lower() != manifest.sha256:
         mistakes.append(f"its sha256 is {manifest.sha256} and {sha256} is expected (MODEL_SHA256)")
     if mistakes:
-        raise RegistryError(
-            f"{str(artifact)!r}: {'; '.join(mistakes)}. Correct what is expected or the path."
-        )
+        raise RegistryError(f"{str(artifact)!r}: {'; '.join(mistakes)}. Correct what is expected or the path.")
     if (found := digest(artifact)) != manifest.sha256:
         raise RegistryError(
             f"{str(artifact)!r} was altered or cut: it has sha256 {found} and {size_bytes(artifact)} bytes, "
@@ -92,18 +90,14 @@ def entries(models_dir: str | Path) -> list[tuple[Path, Manifest | RegistryError
 
 
 def _ids(models_dir: Path) -> list[str]:
-    paths = [
-        path for path in models_dir.glob("[!.]*_v*") if path.suffix in (SUFFIX, ".json") or path.is_dir()
-    ]
+    paths = [path for path in models_dir.glob("[!.]*_v*") if path.suffix in (SUFFIX, ".json") or path.is_dir()]
     return sorted({artifact_id(path).removesuffix(".json") for path in paths})
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m models.registry", description="Checks one model.")
-    check = parser.add_subparsers(required=True).add_parser(
-        "verify", help="compare an artifact with its manifest"
-    )
+    check = parser.add_subparsers(required=True).add_parser("verify", help="compare an artifact with its manifest")
     check.add_argument("path", help="the artifact, a .joblib file or a folder; its manifest lies beside it")
     check.add_argument("--version", help="the version that the manifest must have (empty: any)")
     check.add_argument("--sha256", help="the digest that it must have (empty: the manifest's)")
