@@ -94,13 +94,11 @@ async def gone(client) -> int:
 def test_a_place_is_taken_until_its_function_has_really_ended(toy):
     async def scenario():
         client, runtime = await toy(request_timeout_seconds=0.1, max_in_flight=1)
-        stubborn = asyncio.Event()
         runtime.model.sleep = lambda work, seconds: time.sleep(0.4)
         async with client:
             answer = await post(client, 5)
             assert answer.status_code == 504
             assert runtime.admission.in_flight == 1, "a second thread's work would start beside the first"
             await until(lambda: runtime.admission.in_flight == 0)
-            stubborn.set()
 
     asyncio.run(scenario())

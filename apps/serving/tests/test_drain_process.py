@@ -1,0 +1,141 @@
+"""A real process from start to end: how it loads, serves, drains and exits."""
+
+import asyncio
+import http.client
+import json
+import signal
+import time
+import urllib.request
+from contextlib import ExitStack, closing
+
+import httpx
+import pytest
+
+from apps.serving.tests.processes import Process, running
+
+pytestmark = pytest.mark.service
+TOY = "apps.serving.tests.toy"
+
+
+def ask(process: Process, path: str) -> tuple[int, dict]:
+    answer = httpx.get(f"{process.url}{path}")
+    return answer.status_code, answer.json()
+
+
+def test_it_answers_while_it_loads_and_then_serves():
+    with running(TOY, ready=False, LOAD_SECONDS=1) as toy:
+        assert ask(toy, "/livez")[0] == 200
+        status, health = ask(toy, "/healthz")
+        assert (status, health["status"]) == (503, "starting")
+        assert httpx.post(f"{toy.url}/sleep", json={"seconds": 0}).status_code == 503
+        toy.expect("ready")
+        assert ask(toy, "/healthz")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "error, said",
+    [
+        ("the file is not there. Put it there.", "the file is not there. Put it there."),
+        ("defect", "RuntimeError: a defect"),
+    ],
+)
+def test_a_load_that_fails_says_why_in_one_line_and_ends_the_process_with_1(error, said):
+    with running(TOY, ready=False, LOAD_ERROR=error) as toy:
+        assert toy.wait(10) == 1
+        (line,) = [line for line in toy.log if line["level"] == "error"]
+        assert line["message"].endswith(said)
+        assert "Traceback" not in "".join(toy.output)
+
+
+def test_wrong_settings_end_the_process_with_2_and_a_line_for_each_mistake():
+    with running(TOY, ready=False, MAX_QUEUE="x", DRAIN_SECOND=3) as toy:
+        assert toy.wait(10) == 2
+        assert toy.output == [
+            "DRAIN_SECOND: there is no such setting. Is DRAIN_SECONDS meant?\n",
+            "MAX_QUEUE='x': Input should be a valid integer, unable to parse string as an integer.\n",
+        ]
+
+
+def test_a_port_in_use_ends_the_process_with_a_line_that_says_so():
+    with running(TOY) as first, running(TOY, "--port", str(first.port), ready=False) as second:
+        assert second.wait(10) != 0
+        (line,) = second.log
+        assert "address already in use" in line["message"]
+
+
+def test_sigterm_under_load_loses_no_request():
+    """New connections are accepted and answered for the whole drain; all that was asked is answered."""
+    drain, answers, ended = 2, [], asyncio.Event()
+
+    async def client(session: httpx.AsyncClient, url: str) -> None:
+        while not ended.is_set():
+            answer = await session.post(url, json={"seconds": 0.02})
+            answers.append((answer.status_code, answer.headers.get("connection")))
+
+    async def scenario(toy: Process) -> None:
+        limits = httpx.Limits(max_keepalive_connections=0)  # a new connection each time
+        async with httpx.AsyncClient(timeout=20, limits=limits) as session, asyncio.TaskGroup() as clients:
+            for _ in range(12):
+                clients.create_task(client(session, f"{toy.url}/sleep"))
+            async with asyncio.timeout(10):
+                while len(answers) < 50:
+                    await asyncio.sleep(0.01)
+            toy.signal(signal.SIGTERM)
+            asyncio.get_running_loop().call_later(drain * 0.8, ended.set)
+
+    with running(TOY, DRAIN_SECONDS=drain, MAX_IN_FLIGHT=4) as toy:
+        asyncio.run(scenario(toy))
+        assert toy.wait(10) == 0
+        assert {status for status, _ in answers} == {200}
+        assert sum(connection == "close" for _, connection in answers) > 20
+
+
+def test_a_draining_process_is_not_ready_at_once_and_tells_kept_connections_to_close():
+    with running(TOY, DRAIN_SECONDS=5) as toy, ExitStack() as connections:
+        kept = connections.enter_context(closing(http.client.HTTPConnection("127.0.0.1", toy.port, timeout=5)))
+        kept.request("GET", "/healthz")
+        assert kept.getresponse().read() and kept.sock is not None
+        toy.signal(signal.SIGTERM)
+        toy.expect("draining")
+        kept.request("GET", "/healthz")
+        answer = kept.getresponse()
+        assert (answer.status, answer.headers["connection"]) == (503, "close")
+        assert json.load(answer)["status"] == "draining"
+        with urllib.request.urlopen(f"{toy.url}/livez", timeout=5) as new:
+            assert new.status == 200
+
+
+def test_requests_in_flight_finish_after_the_drain_and_then_it_ends_with_0():
+    async def scenario(toy: Process) -> int:
+        async with httpx.AsyncClient(timeout=20) as session:
+            asked = asyncio.create_task(session.post(f"{toy.url}/sleep", json={"seconds": 1.5}))
+            await asyncio.sleep(0.3)  # it computes
+            toy.signal(signal.SIGTERM)
+            return (await asked).status_code
+
+    with running(TOY, DRAIN_SECONDS=0) as toy:
+        assert asyncio.run(scenario(toy)) == 200
+        assert toy.wait(5) == 0
+
+
+def test_a_second_sigterm_ends_the_drain():
+    with running(TOY, DRAIN_SECONDS=60) as toy:
+        toy.signal(signal.SIGTERM)
+        toy.expect("draining")
+        begun = time.monotonic()
+        toy.signal(signal.SIGTERM)
+        assert toy.wait(5) == 0
+        assert time.monotonic() - begun < 3
+
+
+def test_ctrl_c_does_not_wait_for_routers():
+    with running(TOY, DRAIN_SECONDS=60) as toy:
+        toy.signal(signal.SIGINT)
+        assert toy.wait(5) == 0
+
+
+def test_a_process_that_still_loads_ends_at_once():
+    with running(TOY, ready=False, LOAD_SECONDS=60, DRAIN_SECONDS=60) as toy:
+        toy.expect("listening")
+        toy.signal(signal.SIGTERM)
+        assert toy.wait(5) == 0
