@@ -51,10 +51,10 @@ def test_a_good_run_exits_0_and_agrees_with_what_the_service_counted(load, stub,
     assert "failed       0\n" in capsys.readouterr().out
 
 
-def test_requests_carry_the_images_in_turn_as_exact_float32_from_0_to_1(load, stub):
+def test_requests_carry_the_images_in_turn_as_numbers_from_0_to_1(load, stub):
     load("--concurrency", "1", "--dataset-size", "10")
     first = [body["features"][0] for body in stub.bodies[:11]]
-    assert first == pytest.approx([n / 255 for n in (*range(0, 20, 2), 0)], abs=1e-9)
+    assert [round(value * 255, 4) for value in first] == [*range(0, 20, 2), 0]
     assert all(len(body["features"]) == 784 and body["features"][783] == 1 for body in stub.bodies)
 
 
