@@ -1,12 +1,14 @@
 """Brings a model from the hub into the local cache (HF_HOME), where later starts find it without a network.
 
 Only this module reaches out: models are then loaded from the folder it returns. With a commit as revision a
-complete cache is used as it is; with a branch or tag the hub is asked first what that is now.
+complete cache is used as it is and nobody is asked; with a branch or tag the hub is asked what that is now.
 """
 
 import logging
 import os
+import re
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from apps.serving.service import LoadError
@@ -18,11 +20,14 @@ WEIGHTS = [
     "pytorch_model*.bin",
 ]  # the first that the repository has; .bin is read as weights only
 SUBFOLDERS = ["*/*"]  # other formats of the same weights
+COMMIT = re.compile("[0-9a-f]{40}")
 
 
 def fetch(repository: str, revision: str) -> Path:
     """Return the local folder of `repository` at `revision`, named by its commit; raise LoadError."""
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    for variable in ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_TELEMETRY"):
+        os.environ.setdefault(variable, "1")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # else a line a request, with addresses that are signed
     begun = time.monotonic()
     LOG.info("fetching", extra={"model": repository, "revision": revision})
     folder = _fetch(repository, revision)
@@ -57,11 +62,13 @@ def _fetch(repository: str, revision: str) -> Path:
 
 
 def _download(repository: str, revision: str, patterns: list[str]) -> Path:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import errors, snapshot_download
 
-    return Path(
-        snapshot_download(repository, revision=revision, allow_patterns=patterns, ignore_patterns=SUBFOLDERS)
-    )
+    options = {"revision": revision, "allow_patterns": patterns, "ignore_patterns": SUBFOLDERS}
+    if COMMIT.fullmatch(revision):
+        with suppress(errors.LocalEntryNotFoundError):  # not there, or not complete
+            return Path(snapshot_download(repository, **options, local_files_only=True))
+    return Path(snapshot_download(repository, **options))
 
 
 def _reason(error: BaseException) -> str:

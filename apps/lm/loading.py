@@ -25,9 +25,7 @@ def load_model(folder: Path, threads: int) -> tuple[Any, Any]:
         )
     except Exception as error:  # a folder can be wrong in ways that each library tells its own way
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise LoadError(
-            f"{str(folder)!r} is not a causal language model with its tokenizer ({reason})."
-        ) from error
+        raise LoadError(f"{str(folder)!r} is not a causal language model with its tokenizer ({reason}).") from error
     if missing := sorted({*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])}):
         raise LoadError(
             f"{str(folder)!r} lacks weights that its config.json asks for, or has them in another shape: "

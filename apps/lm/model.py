@@ -20,11 +20,11 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Answer:
-    """`tokens` counts those generated, with the one that ends the answer; `finish_reason`: stop or length."""
+    """`tokens` are those generated, with the one that ends the answer; `finish_reason`: stop or length."""
 
     text: str
     finish_reason: str
-    tokens: int
+    tokens: list[int]
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ class LanguageModel:
 
     def answer(self, prompt: Prompt, cancelled: Callable[[], bool]) -> Answer:
         """Generate until the model ends its answer, its tokens are used up, or `cancelled()`."""
-        stream, pieces, count = TextStream(self._decode, prompt.tokens), [], 0
+        stream, pieces, tokens = TextStream(self._decode, prompt.tokens), [], []
         for token in self.engine.generate(prompt.tokens, cancelled):
-            count += 1
+            tokens.append(token)
             if token in self.ends:
-                return Answer("".join([*pieces, stream.finish()]), "stop", count)
+                return Answer("".join([*pieces, stream.finish()]), "stop", tokens)
             pieces.append(stream.push(token))
-            if count == prompt.answer_tokens:
+            if len(tokens) == prompt.answer_tokens:
                 break
-        return Answer("".join([*pieces, stream.finish()]), "length", count)
+        return Answer("".join([*pieces, stream.finish()]), "length", tokens)
 
     def _decode(self, tokens: list[int]) -> str:
         return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)

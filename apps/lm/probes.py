@@ -31,11 +31,9 @@ def _compare(model: "LanguageModel", probe: dict, what: str, here: object, publi
         )
 
 
-def _answer(model: "LanguageModel", prompt: str) -> list[int]:
-    tokens, answer = model.tokenize(prompt), []
+def _answer(model: "LanguageModel", text: str) -> list[int]:
+    from apps.lm.model import Prompt
+
+    tokens = model.tokenize(text)
     room = min(STEPS, model.budget.total - len(tokens))
-    for token in model.engine.generate(tokens, lambda: len(answer) >= room):
-        answer.append(token)
-        if token in model.ends:
-            break
-    return answer
+    return model.answer(Prompt(tokens, room), lambda: room < 1).tokens

@@ -32,7 +32,7 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
         wanted = await read_json(request, GenerateRequest)
         prompt = await _read(model, wanted)
         answer = await runtime.compute(request, lambda work: model.answer(prompt, lambda: work.cancelled))
-        usage = {"prompt_tokens": len(prompt.tokens), "completion_tokens": answer.tokens}
+        usage = {"prompt_tokens": len(prompt.tokens), "completion_tokens": len(answer.tokens)}
         return JSONResponse(
             {
                 "generated_text": answer.text,

@@ -33,9 +33,7 @@ class LanguageModelService(Service):
         from apps.lm.model import LanguageModel
 
         tokenizer, weights = loading.load_model(found.folder, threads)
-        budget = Budget(
-            min(settings.max_total_tokens, loading.context_tokens(weights) or settings.max_total_tokens)
-        )
+        budget = Budget(min(settings.max_total_tokens, loading.context_tokens(weights) or settings.max_total_tokens))
         facts = {
             "revision": found.revision,
             "dtype": "float32",

@@ -1,0 +1,109 @@
+import pytest
+from jsonschema import Draft202012Validator
+
+from apps.lm.tests.conftest import serving
+
+
+def generate(client, **body):
+    return client.post("/generate", json=body)
+
+
+def test_answers_have_text_reason_usage_and_version(client):
+    answer = generate(client, prompt="the fox", max_new_tokens=5)
+    assert answer.status_code == 200
+    body = answer.json()
+    assert set(body) == {"generated_text", "finish_reason", "usage", "model_version"}
+    assert body["usage"] == {"prompt_tokens": 2, "completion_tokens": 5, "total_tokens": 7}
+    assert (body["finish_reason"], body["model_version"]) == ("length", "v1")
+
+
+def test_without_max_new_tokens_the_answer_is_cut_to_the_budget(client):
+    usage = generate(client, prompt="the fox").json()["usage"]
+    assert usage == {"prompt_tokens": 2, "completion_tokens": 38, "total_tokens": 40}
+
+
+def test_more_than_fits_is_cut(client):
+    body = generate(client, prompt="the fox", max_new_tokens=10**9).json()
+    assert (body["usage"]["total_tokens"], body["finish_reason"]) == (40, "length")
+
+
+def test_prompt_without_room_is_a_422_with_both_counts(client):
+    answer = generate(client, prompt="the fox" * 20)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["errors"] == [
+        {
+            "pointer": "#/prompt",
+            "detail": "The prompt has 40 tokens; prompt and answer together may have 40. "
+            "Shorten the prompt to at most 39 tokens.",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "words"),
+    [
+        ({"prompt": ""}, "#/prompt", "at least 1 character"),
+        ({}, "#/prompt", "required"),
+        ({"prompt": None}, "#/prompt", "valid string"),
+        ({"prompt": 5}, "#/prompt", "valid string"),
+        ({"prompt": ["a", "b"]}, "#/prompt", "valid string"),
+        ({"prompt": "a", "max_new_tokens": 0}, "#/max_new_tokens", "greater than or equal to 1"),
+        ({"prompt": "a", "max_new_tokens": -3}, "#/max_new_tokens", "greater than or equal to 1"),
+        ({"prompt": "a", "max_new_tokens": 2.5}, "#/max_new_tokens", "valid integer"),
+        ({"prompt": "a", "max_new_tokens": "9"}, "#/max_new_tokens", "valid integer"),
+        ({"prompt": "a", "max_new_tokens": True}, "#/max_new_tokens", "valid integer"),
+        ({"prompt": "a", "max_tokens": 3}, "#/max_tokens", "not known here"),
+    ],
+)
+def test_a_wrong_body_is_a_422_that_names_the_field_and_the_rule(client, body, pointer, words):
+    answer = generate(client, **body)
+    assert answer.status_code == 422
+    (mistake,) = answer.json()["errors"]
+    assert mistake["pointer"] == pointer
+    assert words in mistake["detail"]
+
+
+def test_all_mistakes_are_told_at_once(client):
+    errors = generate(client, prompt="", max_new_tokens=0, temperatur=1).json()["errors"]
+    assert {mistake["pointer"] for mistake in errors} == {"#/prompt", "#/max_new_tokens", "#/temperatur"}
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 5000, '"\\ud800"', '{"prompt": "\\ud800"}', "\xff", ""])
+def test_what_is_not_json_is_a_4xx(client, text):
+    answer = client.post("/generate", content=text.encode("latin-1"))
+    assert answer.status_code in (400, 422)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("prompt", ["\0", " ", "\n", "\u200b", "\ufffd", "👩‍👩‍👧", "<|endoftext|>"])
+def test_any_text_is_a_prompt(client, prompt):
+    assert generate(client, prompt=prompt, max_new_tokens=2).status_code == 200
+
+
+def test_documentation_shows_examples_that_work(client):
+    operation = client.get("/openapi.json").json()["paths"]["/generate"]["post"]
+    content = operation["requestBody"]["content"]["application/json"]
+    for example in content["examples"].values():
+        Draft202012Validator(content["schema"]).validate(example["value"])
+        assert generate(client, **example["value"] | {"max_new_tokens": 2}).status_code == 200
+
+
+def test_documented_answer_has_the_shape_of_a_real_one(client):
+    operation = client.get("/openapi.json").json()["paths"]["/generate"]["post"]
+    example = operation["responses"]["200"]["content"]["application/json"]["example"]
+    real = generate(client, prompt="the fox", max_new_tokens=3).json()
+    assert {key: type(value) for key, value in example.items()} == {key: type(value) for key, value in real.items()}
+
+
+def test_health_says_which_model_and_its_limits(client):
+    body = client.get("/healthz").json()
+    assert body["status"] == "ready"
+    assert {"name": "tiny-gpt2", "version": "v1", "max_total_tokens": 40, "dtype": "float32"}.items() <= body[
+        "model"
+    ].items()
+
+
+def test_a_late_answer_is_a_504_and_its_generation_stops(folders):
+    with serving(folders["llama"], request_timeout_seconds=0.05, artificial_cpu_sec=0.3) as client:
+        assert generate(client, prompt="the fox").status_code == 504

@@ -1,0 +1,88 @@
+import time
+
+import httpx
+import pytest
+
+from apps.lm.tests import hub_stand_in, process, tiny
+
+pytestmark = pytest.mark.service
+CONTEXT = 8192
+LONG = {"prompt": "the fox", "max_new_tokens": CONTEXT}
+SHORT = {"prompt": "the fox", "max_new_tokens": 2}
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    with hub_stand_in.running({"0" * 40: tmp_path_factory.mktemp("empty")}, "0" * 40) as hub:
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, hub):
+    """A service whose model may answer for much longer than a test waits."""
+    folder = tmp_path_factory.mktemp("models") / "endless_v1"
+    tiny.publish(tiny.save("llama", folder, context=CONTEXT))
+    log = tmp_path_factory.mktemp("log") / "log"
+    settings = {"model_name": folder, "max_total_tokens": CONTEXT, "request_timeout_seconds": 8}
+    with process.running(log, **settings, hf_endpoint=hub.url) as service:
+        service.line("ready")
+        yield service
+
+
+@pytest.fixture
+def client(service):
+    with service.client() as client:
+        yield client
+
+
+def seconds_of(client, body) -> float:
+    begun = time.monotonic()
+    assert client.post("/generate", json=body).status_code == 200
+    return time.monotonic() - begun
+
+
+def test_a_folder_never_calls_the_hub(hub, client):
+    assert client.post("/generate", json=SHORT).json()["usage"]["completion_tokens"] == 2
+    assert hub.asked == []
+
+
+def test_health_answers_starting_before_the_model_is_loaded(service):
+    starting = [line for line in service.lines if line["message"] in ("listening", "ready")]
+    assert [line["message"] for line in starting] == ["listening", "ready"]
+    assert starting[1]["seconds"] > 0.5
+
+
+def test_a_client_that_hangs_up_frees_the_model_at_once(client):
+    with pytest.raises(httpx.ReadTimeout):
+        client.post("/generate", json=LONG, timeout=0.5)
+    assert seconds_of(client, SHORT) < 2
+
+
+def test_a_request_beyond_its_deadline_is_a_504_and_frees_the_model(client):
+    begun = time.monotonic()
+    answer = client.post("/generate", json=LONG)
+    assert answer.status_code == 504
+    assert "REQUEST_TIMEOUT_SECONDS" in answer.json()["detail"]
+    assert 8 <= time.monotonic() - begun < 10
+    assert seconds_of(client, SHORT) < 2
+
+
+def test_health_answers_while_a_long_prompt_is_read_and_answered(service, client):
+    with service.client() as other, pytest.raises(httpx.ReadTimeout):
+        other.post("/generate", json={"prompt": "x " * 300_000}, timeout=0.1)
+    begun = time.monotonic()
+    assert client.get("/livez").status_code == 200
+    assert time.monotonic() - begun < 1
+
+
+def test_a_folder_that_is_not_there_ends_the_process_with_one_line(tmp_path):
+    with process.running(tmp_path / "log", model_name=tmp_path / "missing_v1") as service:
+        assert service.process.wait(process.SECONDS) == 1
+    (line,) = [line for line in service.lines if line["level"] == "error"]
+    assert "missing_v1' is neither a file nor a folder" in line["message"]
+
+
+def test_without_a_model_name_the_process_says_so(tmp_path):
+    with process.running(tmp_path / "log") as service:
+        assert service.process.wait(process.SECONDS) == 2
+    assert (tmp_path / "log").read_text() == "MODEL_NAME is not set, and has no default.\n"

@@ -1,0 +1,120 @@
+import json
+import shutil
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from apps.lm import source
+from apps.lm.settings import LanguageModelSettings
+from apps.lm.tests import tiny
+from apps.serving.service import LoadError
+from models.registry import RegistryError, manifest_path
+
+
+@pytest.fixture
+def folder(folders, tmp_path):
+    """A published folder that the test may spoil."""
+    copy = tmp_path / folders["gpt2"].name
+    shutil.copytree(folders["gpt2"], copy)
+    shutil.copy(manifest_path(folders["gpt2"]), manifest_path(copy))
+    return copy
+
+
+def test_a_folder_is_who_its_manifest_says(folder, load):
+    identity = load(folder).identity
+    manifest = json.loads(manifest_path(folder).read_text())
+    assert (identity.name, identity.version, identity.sha256) == ("tiny-gpt2", "v1", manifest["sha256"])
+
+
+def test_an_altered_folder_is_refused_before_it_is_loaded(folder, load):
+    with (folder / "config.json").open("a") as file:
+        file.write(" ")
+    with pytest.raises(RegistryError, match="was altered or cut"):
+        load(folder)
+
+
+def test_a_folder_without_manifest_is_refused(folder, load):
+    manifest_path(folder).unlink()
+    with pytest.raises(RegistryError, match="does not exist; every artifact has a manifest beside it"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("expected", "words"),
+    [({"model_version": "v2"}, "version is 'v1' and 'v2' is expected"), ({"model_sha256": "0" * 64}, "sha256 is")],
+)
+def test_a_folder_that_is_not_the_expected_one_is_refused(folder, load, expected, words):
+    with pytest.raises(RegistryError, match=words):
+        load(folder, **expected)
+
+
+def test_a_folder_of_another_engine_is_refused(folder, load):
+    tiny.publish(folder, engine="openvino")
+    with pytest.raises(LoadError, match="for the engine 'openvino', and this service runs 'transformers'"):
+        load(folder)
+
+
+def test_a_commit_for_a_folder_is_refused(folder, load):
+    with pytest.raises(LoadError, match=r"MODEL_REVISION='main' is for hub ids"):
+        load(folder, model_revision="main")
+
+
+def test_a_sha256_for_a_hub_id_is_refused(load):
+    with pytest.raises(LoadError, match=r"MODEL_SHA256 is for model folders"):
+        load("someone/some-model", model_sha256="0" * 64)
+
+
+@pytest.mark.parametrize("name", ["{0}/models/mistyped_v1", "./mistyped_v1", "models/mistyped_v1"])
+def test_a_mistyped_folder_is_an_error_and_no_hub_id(tmp_path, monkeypatch, name):
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(source.hub, "fetch", lambda *_: pytest.fail("asked the hub"))
+    with pytest.raises(RegistryError, match="is neither a file nor a folder"):
+        source.find(LanguageModelSettings(model_name=name.format(tmp_path)))
+
+
+def test_weights_that_lack_a_layer_are_refused(folder, load):
+    weights = load_file(folder / "model.safetensors")
+    save_file(
+        {key: value for key, value in weights.items() if ".h.1.mlp" not in key},
+        folder / "model.safetensors",
+        metadata={"format": "pt"},
+    )
+    tiny.publish(folder)
+    with pytest.raises(LoadError, match=r"lacks weights .* transformer\.h\.1\.mlp.*\(4 in all\)"):
+        load(folder)
+
+
+@pytest.mark.parametrize("missing", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_folder_that_lacks_a_file_is_refused_in_one_line(folder, load, missing):
+    (folder / missing).unlink()
+    tiny.publish(folder)
+    with pytest.raises(LoadError, match="is not a causal language model with its tokenizer") as refusal:
+        load(folder)
+    assert "\n" not in str(refusal.value)
+
+
+def probe(**changed) -> dict:
+    return {"prompt": "the fox", "prompt_tokens": 2, "token_ids": [117, 194, 79, 79], "min_margin": 1.0} | changed
+
+
+def test_a_model_that_answers_its_probe_is_served(folder, load):
+    tiny.publish(folder, probes=[probe()])
+    load(folder)
+
+
+def test_a_model_that_answers_its_probe_otherwise_is_refused(folder, load):
+    tiny.publish(folder, probes=[probe(token_ids=[117, 194, 79, 80])])
+    with pytest.raises(LoadError, match=r"the answer's first tokens are \[117, 194, 79, 79\] here and were"):
+        load(folder)
+
+
+def test_a_model_that_reads_a_prompt_otherwise_is_refused(folder, load):
+    tiny.publish(folder, probes=[probe(prompt_tokens=7)])
+    with pytest.raises(LoadError, match="the prompt's tokens are 2 here and were 7"):
+        load(folder)
+
+
+def test_a_probe_that_rounding_could_change_is_not_held_against_a_model(folder, load):
+    tiny.publish(folder, probes=[probe(token_ids=[1, 2, 3, 4], min_margin=0.001)])
+    load(folder)
