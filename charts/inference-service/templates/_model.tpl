@@ -66,7 +66,6 @@ inference-service/model-sha256: {{ . | quote }}
 
 {{/* The gate: no service starts on another model than the release's. The hub's commit is its own proof. */}}
 {{- define "inference-service.verifyModel" -}}
-{{- if ne (include "inference-service.modelSources" .) "hub" -}}
 - name: verify-model
   image: {{ include "inference-service.image" . }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
@@ -89,7 +88,6 @@ inference-service/model-sha256: {{ . | quote }}
     {{- include "inference-service.modelMount" . | nindent 4 }}
     - name: tmp
       mountPath: /tmp
-{{- end }}
 {{- end }}
 
 {{- define "inference-service.modelMount" -}}

@@ -20,7 +20,7 @@
 {{- if and (eq .Values.image.tag "latest") (not .Values.image.digest) }}
 {{- $warnings = append $warnings "image.tag is latest: a rollback may start another program than before. Set a fixed tag or image.digest." }}
 {{- end }}
-{{- if .Values.artificialCpuSec }}
+{{- if float64 .Values.artificialCpuSec }}
 {{- $warnings = append $warnings (printf "artificialCpuSec is %v: every request burns that much CPU time on purpose. Set it to 0 outside demonstrations." .Values.artificialCpuSec) }}
 {{- end }}
 {{- if $open }}

@@ -54,7 +54,7 @@ REFUSED = {
         [{"type": "Pods", "value": 1}],
         [{"type": "X", "value": 1, "periodSeconds": 1}],
     ],
-    "artificialCpuSec": [-0.1, 61, "0.1"],
+    "artificialCpuSec": [-0.1, 61, "-0.1", "1e-1", ""],
     "maxTotalTokens": [1, "256"],
     "logLevel": ["INFO", "trace"],
     "requestTimeoutSeconds": [0],
@@ -102,6 +102,13 @@ def test_helm_refuses_by_the_schema_and_names_the_value():
     done = rendering.run("helm", "template", "r", CHART, values, "--set=model.versoin=v2,autoscaling.maxReplicas=0")
     assert done.returncode != 0
     assert "versoin" in done.stderr and "/autoscaling/maxReplicas" in done.stderr.replace(".", "/")
+
+
+def test_a_fraction_can_be_given_on_the_command_line_where_helm_makes_it_text():
+    values = (f"--values={CHART}/values-classifier.yaml", "--set=artificialCpuSec=0.1,drainSeconds=4.5")
+    service = rendering.container(rendering.template(*values), "r")
+    assert {"name": "ARTIFICIAL_CPU_SEC", "value": "0.1"} in service["env"]
+    assert {"name": "DRAIN_SECONDS", "value": "4.5"} in service["env"]
 
 
 def test_every_level_that_is_ours_is_closed():
