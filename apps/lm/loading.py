@@ -14,10 +14,9 @@ from transformers.utils import logging as transformers_logging
 from apps.serving.service import LoadError
 
 
-def load_model(folder: Path, threads: int) -> tuple[Any, Any]:
+def load_model(folder: Path) -> tuple[Any, Any]:
     """Return transformers' tokenizer and model (float32, for inference); raise LoadError with one line."""
     _quiet()
-    torch.set_num_threads(threads)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model, found = AutoModelForCausalLM.from_pretrained(
@@ -32,6 +31,11 @@ def load_model(folder: Path, threads: int) -> tuple[Any, Any]:
             f"{', '.join(missing[:3])} ({len(missing)} in all). Publish the model again."
         )
     return tokenizer, model.eval()
+
+
+def threads() -> int:
+    """How many threads torch computes with."""
+    return torch.get_num_threads()
 
 
 def context_tokens(model: Any) -> int | None:

@@ -27,17 +27,16 @@ class LanguageModelService(Service):
     def load(self, settings: LanguageModelSettings) -> "LanguageModel":
         """Verify or fetch the model, then load it."""
         found = source.find(settings)
-        threads = cpu.threads()
-        os.environ["OMP_NUM_THREADS"] = str(threads)  # read when torch is imported
+        os.environ.setdefault("OMP_NUM_THREADS", str(cpu.threads()))  # read when torch is imported
         from apps.lm import engine, loading
         from apps.lm.model import LanguageModel
 
-        tokenizer, weights = loading.load_model(found.folder, threads)
+        tokenizer, weights = loading.load_model(found.folder)
         budget = Budget(min(settings.max_total_tokens, loading.context_tokens(weights) or settings.max_total_tokens))
         facts = {
             "revision": found.revision,
             "dtype": "float32",
-            "threads": threads,
+            "threads": loading.threads(),
             "max_total_tokens": budget.total,
         }
         identity = Identity(found.name, found.version, found.sha256, source.ENGINE, facts)

@@ -44,7 +44,8 @@ class Service:
 def environment(**settings: object) -> dict[str, str]:
     """The test's own environment without what steers the hub, and `settings` in capitals."""
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "OMP_", "MODEL_"))}
-    return plain | {"NO_PROXY": "127.0.0.1"} | {key.upper(): str(value) for key, value in settings.items()}
+    steady = {"NO_PROXY": "127.0.0.1", "OMP_NUM_THREADS": "1"}  # two threads wait for each other on a busy machine
+    return plain | steady | {key.upper(): str(value) for key, value in settings.items()}
 
 
 @contextmanager
