@@ -72,12 +72,16 @@ def _prove(classifier: Classifier, path: Path, manifest: Manifest) -> None:
     if not manifest.probes:
         raise LoadError(f"The manifest of {str(path)!r} has no probes to prove the answers by. {remedy}")
     for number, probe in enumerate(manifest.probes):
-        row = scaled(np.array(probe["features"], np.float64), probe.get("scale", 1))
-        probabilities = classifier.forest.predict_proba(row)
-        label = classifier.answers(probabilities)[0]["label"]
-        if probabilities[0].tolist() != probe["probabilities"] or label != probe["label"]:
+        try:
+            row = scaled(np.array(probe["features"], np.float64), probe.get("scale", 1))
+            expected = probe["label"], probe["probabilities"]
+            probabilities = classifier.forest.predict_proba(row)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise LoadError(f"Probe {number} in the manifest of {str(path)!r} is not one. {remedy}") from None
+        found = classifier.answers(probabilities)[0]["label"], probabilities[0].tolist()
+        if found != expected:
             raise LoadError(
                 f"{str(path)!r} does not answer probe {number} of its manifest as scikit-learn did: "
-                f"label {label!r} for {probe['label']!r}, or a probability that differs. {remedy}"
+                f"label {found[0]!r} for {expected[0]!r}, or a probability that differs. {remedy}"
             )
     LOG.info("probes answered exactly", extra={"probes": len(manifest.probes)})

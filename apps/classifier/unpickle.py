@@ -11,6 +11,7 @@ import lzma
 import math
 import pickle
 import re
+import struct
 import zlib
 from pathlib import Path
 from typing import Any, ClassVar
@@ -38,16 +39,16 @@ COMPRESSIONS = {
     b"]\x00": lzma.LZMADecompressor,
     b"\x78": zlib.decompressobj,
 }
-# What joblib writes for a forest, in the pickle protocols 2 to 5. None imports or looks up by itself.
+# What joblib writes for a forest, in the pickle protocols 3 to 5. None imports or looks up by itself.
 OPCODES = """
     PROTO FRAME STOP MARK REDUCE NEWOBJ BUILD GLOBAL STACK_GLOBAL NONE NEWTRUE NEWFALSE BININT BININT1 BININT2
     LONG1 BINFLOAT BINUNICODE SHORT_BINUNICODE BINBYTES SHORT_BINBYTES EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3 TUPLE
     EMPTY_LIST APPEND APPENDS EMPTY_DICT SETITEM SETITEMS MEMOIZE BINPUT LONG_BINPUT BINGET LONG_BINGET
 """.split()  # noqa: SIM905
 BROKEN = (  # what the standard library's machine raises on a stream that makes no sense
-    pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError,
-    zlib.error, lzma.LZMAError, OSError, MemoryError, RecursionError,
-)  # fmt: skip
+    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError),
+    *(struct.error, zlib.error, lzma.LZMAError, OSError, MemoryError, RecursionError),
+)
 
 
 class UnreadableError(Exception):
