@@ -1,5 +1,5 @@
-"""Installs into the cluster that kubectl's current context names, with the tools on PATH. Compiles nothing, needs neither
-root nor Linux, and changes nothing but that cluster's namespace `inference`."""
+"""Installs into the cluster that kubectl's current context names, with the tools on PATH. Compiles nothing, needs
+neither root nor Linux, and changes nothing but that cluster's namespace `inference`."""
 
 import functools
 import os
@@ -110,9 +110,8 @@ def up(registry: str | None, torch_index: str | None) -> bool:
     variables = {**environment.image_tags(), "HELMFILE_ENVIRONMENT": "default"}
     if way.prefix:
         variables["IMAGE_REGISTRY"] = way.prefix.rstrip("/")
-    print(
-        f"Into context {cluster}, images by {engine_name}, models from {os.environ.get('MODELS_DIR', '/models')} of its nodes."
-    )
+    folder = os.environ.get("MODELS_DIR", "/models")
+    print(f"Into context {cluster}, images by {engine_name}, models from its nodes' {folder}:")
     print("README, 'minikube' and 'kind', tells how this checkout's models folder gets there.")
     artifacts = models.steps()
     return run_steps(

@@ -54,6 +54,10 @@ def built(name: str) -> bool:
     return succeeds(buildah("inspect", "--type=image", name), env=BUILDAH)
 
 
+def _identity(name: str) -> str:
+    return output(buildah("inspect", "--type=image", "--format", "{{.FromImageID}}", name), env=BUILDAH)
+
+
 def base(debian: str) -> str:
     """The image of an archive, made if need be."""
     name = f"localhost/debian-{debian}:{key('bookworm', *DEBIAN[debian])}"
@@ -77,27 +81,29 @@ def tags(app: str) -> list[str]:
     inputs = key(
         *DEBIAN["python"],
         CHECKOUT / "pyproject.toml",
-        CHECKOUT / "models/registry.py",
+        *(CHECKOUT / "models").glob("*.py"),
         *(CHECKOUT / "apps" / p for p in parts),
     )
     return [f"{app}-service:v1-{inputs}", f"{app}-service:v1"]
 
 
+def app_built(app: str) -> bool:
+    """Whether both names of the image stand for what the sources say now."""
+    name, latest = app_names(app)
+    return built(name) and built(latest) and _identity(name) == _identity(latest)
+
+
+def app_names(app: str) -> list[str]:
+    return [f"docker.io/library/{tag}" for tag in tags(app)]
+
+
 def build_app(app: str, torch_index: str | None) -> None:
     """Builds one app's image, unless its inputs were built before."""
-    name, latest = (f"docker.io/library/{tag}" for tag in tags(app))
+    name, latest = app_names(app)
     if not built(name):
-        options = [
-            "--build-arg",
-            f"BASE={base('python')}",
-            "--build-arg",
-            f"APP={app}",
-            *_package_sources(torch_index),
-        ]
-        run(
-            buildah("build", "--file", CHECKOUT / "apps/Dockerfile", *options, "--tag", name, CHECKOUT),
-            env=BUILDAH,
-        )
+        options = ["--build-arg", f"BASE={base('python')}", "--build-arg", f"APP={app}", *_package_sources(torch_index)]
+        dockerfile = CHECKOUT / "apps/Dockerfile"
+        run(buildah("build", "--layers", "--file", dockerfile, *options, "--tag", name, CHECKOUT), env=BUILDAH)
     run(buildah("tag", name, latest), env=BUILDAH)
 
 
@@ -134,8 +140,16 @@ def load(name: str, *aliases: str) -> None:
         node.inside("ctr", "--namespace=k8s.io", "images", "tag", "--force", name, alias)
 
 
+def app_loaded(app: str) -> bool:
+    """Whether the node has the image that the sources make, and knows it as `v1` too."""
+    listed = node.inside("ctr", "--namespace=k8s.io", "images", "list").splitlines()
+    digests = {line.split()[0]: line.split()[2] for line in listed[1:]}
+    name, latest = app_names(app)
+    return name in digests and digests[name] == digests.get(latest)
+
+
 def load_app(app: str) -> None:
-    name, latest = (f"docker.io/library/{tag}" for tag in tags(app))
+    name, latest = app_names(app)
     load(name, latest)
 
 

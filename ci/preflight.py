@@ -18,8 +18,6 @@ def check() -> None:
     """Raises Failed with every reason why the local cluster cannot be made here."""
     elsewhere = "`ci/up --cluster current` uses a cluster that you have and needs none of this"
     problems: list[str] = []
-    if sys.version_info < (3, 11):
-        problems.append(f"Python is {platform.python_version()}; 3.11 or newer is needed: install it")
     if sys.platform != "linux":
         problems.append(f"this is {platform.system()}; the local cluster needs Linux: {elsewhere}")
     elif os.geteuid() != 0:

@@ -1,4 +1,4 @@
-"""Starts other programs: their output goes to the log of the step that runs them, and a failure keeps its last lines."""
+"""Starts other programs; their output goes to the log of the step that runs them."""
 
 import contextvars
 import os

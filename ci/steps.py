@@ -1,5 +1,5 @@
-"""Runs named steps side by side, each as soon as those before it are done, and shows what a person wants to know: what is
-going on, for how long, and what to do when it fails."""
+"""Runs named steps side by side, each as soon as those before it are done, and shows what a person wants to know: what
+is going on, for how long, and what to do when it fails."""
 
 import contextvars
 import sys
@@ -62,7 +62,7 @@ def run_steps(steps: list[Step]) -> bool:
     """Runs all steps; True if every one is done. After a failure no new step starts, those under way end."""
     LOGS.mkdir(parents=True, exist_ok=True)
     display, waiting, done = Display(), list(steps), set()
-    failures: list[tuple[Step, BaseException]] = []
+    failures: list[Step] = []
     under_way: dict[Future, Step] = {}
     with ThreadPoolExecutor(max_workers=len(steps)) as pool:
         while under_way or (waiting and not failures):
@@ -73,14 +73,13 @@ def run_steps(steps: list[Step]) -> bool:
             for future in ended:
                 step = under_way.pop(future)
                 if error := future.exception():
-                    failures.append((step, error))
+                    failures.append(step)
                     display.line("FAILED", step.name)
+                    _explain(step, error)
                 else:
                     done.add(step.name)
             display.tick()
     display.line("done" if not failures else "stopped", f"{len(done)} of {len(steps)} steps")
-    for step, error in failures:
-        _explain(step, error)
     return not failures
 
 

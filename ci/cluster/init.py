@@ -1,8 +1,8 @@
 """The node's first process. It leaves the machine's namespaces, makes the node's root, devices and network, and keeps
 containerd, kubelet and the port forwarding alive.
 
-The node has no network link to the machine: it is reached through sockets that were opened before it left, and nothing of
-it can get out. All of it (mounts, bridge, routes, firewall rules, processes) ends with this process.
+The node has no network link to the machine: it is reached through sockets that were opened before it left, and nothing
+of it can get out. All of it (mounts, bridge, routes, firewall rules, processes) ends with this process.
 
 Started twice: as `init.py enter` in the machine's namespaces, which then starts `init.py boot` in new ones.
 It imports the standard library only, all of it before the root changes.
@@ -90,8 +90,8 @@ def mount(*arguments: object) -> None:
 
 
 def make_network(address: str) -> None:
-    """The bridge exists before the node, which bears its address. A Service address that kube-proxy does not know yet and
-    a pod address that is gone must end here, for there is no default route to end at."""
+    """The bridge exists before the node, which bears its address. A Service address that kube-proxy does not know yet
+    and a pod address that is gone must end here, for there is no default route to end at."""
     pods, services = "10.244.0.0/16", "10.96.0.0/16"
     for words in (
         "link set lo up",

@@ -45,16 +45,21 @@ def groups() -> list[Path]:
 
 def first_process() -> int | None:
     """The node's process 1 by the machine's numbers, once the node is booted."""
-    for pid in processes():
-        try:
-            status = Path(f"/proc/{pid}/status").read_text()
-            numbers = next(line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:"))
-            alive = "State:\tZ" not in status
-        except (OSError, StopIteration):
-            continue
-        if alive and len(numbers) == 2 and numbers[1] == "1" and Path(f"/proc/{pid}/root/run/booted").exists():
-            return pid
+    for members in (m for group in groups() for m in (group / "cgroup.procs", group / "init/cgroup.procs")):
+        for pid in members.read_text().split() if members.exists() else []:
+            if _is_first(int(pid)):
+                return int(pid)
     return None
+
+
+def _is_first(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+        numbers = next(line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:"))
+    except OSError:
+        return False
+    alive = "State:\tZ" not in status
+    return alive and len(numbers) == 2 and numbers[1] == "1" and Path(f"/proc/{pid}/root/run/booted").exists()
 
 
 def command(*words: object) -> list[str]:

@@ -1,5 +1,5 @@
-"""Builds Kubernetes, Helm and their companions from Go modules: two modules, one build each, so that what their programs
-share is compiled once."""
+"""Builds Kubernetes, Helm and their companions from Go modules: two modules, one build each, so that what their
+programs share is compiled once."""
 
 import json
 import re

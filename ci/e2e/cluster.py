@@ -1,0 +1,90 @@
+"""Speaks with the cluster under test: kubectl, helm, helmfile, HTTP, and one way to wait."""
+
+import json
+import os
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+NAMESPACE = "inference-test"
+URLS = {"classifier": "http://127.0.0.1:30180", "lm": "http://127.0.0.1:30181"}
+
+
+@dataclass
+class Workspace:
+    """A copy of the checkout's chart, helmfile and models, so that a test may edit what a user would edit."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    def run(self, *words: str, timeout: float = 420, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Runs a command in the copy with the tools of ci/env; shows all that it printed when it fails."""
+        done = subprocess.run(
+            words,
+            cwd=self.folder,
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(words)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def helmfile(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return self.run("helmfile", *words, **options)
+
+    def helm(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return self.run("helm", *words, "--namespace", NAMESPACE, **options)
+
+    def kubectl(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return self.run("kubectl", *words, "--namespace", NAMESPACE, **options)
+
+    def get(self, *words: str) -> dict[str, Any]:
+        return json.loads(self.kubectl("get", *words, "--output=json").stdout)
+
+    def pods(self, app: str) -> list[dict[str, Any]]:
+        """The release's pods that are not on their way out."""
+        labels = f"app.kubernetes.io/instance={app}-service"
+        endpoints = self.get("endpointslices", f"--selector=kubernetes.io/service-name={app}-service")["items"]
+        serving = {e["targetRef"]["name"] for s in endpoints for e in s.get("endpoints") or []}
+        found = self.get("pods", f"--selector={labels}")["items"]
+        return [p for p in found if p["metadata"]["name"] in serving and "deletionTimestamp" not in p["metadata"]]
+
+    def manifest(self, version_id: str) -> dict[str, Any]:
+        return json.loads((self.folder / "models" / f"{version_id}.json").read_text())
+
+    def edit_version(self, app: str, version: str) -> None:
+        """What a user does for a switch: one line of the values file."""
+        values = self.folder / f"charts/inference-service/values-{app}.yaml"
+        lines = values.read_text().splitlines()
+        (line,) = [n for n, text in enumerate(lines) if text.startswith("  version: ")]
+        lines[line] = f"  version: {version}"
+        values.write_text("\n".join(lines) + "\n")
+
+    def wait(self, what: str, condition: Callable[[], object], seconds: float) -> None:
+        """Returns once `condition` holds; fails after `seconds` with the namespace's pods and events."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                state = self.kubectl("get", "pods,hpa,deployments", "--output=wide", check=False).stdout
+                events = self.kubectl("get", "events", "--sort-by=.lastTimestamp", check=False).stdout
+                raise AssertionError(f"waited {seconds:.0f} s for {what}\n{state}\n{events[-3000:]}")
+            time.sleep(0.5)
+
+
+def ask(url: str, body: object = None, timeout: float = 60) -> tuple[int, dict[str, Any]]:
+    """Status and JSON of a GET, or of a POST of `body`."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, headers={"content-type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)

@@ -1,0 +1,64 @@
+"""What a user has right after `helmfile apply`."""
+
+import joblib
+import numpy
+import pytest
+from sklearn.model_selection import train_test_split
+
+from ci.e2e.cluster import URLS, Workspace, ask
+
+IMAGES = 300
+MODELS = {"classifier": "mnist_rf_v1", "lm": "smollm2-135m-instruct_v1"}
+
+
+@pytest.mark.parametrize("app", MODELS)
+def test_healthz_tells_the_manifests_identity(installed: Workspace, app: str):
+    status, answer = ask(f"{URLS[app]}/healthz")
+    manifest = installed.manifest(MODELS[app])
+    assert (status, answer["status"]) == (200, "ready")
+    assert {key: answer["model"][key] for key in ("name", "version", "sha256")} == {
+        key: manifest[key] for key in ("name", "version", "sha256")
+    }
+
+
+@pytest.mark.parametrize("app", MODELS)
+def test_helm_test_passes(installed: Workspace, app: str):
+    said = installed.helm("test", f"{app}-service", "--logs").stdout
+    assert said.count("Succeeded") == 3
+
+
+def test_held_out_images_get_scikit_learns_labels_and_probabilities(installed: Workspace, mnist):
+    pixels, labels = mnist
+    split = installed.manifest("mnist_rf_v1")["data"]["split"]
+    _, held_out = train_test_split(
+        numpy.arange(len(labels)), train_size=split["train_ratio"], random_state=split["seed"], stratify=labels
+    )
+    chosen = held_out[:: len(held_out) // IMAGES][:IMAGES]
+    rows = pixels[chosen].astype(numpy.float32) / 255
+    forest = joblib.load(installed.folder / "models/mnist_rf_v1.joblib").set_params(n_jobs=1)
+    expected = forest.predict_proba(rows)
+    for row, probabilities in zip(rows, expected, strict=True):
+        status, answer = ask(f"{URLS['classifier']}/predict", {"features": [float(x) for x in row]})
+        best = int(numpy.argmax(probabilities))
+        assert (status, answer["model_version"]) == (200, "v1")
+        assert (answer["label"], answer["probability"]) == (str(forest.classes_[best]), probabilities[best])
+        assert [t["probability"] for t in answer["top"]] == sorted(probabilities, reverse=True)[:3]
+
+
+def test_language_model_writes(installed: Workspace):
+    status, answer = ask(f"{URLS['lm']}/generate", {"prompt": "The capital of France is", "max_new_tokens": 8})
+    assert (status, answer["model_version"]) == (200, "v1")
+    assert "Paris" in answer["generated_text"]
+    assert answer["usage"]["completion_tokens"] <= 8
+
+
+def test_metrics_of_pods_are_measured(installed: Workspace):
+    def measured() -> bool:
+        said = installed.kubectl("top", "pods", check=False).stdout
+        return all(f"{app}-service" in said for app in MODELS)
+
+    installed.wait("kubectl top pods", measured, 120)
+
+
+def test_apply_again_changes_nothing(installed: Workspace):
+    assert installed.helmfile("diff", "--detailed-exitcode").returncode == 0

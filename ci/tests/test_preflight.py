@@ -1,0 +1,35 @@
+"""What stands in the way is told all at once, before anything is changed."""
+
+import os
+import socket
+
+import pytest
+
+from ci import preflight
+from ci.run import Failed
+
+
+def test_a_taken_port_and_a_user_who_is_not_root_are_told_together(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(preflight, "node_runs", lambda: False)
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        monkeypatch.setattr(preflight.layout, "DOORS", {port: "10.244.0.1:80"})
+        with pytest.raises(Failed) as failure:
+            preflight.check()
+    assert f"port {port} of 127.0.0.1 is taken" in failure.value.what
+    assert "the user is 1000; the local cluster needs root" in failure.value.what
+
+
+def test_a_full_disk_is_told_with_what_is_needed(monkeypatch):
+    monkeypatch.setattr(preflight, "DISK_GB", {True: 10**9, False: 10**9})
+    monkeypatch.setattr(preflight, "node_runs", lambda: True)
+    with pytest.raises(Failed, match="GB free; 1000000000 GB are needed"):
+        preflight.check()
+
+
+def test_ports_of_our_own_cluster_are_not_in_the_way(monkeypatch):
+    monkeypatch.setattr(preflight, "node_runs", lambda: True)
+    assert preflight._ports() == []

@@ -1,0 +1,53 @@
+"""Steps run in their order, skip what is there, and a failure tells what to do."""
+
+import pytest
+
+from ci import steps
+from ci.run import Failed, run
+from ci.steps import Step, run_steps
+
+
+@pytest.fixture(autouse=True)
+def logs(tmp_path, monkeypatch):
+    monkeypatch.setattr(steps, "LOGS", tmp_path)
+
+
+def test_a_step_starts_when_all_before_it_are_done():
+    order: list[str] = []
+    made = [
+        Step("third", lambda: order.append("third"), ("first", "second")),
+        Step("second", lambda: order.append("second"), ("first",)),
+        Step("first", lambda: order.append("first")),
+    ]
+    assert run_steps(made)
+    assert order == ["first", "second", "third"]
+
+
+def test_a_result_that_is_there_is_not_made_again(capsys):
+    assert run_steps([Step("tools", lambda: pytest.fail("made again"), done=lambda: True)])
+    assert "ready   tools" in capsys.readouterr().out
+
+
+def test_a_failure_shows_the_end_of_the_log_where_it_is_and_the_remedy(capsys, tmp_path):
+    def broken() -> None:
+        run(["sh", "-c", "seq 100; echo the reason >&2; exit 3"])
+
+    assert not run_steps([Step("image lm", broken), Step("after", lambda: pytest.fail("started"), ("image lm",))])
+    said = capsys.readouterr().err
+    assert "ended with 3" in said
+    assert "| the reason" in said and "| 100" in said and "| 50\n" not in said
+    assert str(tmp_path / "image-lm.log") in said
+    assert "run the same command again" in said
+
+
+def test_a_failure_says_its_own_remedy(capsys):
+    def refuse() -> None:
+        raise Failed("port 30080 is taken", "Stop what holds it.")
+
+    assert not run_steps([Step("cluster", refuse)])
+    assert "port 30080 is taken" in capsys.readouterr().err.replace("Stop what holds it.", "")
+
+
+def test_a_defect_of_our_own_is_called_one(capsys):
+    assert not run_steps([Step("cluster", lambda: 1 // 0)])
+    assert "defect" in capsys.readouterr().err
