@@ -81,6 +81,12 @@ def test_image_tags_come_from_the_environment(checkout):
     assert container(found, "lm-service")["image"] == "lm-service:v1"
 
 
+def test_a_registry_is_put_before_the_images_names(checkout):
+    found = rendering.helmfile("default", root=checkout, IMAGE_REGISTRY="registry.example.com/team")
+    for app in rendering.APPS:
+        assert container(found, f"{app}-service")["image"] == f"registry.example.com/team/{app}-service:v1"
+
+
 @pytest.mark.parametrize(("environment", "ports"), [("local", (30080, 30081)), ("test", (30180, 30181))])
 def test_node_ports_are_those_that_the_machine_answers_on(environment, ports):
     services = of_kind(rendering.helmfile(environment), "Service")
