@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0 if listing.verify(given.models_dir) else 1
         else:
             {"data": data, "classifier": classifier, "lm": lm, "register": register}[given.command](given)
-    except (TrainingError, RegistryError) as error:
+    except (TrainingError, RegistryError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

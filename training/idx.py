@@ -1,6 +1,9 @@
 """Reads images and labels from a folder: MNIST's own IDX files, plain or gzipped, or one .npz."""
 
 import gzip
+import math
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,23 +47,27 @@ def parse(content: bytes, name: str) -> np.ndarray:
     """Return the array of an IDX file: two zero bytes, type, number of dimensions, their sizes, values."""
     if len(content) < 4 or content[:3] != bytes([0, 0, UINT8]):
         raise TrainingError(f"{name} is not an IDX file of unsigned bytes: it begins with {content[:4].hex(' ')}.")
-    dimensions = content[3]
-    shape = np.frombuffer(content[4 : 4 + 4 * dimensions], dtype=">u4").astype(int)
-    values = np.frombuffer(content[4 + 4 * dimensions :], dtype=np.uint8)
-    if len(shape) != dimensions or values.size != shape.prod():
-        raise TrainingError(f"{name} is cut off or too long: {shape.tolist()} values expected, {values.size} found.")
-    return values.reshape(shape)
+    header = 4 + 4 * content[3]
+    shape = [int.from_bytes(content[place : place + 4]) for place in range(4, header, 4)]
+    if len(content) != header + math.prod(shape):
+        raise TrainingError(f"{name} is cut off or too long: {len(content)} bytes for {header} + values {shape}.")
+    return np.frombuffer(content[header:], dtype=np.uint8).reshape(shape)
 
 
 def _content(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else gzip.decompress(path.with_name(path.name + ".gz").read_bytes())
+    if path.exists():
+        return path.read_bytes()
+    try:
+        return gzip.decompress(path.with_name(f"{path.name}.gz").read_bytes())
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise TrainingError(f"'{path}.gz' is not a whole gzip file ({error}). Get it again.") from error
 
 
 def _from_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             images, labels = arrays["images"], arrays["labels"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise TrainingError(f"'{path}' is not an .npz with `images` and `labels` ({error}). Remove it.") from error
     return _matched(images.reshape(len(images), -1), labels, f"'{path}'")
 

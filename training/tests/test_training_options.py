@@ -1,0 +1,49 @@
+"""The command line says everything that is wrong, at once and in words."""
+
+import pytest
+
+from training import options
+
+
+def mistakes(capsys, *arguments: str) -> list[str]:
+    with pytest.raises(SystemExit) as caught:
+        options.parse(arguments)
+    assert caught.value.code == 2
+    return capsys.readouterr().err.splitlines()
+
+
+def test_every_mistake_is_reported_at_once_in_words(capsys):
+    given = ["--n-estimators", "0", "--max-depth", "deep", "--train-ratio", "1", "--seed", "-1", "--n-jobs", "0"]
+    assert mistakes(capsys, "classifier", *given, "--data-dir", "/nowhere", "--tree", "--version-id", "mnist") == [
+        "--tree is not an option of `classifier`.",
+        "--version-id is 'mnist' and must be a name, '_' and a version that begins with 'v', such as mnist_rf_v1.",
+        "--n-estimators is '0' and must be a whole number from 1 to 10000.",
+        "--max-depth is 'deep' and must be a whole number from 1 to 1000, or none.",
+        "--train-ratio is '1' and must be a number between 0 and 1, such as 0.8.",
+        "--seed is '-1' and must be a whole number from 0 to 4294967295.",
+        "--n-jobs is '0' and must be -1 (all) or a whole number from 1 to 1024.",
+        "--data-dir is '/nowhere' and must be a folder that exists.",
+    ]
+
+
+@pytest.mark.parametrize("command", ["classifier", "lm"])
+def test_missing_version_id_is_named_with_an_example(capsys, command):
+    assert mistakes(capsys, command) == [
+        "--version-id is missing. Give a name, '_' and a version that begins with 'v', such as mnist_rf_v1."
+    ]
+
+
+@pytest.mark.parametrize("ratio", ["nan", "inf", "0", "-0.5", "80%"])
+def test_train_ratio_must_leave_images_on_both_sides(capsys, ratio):
+    (line,) = mistakes(capsys, "classifier", "--version-id", "a_v1", "--train-ratio", ratio)
+    assert line.startswith("--train-ratio is")
+
+
+def test_defaults_are_those_of_the_documentation():
+    given = options.parse(["classifier", "--version-id", "mnist_rf_v1"])
+    assert (given.n_estimators, given.max_depth, given.train_ratio, given.seed) == (100, 10, 0.8, 42)
+    assert (given.n_jobs, given.data_dir, str(given.models_dir), given.force) == (-1, None, "models", False)
+
+
+def test_depth_none_means_no_limit():
+    assert options.parse(["classifier", "--version-id", "a_v1", "--max-depth", "none"]).max_depth is None

@@ -1,0 +1,129 @@
+"""A model trained elsewhere enters the registry if the services can serve it exactly, and not otherwise."""
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.tree import DecisionTreeClassifier
+
+from models import registry
+from training.__main__ import main
+
+
+@pytest.fixture
+def elsewhere(tmp_path, digits):
+    """Fit a model on the small digits, save it outside the registry and return its path."""
+
+    def save(model, images=None):
+        path = tmp_path / "elsewhere" / "own_v1.joblib"
+        path.parent.mkdir(exist_ok=True)
+        joblib.dump(model.fit(digits[0] / 240 if images is None else images, digits[1]), path)
+        return path
+
+    return save
+
+
+@pytest.fixture
+def models_dir(tmp_path):
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def register(models_dir):
+    return lambda *arguments: main(["register", *map(str, arguments), "--models-dir", str(models_dir)])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        RandomForestClassifier(5, random_state=0, n_jobs=2, class_weight={n: n + 1 for n in range(10)}),
+        ExtraTreesClassifier(5, random_state=0),
+        DecisionTreeClassifier(max_depth=np.int64(5), random_state=0),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_forest_is_copied_with_probes_that_scikit_learn_answers_alike(elsewhere, register, models_dir, model):
+    path = elsewhere(model)
+    assert register(path) == 0
+    artifact = models_dir / "own_v1.joblib"
+    manifest, fitted = registry.verify(artifact), joblib.load(artifact)
+    assert artifact.read_bytes() == path.read_bytes()
+    assert manifest.hyperparameters["class"] == type(model).__name__
+    assert manifest.input["shape"] == [64] and len(manifest.probes) == 10
+    for probe in manifest.probes:
+        row = np.array([probe["features"]], np.float32)
+        assert fitted.predict_proba(row)[0].tolist() == probe["probabilities"]
+        assert str(fitted.predict(row)[0]) == probe["label"]
+
+
+def test_probes_lie_on_the_forests_own_thresholds_where_precision_shows(elsewhere, register, models_dir):
+    assert register(elsewhere(RandomForestClassifier(5, random_state=0))) == 0
+    forest = joblib.load(models_dir / "own_v1.joblib")
+    tested = {np.float32(t) for tree in forest.estimators_ for t in tree.tree_.threshold[tree.tree_.feature >= 0]}
+    values = {
+        np.float32(value) for probe in registry.read(models_dir / "own_v1.joblib").probes for value in probe["features"]
+    }
+    assert len(values) > 20 and values <= tested | {np.float32(0)}
+
+
+def test_forest_in_the_registry_gets_its_manifest_where_it_is(elsewhere, register, models_dir):
+    models_dir.mkdir()
+    artifact = elsewhere(RandomForestClassifier(3)).rename(models_dir / "mine_v2.joblib")
+    assert register(artifact) == 0
+    assert registry.verify(artifact).version == "v2"
+    assert register(artifact) == 1
+    assert register(artifact, "--force") == 0
+
+
+def test_version_id_names_the_copy(elsewhere, register, models_dir):
+    assert register(elsewhere(RandomForestClassifier(3)), "--version-id", "other_v7") == 0
+    assert registry.verify(models_dir / "other_v7.joblib").name == "other"
+
+
+def test_existing_version_is_kept(elsewhere, register, models_dir, capsys):
+    assert register(elsewhere(RandomForestClassifier(3))) == 0
+    before = registry.verify(models_dir / "own_v1.joblib")
+    assert register(elsewhere(RandomForestClassifier(4))) == 1
+    assert "a version is never overwritten" in capsys.readouterr().err
+    assert registry.verify(models_dir / "own_v1.joblib") == before
+
+
+def test_forest_trained_on_0_to_255_is_refused_with_the_remedy(elsewhere, register, models_dir, digits, capsys):
+    assert register(elsewhere(RandomForestClassifier(3), images=digits[0])) == 1
+    text = capsys.readouterr().err
+    assert "was trained on values outside 0 to 1" in text and "Train it on values divided by their range." in text
+    assert not models_dir.exists()
+
+
+def test_other_models_are_refused_by_name(elsewhere, register, capsys):
+    assert register(elsewhere(DummyClassifier())) == 1
+    assert "sklearn.dummy.DummyClassifier" in capsys.readouterr().err
+
+
+class Malicious:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self):
+        import os
+
+        return os.system, (self.command,)
+
+
+def test_malicious_pickle_is_refused_before_anything_of_it_runs(tmp_path, register, capsys):
+    joblib.dump(Malicious(f"touch {tmp_path}/ran"), tmp_path / "evil_v1.joblib")
+    assert register(tmp_path / "evil_v1.joblib") == 1
+    assert "system" in capsys.readouterr().err
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["missing_v1.joblib", "notes_v1.txt", "unversioned.joblib"])
+def test_what_is_no_versioned_model_is_refused_in_words(tmp_path, register, capsys, name):
+    if not name.startswith("missing"):
+        (tmp_path / name).touch()
+    assert register(tmp_path / name) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is neither a .joblib file nor a folder" in line or "begins with 'v'" in line
