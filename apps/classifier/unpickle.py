@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 MAX_BYTES = 4 * 1024**3  # of the file, and of what it expands to
+MAX_DICTIONARY_BYTES = 256 * 1024**2  # of a decompressor; xz -9 needs a quarter of it
 FORESTS = {
     "sklearn.ensemble._forest.RandomForestClassifier",
     "sklearn.ensemble._forest.ExtraTreesClassifier",
@@ -35,8 +36,8 @@ KNOWN = FORESTS | TREES | {TREE, ARRAY, DTYPE, SCALAR, RECONSTRUCT, "numpy.ndarr
 COMPRESSIONS = {
     b"\x1f\x8b": lambda: zlib.decompressobj(wbits=31),
     b"BZh": bz2.BZ2Decompressor,
-    b"\xfd7zXZ": lzma.LZMADecompressor,
-    b"]\x00": lzma.LZMADecompressor,
+    b"\xfd7zXZ": lambda: lzma.LZMADecompressor(memlimit=MAX_DICTIONARY_BYTES),
+    b"]\x00": lambda: lzma.LZMADecompressor(memlimit=MAX_DICTIONARY_BYTES),
     b"\x78": zlib.decompressobj,
 }
 # What joblib writes for a forest, in the pickle protocols 3 to 5. None imports or looks up by itself.

@@ -123,19 +123,34 @@ def test_a_stream_that_misuses_the_machine_is_refused(name):
     refused(OPCODE_ATTACKS[name])
 
 
-@pytest.mark.parametrize(
-    "expander",
-    [zlib.compress, gzip.compress, bz2.compress, lzma.compress, lambda data: lzma.compress(data, lzma.FORMAT_ALONE)],
-    ids=["zlib", "gzip", "bz2", "xz", "lzma"],
-)
-def test_a_compressed_bomb_is_given_up_at_the_limit(expander):
-    bomb, limit = expander(bytes(8_000_000)), 100_000
+BOMBS = {
+    "zlib": lambda data: zlib.compress(data, 1),
+    "gzip": lambda data: gzip.compress(data, 1),
+    "bz2": lambda data: bz2.compress(data, 1),
+    "xz": lambda data: lzma.compress(data, preset=0),
+    "lzma": lambda data: lzma.compress(data, lzma.FORMAT_ALONE, preset=0),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_compressed_bomb_is_given_up_at_the_limit(kind):
+    bomb, limit = BOMBS[kind](bytes(32_000_000)), 500_000
     assert len(bomb) < limit
     tracemalloc.start()
-    refused(bomb, "expands to more than 100000 bytes", max_bytes=limit)
+    refused(bomb, "expands to more than 500000 bytes", max_bytes=limit)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 4_000_000
+    assert peak < 8_000_000
+
+
+def test_a_decompressor_that_asks_for_gigabytes_of_memory_gets_none():
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 20}]
+    bomb = bytearray(lzma.compress(bytes(1000), filters=filters))
+    size = bomb.index(b"\x21\x01") + 2  # of the dictionary, in the block's header
+    bomb[size] = 40  # 4 GiB
+    header = bytes(bomb[12:20])
+    bomb[20:24] = struct.pack("<I", zlib.crc32(header))
+    assert "Memory usage limit" in refused(bytes(bomb))
 
 
 def test_a_file_beyond_the_limit_is_not_read():
