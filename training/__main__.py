@@ -53,6 +53,13 @@ def main(arguments: list[str] | None = None) -> int:
     except (TrainingError, RegistryError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
+    except ModuleNotFoundError as error:
+        extra = "training-lm" if given.command == "lm" else "training"
+        print(f"{error.name} is not installed. Run: pip install '.[{extra}]'", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped. Nothing was published.", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -4,6 +4,8 @@ import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from sklearn.model_selection import train_test_split
 
+from training.errors import TrainingError
+
 SCALE = 255
 
 
@@ -14,9 +16,13 @@ def features(images: np.ndarray) -> np.ndarray:
 
 def split(labels: np.ndarray, train_ratio: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices to train on and those held out; each label has its share in both."""
-    return train_test_split(
-        np.arange(len(labels)), train_size=train_ratio, random_state=seed, stratify=labels, shuffle=True
-    )
+    try:
+        return train_test_split(np.arange(len(labels)), train_size=train_ratio, random_state=seed, stratify=labels)
+    except ValueError as error:
+        raise TrainingError(
+            f"{len(labels)} images cannot be split by --train-ratio {train_ratio}: {error} "
+            "Choose another ratio, or give more images of each label."
+        ) from error
 
 
 def metrics(classes: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> dict:

@@ -118,6 +118,23 @@ def test_forest_that_the_services_would_answer_otherwise_is_not_published(train,
     assert list(artifact.parent.iterdir()) == []
 
 
+def test_ratio_that_leaves_a_digit_out_is_an_error_in_words(train, capsys):
+    assert train("--train-ratio", "0.999") == 1
+    text = capsys.readouterr().err.splitlines()[-1]
+    assert text.startswith("1797 images cannot be split by --train-ratio 0.999: ")
+    assert text.endswith("Choose another ratio, or give more images of each label.")
+
+
+def test_interrupted_training_leaves_nothing(train, artifact, monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("models.publishing._place", interrupt)
+    assert train() == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "Stopped. Nothing was published."
+    assert list(artifact.parent.iterdir()) == []
+
+
 def test_progress_shows_steps_with_elapsed_time(train, capsys):
     assert train() == 0
     text = capsys.readouterr().err

@@ -1,8 +1,14 @@
 """The command line says everything that is wrong, at once and in words."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from training import options
+
+ROOT = Path(__file__).parents[2]
 
 
 def mistakes(capsys, *arguments: str) -> list[str]:
@@ -37,6 +43,14 @@ def test_missing_version_id_is_named_with_an_example(capsys, command):
 def test_train_ratio_must_leave_images_on_both_sides(capsys, ratio):
     (line,) = mistakes(capsys, "classifier", "--version-id", "a_v1", "--train-ratio", ratio)
     assert line.startswith("--train-ratio is")
+
+
+@pytest.mark.parametrize(("command", "extra"), [("classifier", "training"), ("lm", "training-lm")])
+def test_missing_library_is_named_with_the_extra_that_has_it(command, extra):
+    arguments = [sys.executable, "-S", "-m", "training", command, "--version-id", "a_v1"]
+    result = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.endswith(f" is not installed. Run: pip install '.[{extra}]'\n")
 
 
 def test_defaults_are_those_of_the_documentation():
