@@ -62,7 +62,8 @@ def test_held_out_rows_and_metrics_are_rebuilt_from_the_manifest(train, artifact
     assert four["recall"] == np.mean(predicted[labels == 4] == 4)
     assert four["precision"] == np.mean(labels[predicted == 4] == 4)
     assert four["support"] == np.sum(labels == 4)
-    assert manifest.metrics["confusion"][4][9] == np.sum((labels == 4) & (predicted == 9))
+    counted = [[np.sum((labels == true) & (predicted == said)) for said in range(10)] for true in range(10)]
+    assert manifest.metrics["confusion"] == counted != np.transpose(counted).tolist()
 
 
 def test_training_has_not_seen_the_held_out_rows(train, artifact, digits):
