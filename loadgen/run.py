@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from itertools import cycle
 
 from loadgen.client import Client
-from loadgen.observe import Run, watch_loop
+from loadgen.observe import Clock, Run, watch_loop
 from loadgen.schedule import ClosedLoop
 from loadgen.targets import Sample, Target
 
@@ -25,11 +25,12 @@ async def carry_out(
     connection_seconds: float = math.inf,
     show: Callable[[Run], None] = lambda run: None,
 ) -> None:
-    """Fills `run`, and calls `show` with it every second.
+    """Fills `run`, whose clock starts here, and calls `show` with it every second.
 
     The first interrupt (SIGINT or SIGTERM) sends nothing more and awaits what is under way; a second one
     drops that, which leaves `run.under_way` above 0. Both are told by `run.interrupted`.
     """
+    run.clock = Clock()
     clients = [
         # The first renewals are spread over one connection's life, so that they never come all at once.
         Client(target, run.url, run.clock, timeout_seconds, connection_seconds, connection_seconds * turn)

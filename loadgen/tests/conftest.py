@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 import socket
 import struct
 import threading
@@ -27,11 +29,15 @@ async def predict(request: web.Request) -> web.Response:
 
 
 class Stub:
-    """Answers with `handler` in a thread of its own; notes bodies and connections (first and last use)."""
+    """Answers with `handler` in a thread of its own; notes bodies and connections (first and last use).
+
+    Its request number `interrupts_at` interrupts the run, so that no test depends on the machine's speed.
+    """
 
     def __init__(self) -> None:
         self.prediction = PREDICTION
         self.handler: Handler = predict
+        self.interrupts_at: int | None = None
         self.bodies: list[dict] = []
         self.connections: dict[tuple, tuple[float, float]] = {}
         self._loop = asyncio.new_event_loop()
@@ -72,6 +78,8 @@ class Stub:
         self.bodies.append(await request.json())
         peer, now = request.transport.get_extra_info("peername"), time.monotonic()
         self.connections[peer] = (self.connections.get(peer, (now,))[0], now)
+        if self.requests == self.interrupts_at:
+            os.kill(os.getpid(), signal.SIGINT)
         return await self.handler(request)
 
 

@@ -36,6 +36,14 @@ def test_every_key_of_the_report_is_documented(run, tmp_path):
     assert keys(written) - set(re.findall(r"\w+", report.__doc__)) == set()
 
 
+def test_the_report_is_replaced_not_rewritten(run, tmp_path):
+    output = tmp_path / "report.json"
+    output.write_text("previous")
+    with output.open() as reader:
+        report.write(output, run)
+        assert reader.read() == "previous"
+
+
 def test_a_run_without_requests_is_valid_json(run, tmp_path):
     run.observations.clear()
     report.write(tmp_path / "report.json", run)
@@ -43,6 +51,7 @@ def test_a_run_without_requests_is_valid_json(run, tmp_path):
 
 
 def test_a_disk_that_is_full_leaves_the_previous_report_and_exits_1(stub, tmp_path, monkeypatch, capsys):
+    stub.interrupts_at = 1
     output = tmp_path / "report.json"
     output.write_text("previous")
 
@@ -52,7 +61,7 @@ def test_a_disk_that_is_full_leaves_the_previous_report_and_exits_1(stub, tmp_pa
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", write_half)
-    words = ["--url", stub.url, "--duration-seconds", "0.05", "--dataset-size", "1", "--output", str(output)]
+    words = ["--url", stub.url, "--dataset-size", "1", "--output", str(output)]
     assert main(["classifier", *words]) == 1
     printed = capsys.readouterr()
     assert f"--output {output} could not be written: No space left on device." in printed.err

@@ -31,9 +31,9 @@ def test_a_right_prediction_is_shown_with_its_top_three_and_who_answered(query, 
 
 
 def test_a_wrong_prediction_is_called_wrong_but_is_no_failure(query):
-    status, out, _ = query(3)
+    status, out, _ = query(0)
     assert status == 0
-    assert "prediction   4, wrong: the label is 3\n" in out
+    assert "prediction   4, wrong: the label is 0\n" in out
 
 
 def test_a_failed_query_exits_1_and_says_why(query, stub):
