@@ -43,7 +43,7 @@ def test_a_full_queue_is_told_at_once_with_a_time_to_retry():
         tasks = [asyncio.create_task(hold(admission, [], name, release)) for name in "ab"]
         await settle()
         with pytest.raises(Problem) as refused:
-            async with admission.place():
+            async with asyncio.timeout(5), admission.place():
                 raise AssertionError("admitted")
         assert refused.value.status == 503
         assert 1 <= int(refused.value.headers["Retry-After"]) <= 60

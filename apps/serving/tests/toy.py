@@ -32,9 +32,17 @@ class Sleep(BaseModel):
 
 
 class Model:
-    """Sleeps, and tells how many such sleeps were cut short."""
+    """Has an identity and nothing else."""
 
     identity = Identity("toy", "v1", "f" * 64, "toy")
+
+
+class ToyService(Service):
+    """POST /sleep computes, /fail has a defect, /cancelled counts."""
+
+    name: ClassVar[str] = "toy-service"
+    title: ClassVar[str] = "Toy"
+    Settings = ToySettings
 
     def __init__(self) -> None:
         self.cancelled = 0
@@ -48,14 +56,6 @@ class Model:
                 break
             time.sleep(0.005)
         return seconds
-
-
-class ToyService(Service):
-    """POST /sleep computes, /fail has a defect, /cancelled counts."""
-
-    name: ClassVar[str] = "toy-service"
-    title: ClassVar[str] = "Toy"
-    Settings = ToySettings
 
     def load(self, settings: ToySettings) -> Model:
         """Take a while, or fail."""
@@ -72,7 +72,7 @@ class ToyService(Service):
         @app.post("/sleep", openapi_extra=json_body(Sleep, {}))
         async def sleep(request: Request) -> dict:
             wanted = await read_json(request, Sleep)
-            slept = await runtime.compute(request, lambda work: runtime.model.sleep(work, wanted.seconds))
+            slept = await runtime.compute(request, lambda work: self.sleep(work, wanted.seconds))
             return {"slept": slept, "model_version": runtime.model.identity.version}
 
         @app.post("/fail")
@@ -83,7 +83,7 @@ class ToyService(Service):
         async def cancelled() -> dict:
             admission = runtime.admission
             counts = {"in_flight": admission.in_flight, "waiting": admission.waiting}
-            return {"cancelled": runtime.model.cancelled, **counts}
+            return {"cancelled": self.cancelled, **counts}
 
         protocol.HEADER_SECONDS = runtime.settings.header_seconds
 
