@@ -1,5 +1,6 @@
 """The node seen from the machine: started, found again, entered, ended."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -29,11 +30,9 @@ def processes() -> list[int]:
     """Every process of the node, containers' ones too, by the machine's numbers."""
     found: set[int] = set()
     for group in groups():
-        for members in group.rglob("cgroup.procs"):
-            try:
-                found.update(int(line) for line in members.read_text().split())
-            except OSError:
-                continue  # the group ended while we looked
+        for folder, _, _ in os.walk(group):  # unlike rglob it does not mind a group that ends while we look
+            with contextlib.suppress(OSError):
+                found.update(int(line) for line in Path(folder, "cgroup.procs").read_text().split())
     return sorted(found - {0})
 
 
@@ -140,8 +139,8 @@ def end() -> None:
             subprocess.run(["kill", "-9", str(pid)], stderr=subprocess.DEVNULL)
         time.sleep(0.1)
     for group in groups():
-        for folder in [*sorted((f for f in group.rglob("*") if f.is_dir()), reverse=True), group]:
-            _remove_group(folder)
+        for folder, _, _ in os.walk(group, topdown=False):
+            _remove_group(Path(folder))
 
 
 def _remove_group(folder: Path) -> None:
