@@ -60,7 +60,7 @@ def test_every_object_has_a_namespace_and_its_releases_name(environment):
         metadata = document["metadata"]
         release = metadata["labels"]["app.kubernetes.io/instance"]
         assert metadata["namespace"] == ("inference-test" if environment == "test" else "inference")
-        assert metadata["name"] == release or metadata["name"].startswith(f"{release}-test-")
+        assert metadata["name"] == release or metadata["name"].startswith(f"{release}-test")
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
