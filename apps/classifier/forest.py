@@ -14,6 +14,7 @@ from apps.classifier import unpickle
 from apps.classifier.unpickle import BROKEN, FORESTS, SUPPORTED, TREE, TREES, Inert, UnreadableError, integer
 
 ROWS = 64  # evaluated at once; more would leave the CPU's cache
+LOOK = 8  # levels between two looks whether all walks have arrived
 NODE = {
     "left_child", "right_child", "feature", "threshold", "missing_go_to_left",
     "impurity", "n_node_samples", "weighted_n_node_samples",
@@ -56,16 +57,22 @@ class Forest:
         """Return float64 (n, classes) for float32 `rows` (n, n_features) that hold no NaN."""
         if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != self.n_features:
             raise ValueError(f"rows are {rows.dtype} {rows.shape}; float32 (n, {self.n_features}) is needed")
-        parts = [self._evaluate(rows[start : start + ROWS]) for start in range(0, len(rows), ROWS)]
-        return np.concatenate(parts) if parts else np.empty((0, len(self.classes)))
+        if len(rows) <= ROWS:
+            return self._evaluate(rows)
+        return np.concatenate([self._evaluate(rows[n : n + ROWS]) for n in range(0, len(rows), ROWS)])
 
     def _evaluate(self, rows: np.ndarray) -> np.ndarray:
-        inputs = rows.astype(np.float64).ravel()
-        starts = np.arange(0, inputs.size, self.n_features)[:, None]
-        nodes = np.repeat(self.roots[None, :], len(rows), axis=0)
-        for _ in range(self.depth):
-            right = inputs.take(self.feature.take(nodes) + starts) > self.threshold.take(nodes)
+        inputs, nodes = rows.astype(np.float64).ravel(), self.roots[None, :]
+        compared = inputs.take
+        if len(rows) > 1:  # a single row is spared an addition for each level
+            starts = np.arange(0, inputs.size, self.n_features)[:, None]
+            compared, nodes = lambda features: inputs.take(features + starts), np.repeat(nodes, len(rows), axis=0)
+        for level in range(1, self.depth + 1):
+            before = nodes
+            right = compared(self.feature.take(nodes)) > self.threshold.take(nodes)
             nodes = self.child.take(nodes) + right
+            if level % LOOK == 0 and np.array_equal(nodes, before):
+                break  # every walk has arrived; the deepest leaf is rarely reached
         summed = np.add.reduce(self.values.take(self.leaf.take(nodes), axis=0), axis=1)
         summed /= len(self.roots)
         return summed
