@@ -64,7 +64,7 @@ class Forest:
     def _evaluate(self, rows: np.ndarray) -> np.ndarray:
         inputs, nodes = rows.astype(np.float64).ravel(), self.roots[None, :]
         compared = inputs.take
-        if len(rows) > 1:  # a single row is spared an addition for each level
+        if len(rows) != 1:  # a single row is spared an addition for each level
             starts = np.arange(0, inputs.size, self.n_features)[:, None]
             compared, nodes = lambda features: inputs.take(features + starts), np.repeat(nodes, len(rows), axis=0)
         for level in range(1, self.depth + 1):
