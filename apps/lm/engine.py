@@ -1,38 +1,102 @@
-"""Computes answers token by token: greedily, so the same prompt gets the same answer."""
+"""Runs a model for many callers at once, behind an interface that other runtimes can have as well."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any, Protocol
 
-import torch
-from transformers import DynamicCache
+from apps.lm.batch import Batch, Member
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What to generate: at most `most` tokens after `prompt`; one of `ends` is the last where it comes."""
+
+    prompt: Sequence[int]
+    most: int
+    ends: frozenset[int] = frozenset()
 
 
 class Engine(Protocol):
-    """What the service needs of a way to run a model; another runtime is another implementation."""
+    """What the service needs of a way to run a model."""
 
-    def generate(self, prompt: Sequence[int], cancelled: Callable[[], bool]) -> Iterator[int]:
-        """Yield the answer's tokens without end, each computed when it is asked for, until `cancelled()`.
+    def generate(self, wanted: Generation, cancelled: Callable[[], bool]) -> Iterator[int]:
+        """Yield the answer's tokens as they are computed, up to its end or until `cancelled()`; any thread may call.
 
-        `prompt` has at least one token; whoever iterates keeps prompt and answer within the model's context.
+        Closing the iterator ends the computation as well. Raises what the computation raised.
         """
         ...
 
 
 class TorchEngine:
-    """One prompt at a time, by torch; a key-value cache lives as long as its iterator."""
+    """A thread of its own computes for everybody; it sleeps while nobody asks."""
 
-    def __init__(self, model: Any) -> None:
-        self._model = model
+    def __init__(self, model: Any, rows: int, context: int) -> None:
+        self._batch = Batch(model, rows, context)
+        self._arrivals: SimpleQueue[_Caller] = SimpleQueue()
+        self._callers: dict[Member, _Caller] = {}
+        threading.Thread(target=self._run, name="engine", daemon=True).start()
 
-    def generate(self, prompt: Sequence[int], cancelled: Callable[[], bool]) -> Iterator[int]:
+    def generate(self, wanted: Generation, cancelled: Callable[[], bool]) -> Iterator[int]:
         """As `Engine.generate` says."""
-        cache, tokens = DynamicCache(config=self._model.config), list(prompt)
-        while not cancelled():
-            tokens = [self._next(tokens, cache)]
-            yield tokens[0]
+        caller = _Caller(wanted, cancelled)
+        self._arrivals.put(caller)
+        try:
+            yield from caller.tokens()
+        finally:
+            caller.left = True
 
-    @torch.inference_mode()
-    def _next(self, tokens: Sequence[int], cache: DynamicCache) -> int:
-        ids = torch.tensor([tokens])
-        output = self._model(ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        return int(output.logits[0, -1].argmax())
+    def _run(self) -> None:
+        while True:
+            self._welcome()
+            for caller in [caller for caller in self._callers.values() if caller.gone]:
+                self._end(caller)
+            for compute in (self._batch.read, self._batch.answer):
+                self._deliver(compute)
+
+    def _welcome(self) -> None:
+        """Let everyone join who has come; wait for someone if nobody is there."""
+        while not self._callers or not self._arrivals.empty():
+            caller = self._arrivals.get()
+            try:
+                self._batch.join(caller.member)
+                self._callers[caller.member] = caller
+            except ValueError as error:
+                caller.output.put(error)
+
+    def _deliver(self, compute: Callable[[], list[Member]]) -> None:
+        try:
+            for member in compute():
+                self._callers[member].output.put(member.tokens[-1])
+                if member.finished:
+                    self._callers.pop(member).output.put(None)
+        except Exception as error:
+            for member in self._batch.computing:
+                self._end(self._callers[member], error)
+
+    def _end(self, caller: "_Caller", error: Exception | None = None) -> None:
+        del self._callers[caller.member]
+        self._batch.leave(caller.member)
+        caller.output.put(error)
+
+
+class _Caller:
+    """Who waits for the tokens of a sequence."""
+
+    def __init__(self, wanted: Generation, cancelled: Callable[[], bool]) -> None:
+        self.member = Member(wanted.prompt, wanted.most, wanted.ends)
+        self.output: SimpleQueue[int | Exception | None] = SimpleQueue()
+        self.left = False
+        self._cancelled = cancelled
+
+    @property
+    def gone(self) -> bool:
+        return self.left or self._cancelled()
+
+    def tokens(self) -> Iterator[int]:
+        """What comes until the end, which is None or an error."""
+        while isinstance(item := self.output.get(), int):
+            yield item
+        if item is not None:
+            raise item

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.lm.budget import Budget
-from apps.lm.engine import Engine
+from apps.lm.engine import Engine, Generation
 from apps.lm.text import TextStream
 from apps.serving.service import Identity
 
@@ -50,14 +50,11 @@ class LanguageModel:
     def answer(self, prompt: Prompt, cancelled: Callable[[], bool]) -> Answer:
         """Generate until the model ends its answer, its tokens are used up, or `cancelled()`."""
         stream, pieces, tokens = TextStream(self._decode, prompt.tokens), [], []
-        for token in self.engine.generate(prompt.tokens, cancelled):
+        for token in self.engine.generate(Generation(prompt.tokens, prompt.answer_tokens, self.ends), cancelled):
             tokens.append(token)
-            if token in self.ends:
-                return Answer("".join([*pieces, stream.finish()]), "stop", tokens)
-            pieces.append(stream.push(token))
-            if len(tokens) == prompt.answer_tokens:
-                break
-        return Answer("".join([*pieces, stream.finish()]), "length", tokens)
+            pieces.append("" if token in self.ends else stream.push(token))
+        ended = bool(tokens) and tokens[-1] in self.ends
+        return Answer("".join([*pieces, stream.finish()]), "stop" if ended else "length", tokens)
 
     def _decode(self, tokens: list[int]) -> str:
         return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)

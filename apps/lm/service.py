@@ -28,11 +28,12 @@ class LanguageModelService(Service):
         """Verify or fetch the model, then load it."""
         found = source.find(settings)
         os.environ.setdefault("OMP_NUM_THREADS", str(cpu.threads()))  # read when torch is imported
-        from apps.lm import engine, loading
+        from apps.lm import engine, loading, support
         from apps.lm.model import LanguageModel
 
         tokenizer, weights = loading.load_model(found.folder)
         budget = Budget(min(settings.max_total_tokens, loading.context_tokens(weights) or settings.max_total_tokens))
+        support.check(weights, budget.total)
         facts = {
             "revision": found.revision,
             "dtype": "float32",
@@ -41,7 +42,14 @@ class LanguageModelService(Service):
         }
         identity = Identity(found.name, found.version, found.sha256, source.ENGINE, facts)
         ends = loading.end_tokens(tokenizer, weights)
-        return LanguageModel(identity, tokenizer, engine.TorchEngine(weights), budget, ends, found.probes)
+        return LanguageModel(
+            identity,
+            tokenizer,
+            engine.TorchEngine(weights, settings.max_in_flight, budget.total),
+            budget,
+            ends,
+            found.probes,
+        )
 
     def warm_up(self, model: "LanguageModel") -> None:
         """Answer the manifest's first probe, and refuse to serve a model that computes something else."""

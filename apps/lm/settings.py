@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from apps.serving.settings import ServingSettings
+from apps.serving.settings import Count, ServingSettings
 
 
 class LanguageModelSettings(ServingSettings):
@@ -12,6 +12,7 @@ class LanguageModelSettings(ServingSettings):
 
     model_name: str = Field(description="local model folder, or hub id such as erwanf/gpt2-mini")
     model_revision: str = Field("", description="commit, tag or branch of a hub id; empty: main")
+    max_in_flight: Count = Field(8, description="prompts answered at once, in one batch")
     max_total_tokens: Annotated[int, Field(ge=2)] = Field(
         256, description="tokens of prompt and answer together; never beyond the model's context"
     )

@@ -23,7 +23,7 @@ def service(tmp_path_factory, hub):
     folder = tmp_path_factory.mktemp("models") / "endless_v1"
     tiny.publish(tiny.save("llama", folder, context=CONTEXT))
     log = tmp_path_factory.mktemp("log") / "log"
-    settings = {"model_name": folder, "max_total_tokens": CONTEXT, "request_timeout_seconds": 8}
+    settings = {"model_name": folder, "max_total_tokens": CONTEXT, "request_timeout_seconds": 8, "max_in_flight": 1}
     with process.running(log, **settings, hf_endpoint=hub.url) as service:
         service.line("ready")
         yield service

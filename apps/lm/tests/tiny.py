@@ -8,6 +8,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from models import publishing
 
+torch.set_num_threads(1)  # two would wait for each other, and these models are too small to gain by it
+
 CORPUS = ["the quick brown fox jumps over the lazy dog", "once upon a time there was a little girl"] * 4
 CONTEXT = 48
 

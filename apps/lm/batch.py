@@ -1,0 +1,104 @@
+"""Computes the next token of many sequences in one forward pass; they join and leave between any two.
+
+The first rows of the cache are the sequences that answer, without gaps. Its last row is where the next prompt is
+read, a part at a time: a long one does not keep the others waiting.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from apps.lm.cache import RowCache
+
+PROMPT_PART, PROMPT_PART_ALONE = 32, 128  # tokens of a prompt in one step, while others answer and while none does
+
+
+@dataclass(eq=False)
+class Member:
+    """A sequence in the batch: its prompt, how many tokens it may add, and those that end it early."""
+
+    prompt: Sequence[int]
+    most: int
+    ends: frozenset[int] = frozenset()
+    tokens: list[int] = field(default_factory=list)  # added up to now
+    length: int = 0  # tokens in the cache
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing follows the tokens that it has."""
+        return len(self.tokens) >= self.most or bool(self.tokens and self.tokens[-1] in self.ends)
+
+
+class Batch:
+    """At most `rows` sequences of at most `context` tokens that answer; more may wait. Not for several threads."""
+
+    def __init__(self, model: Any, rows: int, context: int) -> None:
+        self._model, self._rows, self._context = model, rows, context
+        self._cache = RowCache(model.config.get_text_config().num_hidden_layers, rows + 1, context)
+        self._waiting: deque[Member] = deque()  # the first one's prompt is being read
+        self._running: list[Member] = []
+        self.computing: list[Member] = []  # whose forward pass is the last that was begun
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._running)
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter([*self._running, *self._waiting])
+
+    def join(self, member: Member) -> None:
+        """Let a sequence wait for its turn; raise ValueError if it cannot fit."""
+        if not member.prompt or len(member.prompt) + member.most > self._context:
+            raise ValueError(f"{len(member.prompt)} + {member.most} tokens do not fit in 1 to {self._context}.")
+        self._waiting.append(member)
+
+    @torch.inference_mode()
+    def leave(self, member: Member) -> None:
+        """Take out a sequence that is in the batch; the last one moves into its place."""
+        if member in self._waiting:
+            return self._waiting.remove(member)
+        row, last = self._running.index(member), self._running.pop()
+        if last is not member:
+            self._cache.copy(len(self._running), row, last.length)
+            self._running[row] = last
+
+    @torch.inference_mode()
+    def read(self) -> list[Member]:
+        """Read a part of the next prompt, if there is a row; return its sequence once that has its first token.
+
+        A sequence that is finished has left the batch when `read` or `answer` returns it.
+        """
+        if not self._waiting or len(self._running) == self._rows:
+            return []
+        member, part = self._waiting[0], PROMPT_PART if self._running else PROMPT_PART_ALONE
+        logits = self._forward(self._rows, [member], [member.prompt[member.length :][:part]])
+        if member.length < len(member.prompt):
+            return []
+        self._cache.copy(self._rows, len(self._running), member.length)
+        self._running.append(self._waiting.popleft())
+        return self._choose([member], logits)
+
+    @torch.inference_mode()
+    def answer(self) -> list[Member]:
+        """Compute one more token for every sequence that has its first; return these sequences."""
+        if not (members := list(self._running)):
+            return []
+        return self._choose(members, self._forward(0, members, [member.tokens[-1:] for member in members]))
+
+    def _forward(self, row: int, members: list[Member], tokens: list[Sequence[int]]) -> torch.Tensor:
+        """Add as many tokens to each of the rows from `row` on; return the logits that follow, a row each."""
+        self.computing, new = members, len(tokens[0])
+        about = self._cache.open(row, [member.length for member in members], new)
+        output = self._model(torch.tensor(tokens), use_cache=True, logits_to_keep=1, **about)
+        for member in members:
+            member.length += new
+        return output.logits[:, -1]
+
+    def _choose(self, members: list[Member], logits: torch.Tensor) -> list[Member]:
+        for member, token in zip(members, logits.argmax(-1).tolist(), strict=True):
+            member.tokens.append(token)
+            if member.finished:
+                self.leave(member)
+        return members

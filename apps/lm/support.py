@@ -1,0 +1,45 @@
+"""Refuses models that the batch would compute wrongly.
+
+It lays out keys and values itself and says which token sees which. Models that look back only so far, keep another
+kind of memory or derive positions from a mask would answer, but not what they answer in transformers.
+"""
+
+from typing import Any
+
+import torch
+
+from apps.lm.cache import RowCache
+from apps.serving.service import LoadError
+
+TOLERANCE = 0.01  # of the logits' range; float32 stays a thousand times below it
+TOKENS = 6
+
+
+def check(model: Any, context: int) -> None:
+    """Raise LoadError unless the batch computes with `model`, up to `context` tokens, what transformers does."""
+    window = getattr(model.config.get_text_config(), "sliding_window", None)
+    if window is not None and window < context:
+        raise _refusal(model, f"it looks back {window} tokens only. Set MAX_TOTAL_TOKENS to {window} or less")
+    try:
+        same = _same(model, min(TOKENS, context))
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise _refusal(model, f"its forward pass fails in a batch ({reason})") from error
+    if not same:
+        raise _refusal(model, "its logits differ in a batch. Choose a model of the GPT-2 or Llama families")
+
+
+@torch.inference_mode()
+def _same(model: Any, count: int) -> bool:
+    """Whether a row that is read in two parts, beside an empty one, ends with the logits of a plain forward pass."""
+    text_config = model.config.get_text_config()
+    tokens = torch.arange(count)[None] % text_config.vocab_size
+    cache = RowCache(text_config.num_hidden_layers, 2, count)
+    model(tokens[:, :-1], use_cache=True, **cache.open(1, [0], count - 1))
+    row = model(tokens[:, -1:], use_cache=True, **cache.open(1, [count - 1], 1)).logits[0, -1]
+    plain = model(tokens).logits[0, -1]
+    return bool((row - plain).abs().max() <= TOLERANCE * (plain.max() - plain.min()))
+
+
+def _refusal(model: Any, reason: str) -> LoadError:
+    return LoadError(f"{type(model).__name__} cannot be served by the engine of this service: {reason}.")

@@ -1,0 +1,95 @@
+from functools import cache
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from apps.lm import batch
+from apps.lm.batch import Batch, Member
+from apps.lm.tests import tiny
+
+VOCABULARY, CONTEXT, ROWS = 300, 40, 3
+MODELS = {family: make(VOCABULARY, None, CONTEXT) for family, (_, make) in tiny.FAMILIES.items()}
+TIE = 1e-4  # between the two best logits: rounding may decide
+
+prompts = some.lists(some.integers(0, VOCABULARY - 1), min_size=1, max_size=14)
+members = some.builds(Member, prompt=prompts.map(tuple), most=some.integers(1, 10))
+
+
+@pytest.fixture(autouse=True)
+def short_parts(monkeypatch):
+    """Prompts of a few tokens are read in several parts too."""
+    monkeypatch.setattr(batch, "PROMPT_PART", 3)
+    monkeypatch.setattr(batch, "PROMPT_PART_ALONE", 5)
+
+
+@cache
+def alone(family: str, prompt: tuple[int, ...], count: int) -> list[int]:
+    """Greedy tokens without cache and company, up to the first that rounding could change."""
+    tokens = list(prompt)
+    for _ in range(count):
+        with torch.inference_mode():
+            best = MODELS[family](torch.tensor([tokens])).logits[0, -1].topk(2)
+        if best.values[0] - best.values[1] < TIE:
+            break
+        tokens.append(int(best.indices[0]))
+    return tokens[len(prompt) :]
+
+
+def agrees(family: str, member: Member) -> bool:
+    expected = alone(family, member.prompt, len(member.tokens))
+    return member.tokens[: len(expected)] == expected
+
+
+def step(a_batch: Batch) -> None:
+    a_batch.read()
+    a_batch.answer()
+
+
+@pytest.mark.parametrize("family", sorted(MODELS))
+@settings(deadline=None, max_examples=20)
+@given(data=some.data(), coming=some.lists(members, min_size=1, max_size=7))
+def test_whoever_joins_and_leaves_each_gets_what_it_gets_alone(family, data, coming):
+    a_batch, waiting, stayed = Batch(MODELS[family], ROWS, CONTEXT), list(coming), list(coming)
+    while waiting or len(a_batch):
+        for _ in range(data.draw(some.integers(0 if len(a_batch) else 1, 3))):
+            if waiting:
+                a_batch.join(waiting.pop())
+        if len(a_batch) and data.draw(some.integers(0, 5)) == 0:
+            leaver = data.draw(some.sampled_from(list(a_batch)))
+            a_batch.leave(leaver)
+            stayed.remove(leaver)
+        step(a_batch)
+    assert all(agrees(family, member) for member in coming)
+    assert all(len(member.tokens) == member.most for member in stayed)
+
+
+def test_a_long_prompt_is_read_in_parts_between_the_others_tokens():
+    a_batch = Batch(MODELS["gpt2"], ROWS, CONTEXT)
+    first, long = Member((1, 2), most=20), Member(tuple(range(12)), most=2)
+    a_batch.join(first)
+    step(a_batch)
+    a_batch.join(long)
+    before = len(first.tokens)
+    while not long.tokens:
+        step(a_batch)
+    assert len(first.tokens) - before == 4  # 12 tokens in parts of 3
+
+
+def test_no_more_than_the_rows_answer_at_once_and_the_next_follows():
+    a_batch, coming = Batch(MODELS["gpt2"], 2, CONTEXT), [Member((n,), most=4) for n in range(3)]
+    for member in coming:
+        a_batch.join(member)
+    for _ in range(3):
+        step(a_batch)
+    assert [bool(member.tokens) for member in coming] == [True, True, False]
+    while len(a_batch):
+        step(a_batch)
+    assert [len(member.tokens) for member in coming] == [4, 4, 4]
+
+
+@pytest.mark.parametrize(("prompt", "most"), [((), 1), ((1,) * 39, 2)])
+def test_what_cannot_fit_is_refused(prompt, most):
+    with pytest.raises(ValueError, match="do not fit in 1 to 40"):
+        Batch(MODELS["gpt2"], 1, CONTEXT).join(Member(prompt, most))

@@ -1,0 +1,93 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from apps.lm.engine import Generation, TorchEngine
+from apps.lm.tests import tiny
+
+CONTEXT = 256
+MODEL = tiny.gpt2_model(300, None, CONTEXT)
+SECONDS = 30
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.fixture
+def engine():
+    return TorchEngine(MODEL, rows=4, context=CONTEXT)
+
+
+def tokens(engine, *prompt: int, most: int = 8, cancelled=never) -> list[int]:
+    return list(engine.generate(Generation(prompt, most), cancelled))
+
+
+def test_callers_at_once_each_get_their_own_answer(engine):
+    prompts = [(n, n + 1) for n in range(12)]
+    expected = [tokens(engine, *prompt) for prompt in prompts]
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(lambda prompt: tokens(engine, *prompt), prompts)) == expected
+
+
+def test_callers_at_once_share_forward_passes(engine, monkeypatch):
+    passes = []
+    forward = MODEL.forward
+    monkeypatch.setattr(MODEL, "forward", lambda *a, **k: passes.append(len(a[0])) or forward(*a, **k))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: tokens(engine, n, most=100), range(4)))
+    assert max(passes) == 4
+    assert len(passes) < 300
+
+
+def test_an_iterator_that_is_closed_frees_its_place(engine):
+    endless = [engine.generate(Generation((n,), CONTEXT - 1), never) for n in range(4)]
+    for iterator in endless:
+        next(iterator)
+        iterator.close()
+    assert len(tokens(engine, 1)) == 8
+
+
+def test_cancelling_ends_one_and_leaves_the_others_alone(engine):
+    expected, cancel = tokens(engine, 2, most=60), threading.Event()
+    with ThreadPoolExecutor(2) as pool:
+        other = pool.submit(tokens, engine, 2, most=60)
+        cancelled = engine.generate(Generation((1,), CONTEXT - 1), cancel.is_set)
+        next(cancelled)
+        cancel.set()
+        assert len(list(cancelled)) < CONTEXT - 2
+        assert other.result(SECONDS) == expected
+
+
+def test_one_who_waits_for_a_place_can_be_cancelled(engine):
+    endless = [engine.generate(Generation((n,), CONTEXT - 1), never) for n in range(4)]
+    for iterator in endless:
+        next(iterator)
+    assert tokens(engine, 1, cancelled=lambda: True) == []
+
+
+def test_what_fails_in_computing_is_raised_to_its_caller_and_the_next_is_served(engine):
+    with pytest.raises(IndexError):
+        tokens(engine, 300)  # the vocabulary ends at 299
+    with pytest.raises(ValueError, match="do not fit"):
+        tokens(engine, 1, most=CONTEXT)
+    assert len(tokens(engine, 1)) == 8
+
+
+def test_a_prompt_that_fails_takes_nobody_with_it(engine):
+    expected = tokens(engine, 2, most=60)
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(tokens, engine, 2, most=60)
+        with pytest.raises(IndexError):
+            tokens(engine, 300)
+        assert other.result(SECONDS) == expected
+
+
+def test_an_idle_engine_computes_nothing(engine, monkeypatch):
+    tokens(engine, 1)
+    monkeypatch.setattr(MODEL, "forward", lambda *a, **k: pytest.fail("computed"))
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "engine"][-1:]
+    before = threading.active_count()
+    thread.join(0.2)
+    assert threading.active_count() == before
