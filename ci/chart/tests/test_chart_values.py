@@ -39,6 +39,7 @@ REFUSED = {
     "model.image.sizeLimit": ["2 GB", 2],
     "model.hub.id": ["a/b/c"],
     "model.hub.revision": ["main", "0" * 39],
+    "model.hub.tokenSecret.key": [""],
     "image.tag": ["", "a b", 1],
     "image.digest": ["0" * 64],
     "image.pullPolicy": ["never"],
