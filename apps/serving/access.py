@@ -7,7 +7,7 @@ import time
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from apps.serving.context import begin
+from apps.serving.context import RequestContext, begin
 from apps.serving.lifecycle import State
 from apps.serving.problems import Problem, problem_response
 from apps.serving.runtime import Runtime
@@ -33,7 +33,7 @@ class Access:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *self._headers(request.request_id)]
+                message["headers"] = [*message.get("headers", ()), *self._headers(request)]
             await send(message)
 
         try:
@@ -44,10 +44,12 @@ class Access:
                 raise  # the answer has begun: all that is left is to cut the connection
             await self._internal_error(scope, receive, answer)
         finally:
-            self._record(scope, request.request_id, status or 499, time.monotonic() - request.started)
+            self._record(scope, request, status or 499, time.monotonic() - request.started)
 
-    def _headers(self, request_id: str) -> list[tuple[bytes, bytes]]:
-        headers = [(b"x-request-id", request_id.encode("ascii")), (b"x-served-by", self.served_by)]
+    def _headers(self, request: RequestContext) -> list[tuple[bytes, bytes]]:
+        headers = [(b"x-request-id", request.request_id.encode("ascii")), (b"x-served-by", self.served_by)]
+        if request.traceparent:
+            headers.append((b"traceparent", request.traceparent.encode("ascii")))
         if self.runtime.lifecycle.state is State.DRAINING:
             headers.append((b"connection", b"close"))
         return headers
@@ -56,18 +58,20 @@ class Access:
         problem = Problem(500, "The service failed. The request id finds the reason in its log.")
         await problem_response(Request(scope), problem)(scope, receive, send)
 
-    def _record(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, request: RequestContext, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", scope["path"]) if "endpoint" in scope else "unmatched"
         quiet = route in QUIET
         if not quiet:
-            self.runtime.metrics.observe(status, seconds)
+            self.runtime.metrics.observe(route, scope["method"], status, seconds)
         if not ACCESS.isEnabledFor(level := logging.DEBUG if quiet and status < 400 else logging.INFO):
             return
         fields = {
-            "request_id": request_id,
+            "request_id": request.request_id,
             "method": scope["method"],
             "path": route,
             "status": status,
             "latency_seconds": round(seconds, 6),
         }
+        if request.traceparent:
+            fields["traceparent"] = request.traceparent
         ACCESS.log(level, "request", extra=fields)

@@ -1,6 +1,7 @@
 """Lets a bounded number of requests compute and a bounded number wait; everyone beyond is told so at once."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import ceil
@@ -15,7 +16,7 @@ class Admission:
         self.max_in_flight, self.max_queue = max_in_flight, max_queue
         self.in_flight = self.waiting = 0
         self._places = asyncio.Semaphore(max_in_flight)
-        self._seconds = 0.0  # moving mean of what a request computes
+        self.seconds = 0.0  # moving mean of what a request computes
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
@@ -31,17 +32,16 @@ class Admission:
         finally:
             self.waiting -= 1
         self.in_flight += 1
-        clock = asyncio.get_running_loop().time
-        begun = clock()
+        begun = time.monotonic()
         try:
             yield
         finally:
-            self._seconds += 0.1 * (clock() - begun - self._seconds)
+            self.seconds += 0.1 * (time.monotonic() - begun - self.seconds)
             self.in_flight -= 1
             self._places.release()
 
     def _full(self) -> Problem:
-        wait = ceil(self._seconds * (self.waiting + 1) / self.max_in_flight)
+        wait = ceil(self.seconds * (self.waiting + 1) / self.max_in_flight)
         detail = (
             f"{self.in_flight} requests are being computed and {self.waiting} wait, which is the limit "
             "(MAX_IN_FLIGHT, MAX_QUEUE). Try again later."

@@ -36,7 +36,7 @@ async def read_body(request: Request) -> bytes:
         _check_size(int(request.headers.get("content-length", "0")), limit)
     chunks, size = [], 0
     try:
-        async with asyncio.timeout_at(context(request.scope).started + seconds):
+        async with asyncio.timeout(context(request.scope).remaining(seconds)):
             while True:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":

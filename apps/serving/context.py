@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from starlette.types import Scope
 
 KEY = "serving.context"
+TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}")
 
 
@@ -15,20 +16,29 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}")
 class RequestContext:
     """`started` is the monotonic clock's time, in seconds, at which the request's headers were complete."""
 
-    request_id: str
+    request_id: str = ""
+    traceparent: str = ""
     started: float = field(default_factory=time.monotonic)
+
+    def remaining(self, seconds: float) -> float:
+        """How many of the `seconds` that the request may take are left."""
+        return self.started + seconds - time.monotonic()
 
 
 def begin(scope: Scope) -> RequestContext:
-    """Give the request its context; an X-Request-ID that is short and plain is taken, else one is made."""
+    """Give the request its context.
+
+    An X-Request-ID that is short and plain is taken, else one is made. A valid W3C traceparent is kept.
+    """
+    found = RequestContext()
     for name, value in scope["headers"]:
         if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
-            found = value.decode("ascii")
-            break
-    else:
-        found = uuid.uuid4().hex
-    scope[KEY] = RequestContext(found)
-    return scope[KEY]
+            found.request_id = value.decode("ascii")
+        elif name == b"traceparent" and TRACEPARENT.fullmatch(value):
+            found.traceparent = value.decode("ascii")
+    found.request_id = found.request_id or uuid.uuid4().hex
+    scope[KEY] = found
+    return found
 
 
 def context(scope: Scope) -> RequestContext:

@@ -22,6 +22,20 @@ def cpu_limit(cgroups: Path = CGROUPS, proc: Path = PROC) -> float:
     return min([*quotas, float(_affinity())])
 
 
+def throttling(cgroups: Path = CGROUPS, proc: Path = PROC) -> dict[str, float] | None:
+    """What our CPU group has counted: `periods`, those `throttled`, and `seconds` of it; None without a quota."""
+    for folder in _groups(cgroups, proc):
+        counts = dict(line.split() for line in _read(folder / "cpu.stat").splitlines())
+        if "nr_periods" in counts:
+            microseconds = int(counts.get("throttled_usec", 0)) or int(counts.get("throttled_time", 0)) / 1000
+            return {
+                "periods": int(counts["nr_periods"]),
+                "throttled": int(counts["nr_throttled"]),
+                "seconds": microseconds / 1e6,
+            }
+    return None
+
+
 def _affinity() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -1,14 +1,14 @@
 """The endpoints that probes and people ask how the service is; none of them ever queues."""
 
-from fastapi import FastAPI
-from starlette.responses import JSONResponse
+from fastapi import FastAPI, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from apps.serving.lifecycle import State
 from apps.serving.runtime import Runtime
 
 
 def add_routes(app: FastAPI, runtime: Runtime) -> None:
-    """Register /livez, /readyz, /healthz and /metrics-simple."""
+    """Register /livez, /readyz, /healthz, /metrics and /metrics-simple."""
 
     @app.get("/livez", tags=["health"])
     async def livez() -> dict:
@@ -28,6 +28,12 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
     async def healthz() -> JSONResponse:
         """Readiness, and which model this is."""
         return health()
+
+    @app.get("/metrics", tags=["metrics"], response_class=PlainTextResponse)
+    async def metrics(request: Request) -> Response:
+        """The same and more for Prometheus, in its text format or as OpenMetrics."""
+        text, content_type = runtime.metrics.exposition(request.headers.get("accept", ""))
+        return Response(text, headers={"content-type": content_type})
 
     @app.get("/metrics-simple", tags=["metrics"])
     async def metrics_simple() -> dict:

@@ -1,22 +1,80 @@
-"""Counts requests and keeps recent latencies, for /metrics-simple."""
+"""What is measured, under the names of /metrics (Prometheus), and the summary of it that /metrics-simple gives.
+
+Requests are those of the service's own endpoints: probes and scrapes would only dilute them.
+"""
 
 from collections import Counter, deque
+from collections.abc import Iterator
 from math import ceil
 
-WINDOW = 4096  # requests
+import prometheus_client as prometheus
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.exposition import choose_encoder
+
+from apps.serving import cpu
+from apps.serving.admission import Admission
+from apps.serving.service import Identity
+
+WINDOW = 4096  # requests that /metrics-simple looks back at
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+prometheus.disable_created_metrics()  # a second series for each, which no query here needs
 
 
 class Metrics:
-    """Counts since the start, and the latencies of the last WINDOW requests. Used from one thread."""
+    """All of a process's measurements. Used from the event loop's thread only."""
 
-    def __init__(self) -> None:
+    def __init__(self, admission: Admission) -> None:
+        self.registry = prometheus.CollectorRegistry()
         self.statuses: Counter[int] = Counter()
         self._seconds: deque[float] = deque(maxlen=WINDOW)
+        own = {"registry": self.registry}
+        labels = ("route", "method", "status")
+        self._requests = prometheus.Counter("inference_requests", "Answered requests.", labels, **own)
+        self._durations = prometheus.Histogram(
+            "inference_request_duration_seconds", "Arrival to answer.", ("route",), buckets=SECONDS, **own
+        )
+        self._queue = prometheus.Histogram(
+            "inference_queue_seconds", "Waiting for a place to compute.", buckets=SECONDS, **own
+        )
+        self._compute = prometheus.Histogram(
+            "inference_compute_seconds", "Computing, artificial load included.", buckets=SECONDS, **own
+        )
+        self._model = prometheus.Info("inference_model", "The model that answers.", **own)
+        gauges = {
+            "inference_in_flight": ("Requests that compute.", lambda: admission.in_flight),
+            "inference_queue_depth": ("Requests that wait for a place.", lambda: admission.waiting),
+            "inference_saturation": (
+                "Requests that compute or wait, per place; from 1 on they wait.",
+                lambda: (admission.in_flight + admission.waiting) / admission.max_in_flight,
+            ),
+        }
+        for name, (text, function) in gauges.items():
+            prometheus.Gauge(name, text, **own).set_function(function)
+        prometheus.ProcessCollector(**own)
+        self.registry.register(ThrottlingCollector())
 
-    def observe(self, status: int, seconds: float) -> None:
-        """Count one answered request of the service's own endpoints."""
+    def observe(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
         self.statuses[status] += 1
         self._seconds.append(seconds)
+        self._requests.labels(route, method, status).inc()
+        self._durations.labels(route).observe(seconds)
+
+    def observe_compute(self, queue_seconds: float, compute_seconds: float) -> None:
+        """Count one computation."""
+        self._queue.observe(queue_seconds)
+        self._compute.observe(compute_seconds)
+
+    def model(self, identity: Identity) -> None:
+        """Tell which model answers."""
+        known = {"name": identity.name, "version": identity.version, "sha256": identity.sha256 or ""}
+        self._model.info(known)
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """Return Prometheus' text and its content type, in the format that `accept` asks for."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
 
     def simple(self) -> dict:
         """Counts and latency in seconds (nearest rank over the last WINDOW requests; None without any)."""
@@ -28,6 +86,17 @@ class Metrics:
             "by_status": {str(status): count for status, count in sorted(self.statuses.items())},
             "latency_seconds": _summary(sorted(self._seconds)),
         }
+
+
+class ThrottlingCollector:
+    """How often and how long the pod's CPU limit held the process back: latency that no code explains."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Give what the cgroup counts, as cAdvisor names it; nothing where there is no limit."""
+        counts = cpu.throttling()
+        for name, key in (("periods", "periods"), ("throttled_periods", "throttled"), ("throttled_seconds", "seconds")):
+            if counts:
+                yield CounterMetricFamily(f"inference_cpu_cfs_{name}", f"Of the CPU limit: {name}.", counts[key])
 
 
 def _summary(ordered: list[float]) -> dict:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -33,8 +34,9 @@ class Runtime:
 
     def __init__(self, service: Service, settings: ServingSettings) -> None:
         self.service, self.settings = service, settings
-        self.lifecycle, self.metrics = Lifecycle(), Metrics()
+        self.lifecycle = Lifecycle()
         self.admission = Admission(settings.max_in_flight, settings.max_queue)
+        self.metrics = Metrics(self.admission)
         self._burn = Burner(settings.artificial_cpu_sec)
         self._threads = ThreadPoolExecutor(settings.max_in_flight, thread_name_prefix="compute")
         self._running: set[asyncio.Task] = set()
@@ -56,7 +58,9 @@ class Runtime:
 
         # A daemon thread: a process that is told to end does not wait for a load of minutes.
         threading.Thread(target=load, name="load", daemon=True).start()
-        self.lifecycle.ready(await asyncio.wrap_future(outcome))
+        model = await asyncio.wrap_future(outcome)
+        self.metrics.model(model.identity)
+        self.lifecycle.ready(model)
 
     async def compute(self, request: Request, function: Callable[[Work], T], *, brief: bool = False) -> T:
         """Run `function(work)` in a worker thread when the request's turn has come; return its result.
@@ -70,13 +74,16 @@ class Runtime:
         self.lifecycle.model  # noqa: B018  (503 while starting)
         work = Work()
         if brief and not self._burn.seconds:
-            return function(work)
+            begun = time.monotonic()
+            try:
+                return function(work)
+            finally:
+                self.metrics.observe_compute(0, time.monotonic() - begun)
         task = asyncio.create_task(self._admitted(work, function))
         self._running.add(task)
         task.add_done_callback(self._finished)
         gone = asyncio.create_task(_hung_up(request))
-        deadline = context(request.scope).started + self.settings.request_timeout_seconds
-        remaining = deadline - asyncio.get_running_loop().time()
+        remaining = context(request.scope).remaining(self.settings.request_timeout_seconds)
         try:
             await asyncio.wait({task, gone}, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
@@ -89,9 +96,14 @@ class Runtime:
                 task.cancel()
 
     async def _admitted(self, work: Work, function: Callable[[Work], T]) -> T:
+        begun = time.monotonic()
         async with self.admission.place():
-            work.started = True
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, work, function)
+            work.started, placed = True, time.monotonic()
+            try:
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._threads, self._run, work, function)
+            finally:
+                self.metrics.observe_compute(placed - begun, time.monotonic() - placed)
 
     def _run(self, work: Work, function: Callable[[Work], T]) -> T:
         self._burn(lambda: work.cancelled)

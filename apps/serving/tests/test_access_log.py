@@ -80,3 +80,20 @@ def test_a_line_stays_one_line_whatever_is_in_it():
     handler.emit(logging.makeLogRecord({"msg": "two\nlines \x1b[31m", "levelname": "INFO", "extra": object()}))
     assert stream.getvalue().count("\n") == 1
     assert json.loads(stream.getvalue())["message"] == "two\nlines \x1b[31m"
+
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def test_a_trace_is_passed_on_in_the_log_and_in_the_answer(client, lines):
+    answer = client.post("/sleep", json={"seconds": 0}, headers={"traceparent": TRACE})
+    assert answer.headers["traceparent"] == lines()[0]["traceparent"] == TRACE
+
+
+@pytest.mark.parametrize(
+    "given", ["", "00-x-y-01", TRACE.replace("4bf92f3577b34da6a3ce929d0e0e4736", "0" * 32), TRACE + "\t"]
+)
+def test_what_is_no_traceparent_is_dropped(client, lines, given):
+    answer = client.post("/sleep", json={"seconds": 0}, headers={"traceparent": given})
+    assert "traceparent" not in answer.headers
+    assert "traceparent" not in lines()[0]

@@ -77,7 +77,7 @@ def test_one_who_leaves_the_queue_frees_a_place_in_it_and_takes_no_turn():
 def test_the_time_to_retry_grows_with_what_waits():
     async def scenario():
         admission = Admission(1, 100)
-        admission._seconds = 2.0
+        admission.seconds = 2.0
         admission.in_flight, admission.waiting = 1, 9
         return int(admission._full().headers["Retry-After"])
 

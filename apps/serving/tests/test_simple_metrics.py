@@ -1,5 +1,6 @@
 """/metrics-simple: counts and latencies of the service's own endpoints."""
 
+from apps.serving.admission import Admission
 from apps.serving.metrics import Metrics
 
 
@@ -17,9 +18,9 @@ def test_requests_errors_and_latency_are_counted_without_probes(client):
 
 
 def test_percentiles_are_by_nearest_rank():
-    metrics = Metrics()
+    metrics = Metrics(Admission(1, 1))
     for milliseconds in range(100, 0, -1):
-        metrics.observe(200, milliseconds / 1000)
+        metrics.observe("/sleep", "POST", 200, milliseconds / 1000)
     latency = metrics.simple()["latency_seconds"]
     assert (latency["p50"], latency["p95"], latency["p99"], latency["max"]) == (0.05, 0.095, 0.099, 0.1)
     assert abs(latency["mean"] - 0.0505) < 1e-12

@@ -1,0 +1,97 @@
+"""/metrics: the names, labels and values that dashboards, alerts and autoscalers rely on."""
+
+import asyncio
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from apps.serving import cpu
+
+
+def samples(text: str) -> dict[tuple, float]:
+    """Map (name, label values in the order of the labels) to the value."""
+    families = text_string_to_metric_families(text)
+    return {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
+
+
+def test_requests_are_counted_by_route_method_and_status_and_probes_are_not(client):
+    for seconds in (0, 0, "wrong"):
+        client.post("/sleep", json={"seconds": seconds})
+    client.get("/wp-login.php")
+    client.get("/healthz")
+    found = samples(client.get("/metrics").text)
+    counts = {key[1:]: value for key, value in found.items() if key[0] == "inference_requests_total"}
+    assert counts == {("POST", "/sleep", "200"): 2, ("POST", "/sleep", "422"): 1, ("GET", "unmatched", "404"): 1}
+    assert found["inference_request_duration_seconds_count", "/sleep"] == 3
+
+
+def test_time_is_split_into_queue_compute_and_total(toy):
+    async def scenario() -> dict:
+        client, _ = await toy(max_in_flight=1)
+        async with client:
+            await asyncio.gather(*(client.post("/sleep", json={"seconds": 0.1}) for _ in range(3)))
+            return samples((await client.get("/metrics")).text)
+
+    found = asyncio.run(scenario())
+    assert found["inference_queue_seconds_count",] == found["inference_compute_seconds_count",] == 3
+    assert 0.3 <= found["inference_compute_seconds_sum",] < 0.6
+    assert 0.3 <= found["inference_queue_seconds_sum",] < 0.9, "0, 0.1 and 0.2 s of waiting"
+    assert found["inference_request_duration_seconds_sum", "/sleep"] >= 0.6
+
+
+def test_what_computes_and_waits_now_is_a_gauge(toy):
+    async def scenario() -> dict:
+        client, runtime = await toy(max_in_flight=2)
+        async with client:
+            asked = [asyncio.create_task(client.post("/sleep", json={"seconds": 0.3})) for _ in range(5)]
+            async with asyncio.timeout(5):
+                while runtime.admission.waiting < 3:
+                    await asyncio.sleep(0.01)
+            found = samples((await client.get("/metrics")).text)
+            await asyncio.gather(*asked)
+            return found
+
+    found = asyncio.run(scenario())
+    assert (found["inference_in_flight",], found["inference_queue_depth",]) == (2, 3)
+    assert found["inference_saturation",] == 2.5
+
+
+def test_the_model_is_told_once_it_is_there(starting):
+    assert "inference_model_info{" not in starting.get("/metrics").text
+    starting.portal.call(starting.app.state.runtime.load)
+    found = samples(starting.get("/metrics").text)
+    assert found["inference_model_info", "toy", "f" * 64, "v1"] == 1
+
+
+def test_openmetrics_is_given_to_those_who_ask(client):
+    answer = client.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    assert answer.text.endswith("# EOF\n")
+    assert client.get("/metrics").headers["content-type"].startswith("text/plain")
+
+
+def test_the_process_and_its_throttling_are_measured(client, monkeypatch):
+    monkeypatch.setattr(cpu, "throttling", lambda: {"periods": 100, "throttled": 7, "seconds": 1.25})
+    found = samples(client.get("/metrics").text)
+    assert found["process_cpu_seconds_total",] > 0
+    assert found["inference_cpu_cfs_periods_total",] == 100
+    assert found["inference_cpu_cfs_throttled_periods_total",] == 7
+    assert found["inference_cpu_cfs_throttled_seconds_total",] == 1.25
+
+
+def test_throttling_is_read_from_both_kinds_of_cgroup(tmp_path: Path):
+    def read(line: str, folder: str, stat: str) -> dict | None:
+        proc, cgroups = tmp_path / folder / "proc", tmp_path / folder / "cgroups"
+        (proc / "self").mkdir(parents=True)
+        (proc / "self" / "cgroup").write_text(line)
+        group = cgroups / folder
+        group.mkdir(parents=True)
+        (group / "cpu.stat").write_text(stat)
+        return cpu.throttling(cgroups, proc)
+
+    version2 = "usage_usec 5\nnr_periods 10\nnr_throttled 3\nthrottled_usec 2500000\n"
+    version1 = "nr_periods 10\nnr_throttled 3\nthrottled_time 2500000000\n"
+    expected = {"periods": 10, "throttled": 3, "seconds": 2.5}
+    assert read("0::/pod\n", "pod", version2) == expected
+    assert read("4:cpu,cpuacct:/\n", "cpu", version1) == expected
+    assert read("0::/free\n", "free", "usage_usec 5\n") is None
