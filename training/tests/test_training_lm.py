@@ -85,8 +85,15 @@ def test_exported_folder_computes_the_dequantised_weights_of_its_source(exported
 
 def test_exported_folder_says_nothing_of_quantisation_or_of_where_it_was_made(exported, gguf_dir):
     texts = {path.name: path.read_text() for path in exported.glob("*.json")}
-    assert "quantization_config" not in json.loads(texts["config.json"])
+    assert not {"quantization_config", "_model_name_or_path"} & json.loads(texts["config.json"]).keys()
     assert not [name for name, text in texts.items() if str(gguf_dir) in text or "gguf" in text.lower()]
+
+
+def test_existing_version_is_refused_before_anything_is_loaded(exported, gguf_dir, capsys):
+    given = ["--source", str(gguf_dir), "--version-id", "tiny_v1", "--models-dir", str(exported.parent)]
+    assert main(["lm", *given]) == 1
+    text = capsys.readouterr().err
+    assert "a version is never overwritten" in text and "loading" not in text
 
 
 def test_tied_weights_are_stored_once_and_tied_again(exported):
