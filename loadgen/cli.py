@@ -88,7 +88,7 @@ def write(output: str, run: Run) -> bool:
 def ask(options: Namespace, images: mnist.Mnist) -> int:
     index, label = options.sample_index, str(images.labels[options.sample_index])
     print(f"image {index:,} of {len(images):,}, label {label}\n", flush=True)
-    print(query.draw(images.images[index], shades=sys.stdout.isatty()) + "\n", flush=True)
+    print(query.draw(images.images[index]) + "\n", flush=True)
     seen, answer = asyncio.run(query.ask(images, index, options.url, options.timeout_seconds))
     if seen.outcome != "ok":
         hint = [] if seen.status else [NOBODY_THERE]

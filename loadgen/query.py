@@ -11,7 +11,7 @@ from loadgen.targets import classifier
 from loadgen.terminal import duration
 
 BAR_LENGTH = 28
-INK = 96  # from here up a pixel is drawn where there are no shades
+INK = 96  # of 255: a lighter pixel is paper
 
 
 async def ask(mnist: Mnist, index: int, url: str, timeout_seconds: float) -> tuple[Observation, Any]:
@@ -23,23 +23,12 @@ async def ask(mnist: Mnist, index: int, url: str, timeout_seconds: float) -> tup
         await client.close()
 
 
-def draw(image: np.ndarray, shades: bool) -> str:
-    """`image` uint8 (784,) as 14 lines of 28 characters; with `shades` in the terminal's 24 greys."""
-    rows = image.reshape(28, 28).tolist()
-    cell = grey_cell if shades else block_cell
-    reset = "\x1b[0m" if shades else ""
+def draw(image: np.ndarray) -> str:
+    """`image` uint8 (784,) as 14 lines of 28 characters: characters are twice as high as wide."""
+    ink = (image.reshape(14, 2, 28) >= INK).tolist()
     return "\n".join(
-        "  " + "".join(cell(upper, lower) for upper, lower in zip(*pair, strict=True)) + reset
-        for pair in zip(rows[::2], rows[1::2], strict=True)
+        "  " + "".join(" ▄▀█"[2 * upper + lower] for upper, lower in zip(*pair, strict=True)).rstrip() for pair in ink
     )
-
-
-def grey_cell(upper: int, lower: int) -> str:
-    return f"\x1b[38;5;{232 + upper * 23 // 255};48;5;{232 + lower * 23 // 255}m▀"
-
-
-def block_cell(upper: int, lower: int) -> str:
-    return " ▄▀█"[2 * (upper >= INK) + (lower >= INK)]
 
 
 def answer_text(answer: dict[str, Any], seen: Observation, label: str) -> str:

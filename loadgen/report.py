@@ -53,6 +53,7 @@ SCHEMA_VERSION = 1
 
 def document(run: Run) -> dict[str, Any]:
     """Everything but `requests`, which `write` adds."""
+    summary = summarise(run)
     return {
         "schema_version": SCHEMA_VERSION,
         "target": run.target,
@@ -63,8 +64,8 @@ def document(run: Run) -> dict[str, Any]:
         "elapsed_seconds": run.elapsed_seconds,
         "ended_by": "interrupt" if run.interrupted else "duration",
         "dropped": run.under_way,
-        "summary": summarise(run),
-        "generator": generator(run),
+        "summary": summary,
+        "generator": generator(run, summary["latency_seconds"]),
     }
 
 

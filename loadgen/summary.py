@@ -71,27 +71,26 @@ def tokens(good: list[Observation], elapsed_seconds: float) -> dict[str, Any] | 
     return {"total": sum(counts), "rate_per_second": sum(counts) / elapsed_seconds}
 
 
-def generator(run: Run) -> dict[str, Any]:
+def generator(run: Run, latency_seconds: dict[str, float] | None) -> dict[str, Any]:
     """What the run cost the generator, and warnings where the generator, not the service, set the figures."""
     lags = sorted(run.lags) or [0.0]
     share = run.cpu_seconds / run.elapsed_seconds if run.elapsed_seconds else 0.0
     lag = {"p50": percentile(lags, 50), "p99": percentile(lags, 99), "max": lags[-1]}
-    median = (latency([one.seconds for one in run.observations]) or {"p50": 0.0})["p50"]
     return {
         "cpu_seconds": run.cpu_seconds,
         "cpu_share": share,
         "loop_lag_seconds": lag,
-        "warnings": warnings(share, lag["p99"], median),
+        "warnings": warnings(share, lag["p99"], latency_seconds),
     }
 
 
-def warnings(cpu_share: float, lag_p99: float, median_latency: float) -> list[str]:
+def warnings(cpu_share: float, lag_p99: float, latency_seconds: dict[str, float] | None) -> list[str]:
     if cpu_share >= BUSY_CPU_SHARE:
         return [
             f"The generator was the bottleneck: it used {cpu_share:.0%} of the one core that it can use. "
             "The service could have answered more. Run several generators at once, each with fewer users."
         ]
-    if lag_p99 > max(LATE_SECONDS, LATE_SHARE * median_latency):
+    if latency_seconds and lag_p99 > max(LATE_SECONDS, LATE_SHARE * latency_seconds["p50"]):
         return [
             f"The generator itself was late, by {lag_p99 * 1000:.0f} ms at p99; the latencies contain that. "
             "Something kept its core busy: give it a free one, or a machine of its own."

@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import textwrap
 from typing import Any, TextIO
 
 from loadgen.observe import Observation, Run
@@ -52,33 +53,33 @@ def headline(run: Run) -> str:
 
 
 def progress_line(run: Run, now: float) -> str:
-    duration = run.settings["duration_seconds"]
-    finishing = run.interrupted or now >= duration
-    parts = [
-        f"{now:3.0f} s  finishing {run.under_way}" if finishing else f"{now:3.0f} of {duration:g} s",
-        f"{len(run.observations):,} requests, {failures(run)}",
-        recent_figures(run, now),
+    limit = run.settings["duration_seconds"]
+    clock = f"{now:3.0f}/{limit:g} s"
+    if run.interrupted or now >= limit:
+        clock += f"  finishing {run.under_way}" + " (Ctrl-C drops them)" * run.interrupted
+    figures = recent_figures(run, now)
+    return "  ".join([clock, f"{len(run.observations):,} requests", *figures, failures(run)])
+
+
+def recent_figures(run: Run, now: float) -> list[str]:
+    recent = recent_good(run.observations, now - WINDOW_SECONDS)
+    if not recent:
+        return []
+    seconds = sorted(one.seconds for one in recent)
+    pods = len({one.served_by for one in recent})
+    return [
+        f"{len(recent) / min(WINDOW_SECONDS, now):.1f}/s",
+        f"p50 {duration(percentile(seconds, 50))}",
+        f"p99 {duration(percentile(seconds, 99))}",
+        f"{pods} pod{'s' * (pods > 1)}",
     ]
-    return "  |  ".join(part for part in parts if part)
 
 
 def failures(run: Run) -> str:
     if not run.failed:
         return "0 failed"
     last = next(one for one in reversed(run.observations) if one.outcome != "ok")
-    return f"{run.failed:,} failed, last: {error_name(last.outcome, last.status, last.detail)}"
-
-
-def recent_figures(run: Run, now: float) -> str:
-    recent = recent_good(run.observations, now - WINDOW_SECONDS)
-    if not recent:
-        return ""
-    seconds = sorted(one.seconds for one in recent)
-    pods = len({one.served_by for one in recent})
-    return (
-        f"{len(recent) / min(WINDOW_SECONDS, now):.1f}/s, p50 {duration(percentile(seconds, 50))}, "
-        f"p99 {duration(percentile(seconds, 99))}, {pods} pod{'s' * (pods > 1)}"
-    )
+    return f"{run.failed:,} failed ({error_name(last.outcome, last.status, last.detail)})"
 
 
 def recent_good(observations: list[Observation], since: float) -> list[Observation]:
@@ -104,7 +105,7 @@ def summary_text(report: dict[str, Any]) -> str:
         *pod_lines(summary),
         f"generator    {generator['cpu_share']:.0%} of a core, event loop late by "
         f"{duration(generator['loop_lag_seconds']['p99'])} at p99",
-        *[f"\nWARNING: {warning}" for warning in generator["warnings"]],
+        *["\n" + textwrap.fill(f"WARNING: {warning}", 79) for warning in generator["warnings"]],
     ]
     return "\n".join(lines)
 
@@ -128,9 +129,11 @@ def error_lines(errors: list[dict[str, Any]]) -> list[str]:
 
 
 def latency_lines(summary: dict[str, Any]) -> list[str]:
-    figures = summary["latency_seconds"] or {}
-    text = "   ".join(f"{name} {duration(seconds)}" for name, seconds in figures.items())
-    return [f"latency      {text}"] if text else []
+    figures = summary["latency_seconds"]
+    if not figures:
+        return []
+    names = "".join(f"{name:>9}" for name in figures)
+    return [f"latency  {names}", f"         {''.join(f'{duration(seconds):>9}' for seconds in figures.values())}"]
 
 
 def model_lines(summary: dict[str, Any]) -> list[str]:
@@ -139,7 +142,7 @@ def model_lines(summary: dict[str, Any]) -> list[str]:
     if accuracy:
         lines.append(
             f"accuracy     {accuracy['share']:.2%}, {accuracy['correct']:,} of {accuracy['judged']:,} "
-            "(from all of MNIST, images of the training among them)"
+            "(images of the training among them)"
         )
     if tokens:
         lines.append(f"tokens       {tokens['total']:,} generated, {tokens['rate_per_second']:.1f}/s")

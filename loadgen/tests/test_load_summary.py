@@ -17,6 +17,10 @@ def run_of(*observations, elapsed=10.0, cpu=0.0, lags=()):
     return run
 
 
+def warnings(run):
+    return generator(run, summarise(run)["latency_seconds"])["warnings"]
+
+
 def took(seconds, **fields):
     return Observation(start=1.0, end=1.0 + seconds, **{"status": 200} | fields)
 
@@ -79,18 +83,23 @@ def test_tokens_are_summed_over_the_whole_run():
 
 
 def test_a_generator_that_used_its_whole_core_says_that_it_was_the_bottleneck():
-    (warning,) = generator(run_of(took(1.0), cpu=9.5))["warnings"]
+    (warning,) = warnings(run_of(took(1.0), cpu=9.5))
     assert warning.startswith("The generator was the bottleneck: it used 95% of the one core")
 
 
 def test_a_generator_that_was_late_for_its_timers_says_by_how_much():
-    (warning,) = generator(run_of(took(0.1), cpu=3.0, lags=[0.001] * 90 + [0.05] * 10))["warnings"]
+    (warning,) = warnings(run_of(took(0.1), cpu=3.0, lags=[0.001] * 90 + [0.05] * 10))
     assert warning.startswith("The generator itself was late, by 50 ms at p99")
 
 
 @pytest.mark.parametrize(("seconds", "lag"), [(0.001, 0.009), (1.0, 0.09)])
 def test_a_lag_that_is_small_in_itself_or_beside_the_latency_is_no_warning(seconds, lag):
-    assert generator(run_of(took(seconds), cpu=3.0, lags=[lag]))["warnings"] == []
+    refusals = [took(0.0001, outcome="connect", status=None)] * 5
+    assert warnings(run_of(took(seconds), *refusals, cpu=3.0, lags=[lag])) == []
+
+
+def test_without_a_latency_there_is_none_to_warn_of():
+    assert warnings(run_of(took(0.1, outcome="http", status=500), lags=[0.5])) == []
 
 
 def test_the_lag_of_a_blocked_event_loop_is_seen():

@@ -24,19 +24,22 @@ def run():
 
 
 def test_the_line_tells_time_counts_and_the_last_five_seconds(run):
-    assert progress_line(run, 20.0) == (
-        " 20 of 120 s  |  20 requests, 0 failed  |  1.2/s, p50 500 ms, p99 500 ms, 2 pods"
-    )
+    assert progress_line(run, 20.0) == (" 20/120 s  20 requests  1.2/s  p50 500 ms  p99 500 ms  2 pods  0 failed")
 
 
 def test_the_line_names_the_last_failure(run):
     run.add(Observation(start=19, end=20, outcome="http", status=503, detail="Service Unavailable"))
-    assert "21 requests, 1 failed, last: HTTP 503: Service Unavailable" in progress_line(run, 20.0)
+    assert progress_line(run, 20.0).endswith("  2 pods  1 failed (HTTP 503: Service Unavailable)")
 
 
 def test_after_the_duration_the_line_tells_what_is_still_under_way(run):
     run.under_way = 3
-    assert progress_line(run, 121.0).startswith("121 s  finishing 3  |")
+    assert progress_line(run, 121.0).startswith("121/120 s  finishing 3  20 requests")
+
+
+def test_after_an_interrupt_the_line_says_how_to_end_at_once(run):
+    run.under_way, run.interrupted = 3, True
+    assert "  finishing 3 (Ctrl-C drops them)  " in progress_line(run, 20.0)
 
 
 def test_a_terminal_gets_one_line_rewritten_and_cut_to_its_width(run, monkeypatch):

@@ -49,13 +49,5 @@ def test_a_failed_query_exits_1_and_says_why(query, stub):
 def test_the_digit_is_drawn_two_pixel_rows_a_line():
     image = np.zeros((28, 28), np.uint8)
     image[0, 0], image[1, 1], image[2:4, 2], image[27, 27] = 255, 255, 255, 40
-    lines = [line[2:].rstrip() for line in draw(image.reshape(784), shades=False).splitlines()]
+    lines = [line[2:].rstrip() for line in draw(image.reshape(784)).splitlines()]
     assert lines == ["▀▄", "  █", *[""] * 12]
-
-
-def test_on_a_terminal_every_pixel_keeps_its_grey():
-    image = np.zeros((28, 28), np.uint8)
-    image[0, 0], image[1, 0] = 255, 128
-    first, *_ = draw(image.reshape(784), shades=True).splitlines()
-    assert first.startswith("  \x1b[38;5;255;48;5;243m▀\x1b[38;5;232;48;5;232m▀")
-    assert first.endswith("\x1b[0m")
