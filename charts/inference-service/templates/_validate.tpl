@@ -101,7 +101,7 @@
 {{- $mistakes = append $mistakes "podDisruptionBudget has neither minAvailable nor maxUnavailable. Set maxUnavailable, or podDisruptionBudget.enabled: false." }}
 {{- else if has (toString $budget.maxUnavailable) $none }}
 {{- $mistakes = append $mistakes (printf "podDisruptionBudget.maxUnavailable (%v) forbids every eviction, so no node could be drained. Set it to 1 or more." $budget.maxUnavailable) }}
-{{- else if ne $budget.minAvailable nil }}
+{{- else }}
 {{- $kept := int $budget.minAvailable -}}
 {{- if kindIs "string" $budget.minAvailable }}
 {{- $kept = divf (mul (trimSuffix "%" $budget.minAvailable | int) $pods) 100 | ceil | int }}
