@@ -12,24 +12,29 @@ from typing import Any
 import torch
 
 from apps.lm.cache import RowCache
+from apps.lm.engine import Sampling
+from apps.lm.sampling import Choose, chooser
 
 PROMPT_PART, PROMPT_PART_ALONE = 32, 128  # tokens of a prompt in one step, while others answer and while none does
 
 
 @dataclass(eq=False)
 class Member:
-    """A sequence in the batch: its prompt, how many tokens it may add, and those that end it early."""
+    """A sequence in the batch: its prompt, how many tokens it may add, those that end it early, and its choice."""
 
     prompt: Sequence[int]
     most: int
     ends: frozenset[int] = frozenset()
+    choose: Choose = field(default_factory=lambda: chooser(Sampling()))
+    error: Exception | None = None  # why it cannot go on
     tokens: list[int] = field(default_factory=list)  # added up to now
     length: int = 0  # tokens in the cache
 
     @property
     def finished(self) -> bool:
         """Whether nothing follows the tokens that it has."""
-        return len(self.tokens) >= self.most or bool(self.tokens and self.tokens[-1] in self.ends)
+        ended = bool(self.tokens) and self.tokens[-1] in self.ends
+        return ended or len(self.tokens) >= self.most or self.error is not None
 
 
 class Batch:
@@ -97,8 +102,11 @@ class Batch:
         return output.logits[:, -1]
 
     def _choose(self, members: list[Member], logits: torch.Tensor) -> list[Member]:
-        for member, token in zip(members, logits.argmax(-1).tolist(), strict=True):
-            member.tokens.append(token)
+        for member, row in zip(members, logits, strict=True):
+            try:
+                member.tokens.append(member.choose(row))
+            except Exception as error:  # of this one; the others' tokens are good
+                member.error = error
             if member.finished:
                 self.leave(member)
         return members

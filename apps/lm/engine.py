@@ -1,12 +1,18 @@
-"""Runs a model for many callers at once, behind an interface that other runtimes can have as well."""
+"""What the service asks of a way to run a model, so that another runtime is another implementation."""
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Protocol
 
-from apps.lm.batch import Batch, Member
+
+@dataclass(frozen=True)
+class Sampling:
+    """`temperature` 0 takes the best token; `top_k` and `top_p` narrow what is drawn from; `seed` repeats it."""
+
+    temperature: float = 0.0
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -16,87 +22,15 @@ class Generation:
     prompt: Sequence[int]
     most: int
     ends: frozenset[int] = frozenset()
+    sampling: Sampling = Sampling()
 
 
 class Engine(Protocol):
-    """What the service needs of a way to run a model."""
+    """Computes for any number of callers at once."""
 
-    def generate(self, wanted: Generation, cancelled: Callable[[], bool]) -> Iterator[int]:
+    def generate(self, wanted: Generation, cancelled: Callable[[], bool]) -> Generator[int]:
         """Yield the answer's tokens as they are computed, up to its end or until `cancelled()`; any thread may call.
 
         Closing the iterator ends the computation as well. Raises what the computation raised.
         """
         ...
-
-
-class TorchEngine:
-    """A thread of its own computes for everybody; it sleeps while nobody asks."""
-
-    def __init__(self, model: Any, rows: int, context: int) -> None:
-        self._batch = Batch(model, rows, context)
-        self._arrivals: SimpleQueue[_Caller] = SimpleQueue()
-        self._callers: dict[Member, _Caller] = {}
-        threading.Thread(target=self._run, name="engine", daemon=True).start()
-
-    def generate(self, wanted: Generation, cancelled: Callable[[], bool]) -> Iterator[int]:
-        """As `Engine.generate` says."""
-        caller = _Caller(wanted, cancelled)
-        self._arrivals.put(caller)
-        try:
-            yield from caller.tokens()
-        finally:
-            caller.left = True
-
-    def _run(self) -> None:
-        while True:
-            self._welcome()
-            for caller in [caller for caller in self._callers.values() if caller.gone]:
-                self._end(caller)
-            for compute in (self._batch.read, self._batch.answer):
-                self._deliver(compute)
-
-    def _welcome(self) -> None:
-        """Let everyone join who has come; wait for someone if nobody is there."""
-        while not self._callers or not self._arrivals.empty():
-            caller = self._arrivals.get()
-            try:
-                self._batch.join(caller.member)
-                self._callers[caller.member] = caller
-            except ValueError as error:
-                caller.output.put(error)
-
-    def _deliver(self, compute: Callable[[], list[Member]]) -> None:
-        try:
-            for member in compute():
-                self._callers[member].output.put(member.tokens[-1])
-                if member.finished:
-                    self._callers.pop(member).output.put(None)
-        except Exception as error:
-            for member in self._batch.computing:
-                self._end(self._callers[member], error)
-
-    def _end(self, caller: "_Caller", error: Exception | None = None) -> None:
-        del self._callers[caller.member]
-        self._batch.leave(caller.member)
-        caller.output.put(error)
-
-
-class _Caller:
-    """Who waits for the tokens of a sequence."""
-
-    def __init__(self, wanted: Generation, cancelled: Callable[[], bool]) -> None:
-        self.member = Member(wanted.prompt, wanted.most, wanted.ends)
-        self.output: SimpleQueue[int | Exception | None] = SimpleQueue()
-        self.left = False
-        self._cancelled = cancelled
-
-    @property
-    def gone(self) -> bool:
-        return self.left or self._cancelled()
-
-    def tokens(self) -> Iterator[int]:
-        """What comes until the end, which is None or an error."""
-        while isinstance(item := self.output.get(), int):
-            yield item
-        if item is not None:
-            raise item

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from apps.lm.engine import Generation
 from apps.serving.service import LoadError
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ def _compare(model: "LanguageModel", probe: dict, what: str, here: object, publi
 
 
 def _answer(model: "LanguageModel", text: str) -> list[int]:
-    from apps.lm.model import Prompt
-
     tokens = model.tokenize(text)
-    room = min(STEPS, model.budget.total - len(tokens))
-    return model.answer(Prompt(tokens, room), lambda: room < 1).tokens
+    most = min(STEPS, model.budget.total - len(tokens))
+    return list(model.engine.generate(Generation(tokens, most, model.ends), lambda: False)) if most > 0 else []

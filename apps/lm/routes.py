@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse
 
+from apps.lm.answer import Answer
 from apps.lm.budget import PromptError
+from apps.lm.engine import Generation
 from apps.lm.schemas import ANSWER_EXAMPLE, EXAMPLES, GenerateRequest, GenerateResponse
 from apps.serving.body import json_body, read_json
 from apps.serving.problems import Problem
-from apps.serving.runtime import Runtime
+from apps.serving.runtime import Runtime, Work
 
 if TYPE_CHECKING:
-    from apps.lm.model import LanguageModel, Prompt
+    from apps.lm.model import LanguageModel
 
 
 def add_routes(app: FastAPI, runtime: Runtime) -> None:
@@ -27,15 +29,15 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
         responses={200: {"content": {"application/json": {"example": ANSWER_EXAMPLE}}}},
     )
     async def generate(request: Request) -> JSONResponse:
-        """Continue a prompt. The same prompt gets the same answer."""
+        """Continue a prompt; without a temperature, the same prompt gets the same answer."""
         model: LanguageModel = runtime.model
-        wanted = await read_json(request, GenerateRequest)
-        prompt = await _read(model, wanted)
-        answer = await runtime.compute(request, lambda work: model.answer(prompt, lambda: work.cancelled))
-        usage = {"prompt_tokens": len(prompt.tokens), "completion_tokens": len(answer.tokens)}
+        body = await read_json(request, GenerateRequest)
+        wanted = await _read(model, body)
+        answer, text = await runtime.compute(request, lambda work: _answer(model, wanted, body.stops, work))
+        usage = {"prompt_tokens": len(wanted.prompt), "completion_tokens": len(answer.tokens)}
         return JSONResponse(
             {
-                "generated_text": answer.text,
+                "generated_text": text,
                 "finish_reason": answer.finish_reason,
                 "usage": usage | {"total_tokens": sum(usage.values())},
                 "model_version": model.identity.version,
@@ -43,10 +45,15 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
         )
 
 
-async def _read(model: "LanguageModel", wanted: GenerateRequest) -> "Prompt":
+def _answer(model: "LanguageModel", wanted: Generation, stops: list[str], work: Work) -> tuple[Answer, str]:
+    answer = model.answer(wanted, lambda: work.cancelled, stops)
+    return answer, "".join(answer)
+
+
+async def _read(model: "LanguageModel", body: GenerateRequest) -> Generation:
     """Tokenise in a thread: a prompt may be as long as a body, and health answers meanwhile."""
     try:
-        return await asyncio.to_thread(model.read, wanted.prompt, wanted.max_new_tokens)
+        return await asyncio.to_thread(model.read, body.prompt, body.max_new_tokens, body.sampling)
     except PromptError as error:
         detail = str(error)
         raise Problem(422, detail, errors=[{"pointer": "#/prompt", "detail": detail}]) from None

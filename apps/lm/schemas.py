@@ -2,9 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from apps.lm.budget import DEFAULT_ANSWER_TOKENS
+from apps.lm.engine import Sampling
+
+COLDEST = 0.01  # nearer to 0, what is divided by it is no longer a number
+Stop = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class GenerateRequest(BaseModel):
@@ -21,10 +25,54 @@ class GenerateRequest(BaseModel):
             "more than fits beside the prompt is cut, with finish_reason length",
         ),
     ] = None
+    temperature: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=2,
+            allow_inf_nan=False,
+            description=f"0: always the best token; from {COLDEST} on: drawn, the flatter the higher",
+        ),
+    ] = 0.0
+    top_p: Annotated[
+        float | None,
+        Field(
+            gt=0, le=1, allow_inf_nan=False, description="draw from the likeliest tokens that have this share together"
+        ),
+    ] = None
+    top_k: Annotated[int | None, Field(ge=1, description="draw from this many of the likeliest tokens")] = None
+    seed: Annotated[int | None, Field(ge=0, lt=2**63, description="the same seed draws the same answer")] = None
+    stop: Annotated[
+        Stop | list[Stop],
+        Field(max_length=8, description="texts that end the answer and are not part of it, up to 8"),
+    ] = []
+
+    @field_validator("temperature")
+    @classmethod
+    def _not_too_cold(cls, value: float) -> float:
+        if 0 < value < COLDEST:
+            raise ValueError(f"is between 0 and {COLDEST}; give 0 for the best token, or {COLDEST} or more")
+        return value
+
+    @model_validator(mode="after")
+    def _drawn(self) -> "GenerateRequest":
+        if self.temperature == 0 and not (self.top_p is None and self.top_k is None):
+            raise ValueError("top_p and top_k narrow what is drawn from, and temperature 0 draws nothing; set it too")
+        return self
+
+    @property
+    def sampling(self) -> Sampling:
+        """How the engine chooses tokens."""
+        return Sampling(self.temperature, self.top_k, self.top_p, self.seed)
+
+    @property
+    def stops(self) -> list[str]:
+        """The stop sequences, none or more."""
+        return [self.stop] if isinstance(self.stop, str) else self.stop
 
 
 class Usage(BaseModel):
-    """Counts of tokens; the token that ends an answer counts."""
+    """Counts of tokens; the one that ends an answer counts, and so do those of a stop sequence."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -38,7 +86,7 @@ class GenerateResponse(BaseModel):
 
     generated_text: str
     finish_reason: Literal["stop", "length"] = Field(
-        description="stop: the model ended its answer; length: its tokens were used up"
+        description="stop: the model ended its answer or a stop sequence came; length: its tokens were used up"
     )
     usage: Usage
     model_version: str
@@ -52,6 +100,10 @@ EXAMPLES: dict[str, Any] = {
     "default": {
         "summary": f"Up to {DEFAULT_ANSWER_TOKENS} tokens",
         "value": {"prompt": "Once upon a time there was a little girl who"},
+    },
+    "drawn": {
+        "summary": "Drawn instead of best, repeatable, and ended by a full stop",
+        "value": {"prompt": "My favourite animal is", "temperature": 0.8, "top_p": 0.9, "seed": 7, "stop": "."},
     },
 }
 

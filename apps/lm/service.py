@@ -28,8 +28,9 @@ class LanguageModelService(Service):
         """Verify or fetch the model, then load it."""
         found = source.find(settings)
         os.environ.setdefault("OMP_NUM_THREADS", str(cpu.threads()))  # read when torch is imported
-        from apps.lm import engine, loading, support
+        from apps.lm import loading, support
         from apps.lm.model import LanguageModel
+        from apps.lm.torch_engine import TorchEngine
 
         tokenizer, weights = loading.load_model(found.folder)
         budget = Budget(min(settings.max_total_tokens, loading.context_tokens(weights) or settings.max_total_tokens))
@@ -45,7 +46,7 @@ class LanguageModelService(Service):
         return LanguageModel(
             identity,
             tokenizer,
-            engine.TorchEngine(weights, settings.max_in_flight, budget.total),
+            TorchEngine(weights, settings.max_in_flight, budget.total),
             budget,
             ends,
             found.probes,

@@ -39,3 +39,31 @@ class TextStream:
 
 # Prompt tokens that are decoded with the answer's first one.
 _CONTEXT = 4
+
+
+class StopText:
+    """Ends an answer where one of `stops` is complete, however it is spread over the pieces that come."""
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self.found = False
+        self._stops, self._held = stops, ""
+
+    def push(self, piece: str) -> str:
+        """The text that is certain now: before a stop sequence, and without what may begin one."""
+        text = self._held + piece
+        ends = [(start + len(stop), start) for stop in self._stops if (start := text.find(stop)) >= 0]
+        self.found = bool(ends)
+        certain = min(ends)[1] if ends else len(text) - self._possible(text)
+        self._held = "" if ends else text[certain:]
+        return text[:certain]
+
+    def finish(self) -> str:
+        """What was held back: nothing follows that could complete it."""
+        held, self._held = self._held, ""
+        return held
+
+    def _possible(self, text: str) -> int:
+        """How many of the last characters may begin a stop sequence."""
+        longest = max(map(len, self._stops), default=1) - 1
+        lengths = range(min(longest, len(text)), 0, -1)
+        return next((n for n in lengths if any(stop.startswith(text[-n:]) for stop in self._stops)), 0)

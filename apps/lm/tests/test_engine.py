@@ -3,8 +3,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from apps.lm.engine import Generation, TorchEngine
+from apps.lm.engine import Generation, Sampling
 from apps.lm.tests import tiny
+from apps.lm.torch_engine import TorchEngine
 
 CONTEXT = 256
 MODEL = tiny.gpt2_model(300, None, CONTEXT)
@@ -81,6 +82,16 @@ def test_a_prompt_that_fails_takes_nobody_with_it(engine):
         other = pool.submit(tokens, engine, 2, most=60)
         with pytest.raises(IndexError):
             tokens(engine, 300)
+        assert other.result(SECONDS) == expected
+
+
+def test_one_whose_choice_fails_is_told_and_takes_nobody_with_it(engine):
+    expected = tokens(engine, 2, most=60)
+    wanted = Generation((1,), 60, sampling=Sampling(temperature=1e-45))  # divides to infinities
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(tokens, engine, 2, most=60)
+        with pytest.raises(RuntimeError, match="probability tensor"):
+            list(engine.generate(wanted, never))
         assert other.result(SECONDS) == expected
 
 

@@ -54,6 +54,17 @@ def test_prompt_without_room_is_a_422_with_both_counts(client):
         ({"prompt": "a", "max_new_tokens": "9"}, "#/max_new_tokens", "valid integer"),
         ({"prompt": "a", "max_new_tokens": True}, "#/max_new_tokens", "valid integer"),
         ({"prompt": "a", "max_tokens": 3}, "#/max_tokens", "not known here"),
+        ({"prompt": "a", "temperature": -0.1}, "#/temperature", "greater than or equal to 0"),
+        ({"prompt": "a", "temperature": 2.1}, "#/temperature", "less than or equal to 2"),
+        ({"prompt": "a", "temperature": 0.001}, "#/temperature", "give 0 for the best token, or 0.01 or more"),
+        ({"prompt": "a", "temperature": "1"}, "#/temperature", "valid number"),
+        ({"prompt": "a", "temperature": 1, "top_p": 0}, "#/top_p", "greater than 0"),
+        ({"prompt": "a", "temperature": 1, "top_p": 1.1}, "#/top_p", "less than or equal to 1"),
+        ({"prompt": "a", "temperature": 1, "top_k": 0}, "#/top_k", "greater than or equal to 1"),
+        ({"prompt": "a", "top_p": 0.5}, "#", "temperature 0 draws nothing; set it too"),
+        ({"prompt": "a", "top_k": 5}, "#", "temperature 0 draws nothing; set it too"),
+        ({"prompt": "a", "seed": -1}, "#/seed", "greater than or equal to 0"),
+        ({"prompt": "a", "seed": 2**63}, "#/seed", "less than"),
     ],
 )
 def test_a_wrong_body_is_a_422_that_names_the_field_and_the_rule(client, body, pointer, words):
@@ -79,6 +90,31 @@ def test_what_is_not_json_is_a_4xx(client, text):
 @pytest.mark.parametrize("prompt", ["\0", " ", "\n", "\u200b", "\ufffd", "👩‍👩‍👧", "<|endoftext|>"])
 def test_any_text_is_a_prompt(client, prompt):
     assert generate(client, prompt=prompt, max_new_tokens=2).status_code == 200
+
+
+@pytest.mark.parametrize("stop", ["", [""], ["a"] * 9, "x" * 101, 5, [5]])
+def test_a_wrong_stop_is_a_422_that_names_it(client, stop):
+    answer = generate(client, prompt="a", stop=stop)
+    assert answer.status_code == 422
+    assert all(mistake["pointer"].startswith("#/stop") for mistake in answer.json()["errors"])
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_without_a_value_are_refused(client, number):
+    answer = client.post("/generate", content=f'{{"prompt": "a", "temperature": {number}}}')
+    assert answer.status_code in (400, 422)
+
+
+def test_a_seed_repeats_a_drawn_answer(client):
+    body = {"prompt": "the fox", "max_new_tokens": 20, "temperature": 1, "top_p": 0.95, "top_k": 200, "seed": 3}
+    first, again, other = (generate(client, **body | {"seed": seed}).json() for seed in (3, 3, 4))
+    assert first["generated_text"] == again["generated_text"] != other["generated_text"]
+
+
+def test_a_stop_sequence_ends_the_answer(client):
+    whole = generate(client, prompt="the fox", max_new_tokens=20).json()["generated_text"]
+    body = generate(client, prompt="the fox", max_new_tokens=20, stop=whole[4:6]).json()
+    assert (body["generated_text"], body["finish_reason"]) == (whole[: whole.index(whole[4:6])], "stop")
 
 
 def test_documentation_shows_examples_that_work(client):

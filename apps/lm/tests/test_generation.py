@@ -4,21 +4,31 @@ import logging
 import pytest
 import torch
 
-from apps.lm.model import Answer
+from apps.lm.engine import Sampling
 from apps.lm.tests import tiny
 
 PROMPT = "the quick brown fox"
 
 
-def answer(model, prompt: str = PROMPT, most: int | None = None) -> Answer:
-    return model.answer(model.read(prompt, most), lambda: False)
+@dataclasses.dataclass
+class Result:
+    text: str
+    tokens: list[int]
+    finish_reason: str
 
 
-def reference(model, prompt: str, count: int) -> list[int]:
-    """The tokens that transformers' own greedy `generate` adds."""
+def answer(
+    model, prompt: str = PROMPT, most: int | None = None, stops=(), cancelled=lambda: False, **sampling
+) -> Result:
+    coming = model.answer(model.read(prompt, most, Sampling(**sampling)), cancelled, stops)
+    return Result("".join(coming), coming.tokens, coming.finish_reason)
+
+
+def reference(model, prompt: str, count: int, **options) -> list[int]:
+    """The tokens that transformers' own `generate` adds."""
     ids = torch.tensor([model.tokenize(prompt)])
     weights = model.engine._batch._model
-    options = {"attention_mask": torch.ones_like(ids), "do_sample": False, "pad_token_id": 0}
+    options = {"do_sample": False, "attention_mask": torch.ones_like(ids), "pad_token_id": 0} | options
     return weights.generate(ids, max_new_tokens=count, **options)[0, ids.shape[1] :].tolist()
 
 
@@ -54,7 +64,37 @@ def test_cancelling_stops_within_a_step(model):
         asked.append(None)
         return len(asked) > 3
 
-    assert len(model.answer(model.read(PROMPT, 20), cancelled).tokens) <= 4
+    assert len(answer(model, most=20, cancelled=cancelled).tokens) <= 4
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"temperature": 1.0},
+        {"temperature": 0.7, "top_k": 20},
+        {"temperature": 1.5, "top_p": 0.8},
+        {"temperature": 2.0, "top_p": 0.9, "top_k": 50},
+    ],
+)
+def test_drawn_answers_are_those_of_transformers_for_the_same_seed(model, options):
+    torch.manual_seed(11)
+    expected = reference(model, PROMPT, 20, do_sample=True, **({"top_k": 0} | options))
+    assert answer(model, most=20, seed=11, **options).tokens == expected
+
+
+def test_a_seed_repeats_a_drawn_answer_and_without_one_it_differs(model):
+    drawn = [answer(model, most=20, temperature=1.0, seed=seed).tokens for seed in (1, 1, 2, None, None)]
+    assert drawn[0] == drawn[1]
+    assert len({tuple(tokens) for tokens in drawn}) == 4
+
+
+def test_a_stop_sequence_ends_the_answer_before_it_and_frees_the_engine(model):
+    whole = answer(model, most=20)
+    stop = whole.text[3:6]
+    stopped = answer(model, most=20, stops=["never", stop])
+    assert stopped.text == whole.text[: whole.text.index(stop)]
+    assert stopped.finish_reason == "stop"
+    assert len(stopped.tokens) < 20
 
 
 def test_budget_never_exceeds_the_models_context(folders, load):

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from apps.lm.tests import tiny
-from apps.lm.text import TextStream
+from apps.lm.text import StopText, TextStream
 
 TOKENIZERS = {family: make() for family, (make, _) in tiny.FAMILIES.items()}
 families = pytest.mark.parametrize("family", sorted(TOKENIZERS))
@@ -38,3 +38,34 @@ def test_an_emoji_of_four_tokens_comes_out_once_and_whole(family):
 
 def test_a_space_that_begins_the_answer_is_kept_although_llama_decodes_none_in_front():
     assert "".join(pieces_of("llama", "the", " fox")) == " fox"
+
+
+few = some.text(alphabet="ab🙂", max_size=3)
+
+
+def where_it_ends(text: str, stops: list[str]) -> int:
+    """The length of what comes before the stop sequence that is complete first, read character by character."""
+    for end in range(len(text) + 1):
+        starts = [end - len(stop) for stop in stops if text[:end].endswith(stop)]
+        if starts:
+            return min(starts)
+    return len(text)
+
+
+@given(pieces=some.lists(few, max_size=8), stops=some.lists(few.filter(bool), max_size=3))
+def test_a_stop_sequence_is_found_wherever_the_pieces_are_cut_and_nothing_of_it_is_shown(pieces, stops):
+    stop, shown, text = StopText(stops), [], "".join(pieces)
+    for piece in pieces:
+        shown.append(stop.push(piece))
+        assert text[: where_it_ends(text, stops)].startswith("".join(shown))
+        if stop.found:
+            break
+    else:
+        shown.append(stop.finish())
+    assert "".join(shown) == text[: where_it_ends(text, stops)]
+    assert stop.found == any(sequence in text for sequence in stops)
+
+
+def test_text_that_cannot_begin_a_stop_sequence_is_shown_at_once():
+    stop = StopText(["END"])
+    assert [stop.push(piece) for piece in ("some E", "x", "EN", "D more")] == ["some ", "Ex", "", ""]

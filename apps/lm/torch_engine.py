@@ -1,0 +1,84 @@
+"""The engine on torch: a thread that steps one batch for everybody who waits for tokens."""
+
+import threading
+from collections.abc import Callable, Generator, Iterator
+from queue import SimpleQueue
+from typing import Any
+
+from apps.lm.batch import Batch, Member
+from apps.lm.engine import Generation
+from apps.lm.sampling import chooser
+
+
+class TorchEngine:
+    """A thread of its own computes for everybody; it sleeps while nobody asks."""
+
+    def __init__(self, model: Any, rows: int, context: int) -> None:
+        self._batch = Batch(model, rows, context)
+        self._arrivals: SimpleQueue[_Caller] = SimpleQueue()
+        self._callers: dict[Member, _Caller] = {}
+        threading.Thread(target=self._run, name="engine", daemon=True).start()
+
+    def generate(self, wanted: Generation, cancelled: Callable[[], bool]) -> Generator[int]:
+        """As `Engine.generate` says."""
+        caller = _Caller(wanted, cancelled)
+        self._arrivals.put(caller)
+        try:
+            yield from caller.tokens()
+        finally:
+            caller.left = True
+
+    def _run(self) -> None:
+        while True:
+            self._welcome()
+            for caller in [caller for caller in self._callers.values() if caller.gone]:
+                self._end(caller)
+            for compute in (self._batch.read, self._batch.answer):
+                self._deliver(compute)
+
+    def _welcome(self) -> None:
+        """Let everyone join who has come; wait for someone if nobody is there."""
+        while not self._callers or not self._arrivals.empty():
+            caller = self._arrivals.get()
+            try:
+                self._batch.join(caller.member)
+                self._callers[caller.member] = caller
+            except ValueError as error:
+                caller.output.put(error)
+
+    def _deliver(self, compute: Callable[[], list[Member]]) -> None:
+        try:
+            for member in compute():
+                if member.error is None:
+                    self._callers[member].output.put(member.tokens[-1])
+                if member.finished:
+                    self._callers.pop(member).output.put(member.error)
+        except Exception as error:
+            for member in self._batch.computing:
+                self._end(self._callers[member], error)
+
+    def _end(self, caller: "_Caller", error: Exception | None = None) -> None:
+        del self._callers[caller.member]
+        self._batch.leave(caller.member)
+        caller.output.put(error)
+
+
+class _Caller:
+    """Who waits for the tokens of a sequence."""
+
+    def __init__(self, wanted: Generation, cancelled: Callable[[], bool]) -> None:
+        self.member = Member(wanted.prompt, wanted.most, wanted.ends, chooser(wanted.sampling))
+        self.output: SimpleQueue[int | Exception | None] = SimpleQueue()
+        self.left = False
+        self._cancelled = cancelled
+
+    @property
+    def gone(self) -> bool:
+        return self.left or self._cancelled()
+
+    def tokens(self) -> Iterator[int]:
+        """What comes until the end, which is None or an error."""
+        while isinstance(item := self.output.get(), int):
+            yield item
+        if item is not None:
+            raise item
