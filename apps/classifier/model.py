@@ -25,18 +25,18 @@ class Classifier:
     forest: Forest
     identity: Identity
 
-    def predict(self, row: np.ndarray) -> dict:
-        """Return the answer for float32 (1, n_features): label, its probability and the best three."""
-        return self.answers(self.forest.predict_proba(row))[0]
+    def predict(self, rows: np.ndarray) -> list[dict]:
+        """Return an answer for each of float32 (n, n_features): label, its probability and the best three.
 
-    def answers(self, probabilities: np.ndarray) -> list[dict]:
-        """Return an answer for each row of probabilities; the first of equals is best, as in argmax."""
+        Of equally probable classes the first is best, as in argmax.
+        """
+        probabilities = self.forest.predict_proba(rows)
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
         return [self._answer(*row) for row in zip(probabilities.tolist(), best.tolist(), strict=True)]
 
     def _answer(self, probabilities: list[float], order: list[int]) -> dict:
         top = [{"label": self.forest.classes[i], "probability": probabilities[i]} for i in order]
-        return {**top[0], "top": top, "model_version": self.identity.version}
+        return {**top[0], "top": top}
 
 
 def open_classifier(model_path: str, *, version: str = "", sha256: str = "") -> Classifier:
@@ -73,12 +73,12 @@ def _prove(classifier: Classifier, path: Path, manifest: Manifest) -> None:
         raise LoadError(f"The manifest of {str(path)!r} has no probes to prove the answers by. {remedy}")
     for number, probe in enumerate(manifest.probes):
         try:
-            row = scaled(np.array(probe["features"], np.float64), probe.get("scale", 1))
+            row = scaled(np.array([probe["features"]], np.float64), probe.get("scale", 1))
             expected = probe["label"], probe["probabilities"]
-            probabilities = classifier.forest.predict_proba(row)
+            probabilities, (answer,) = classifier.forest.predict_proba(row), classifier.predict(row)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise LoadError(f"Probe {number} in the manifest of {str(path)!r} is not one. {remedy}") from None
-        found = classifier.answers(probabilities)[0]["label"], probabilities[0].tolist()
+        found = answer["label"], probabilities[0].tolist()
         if found != expected:
             raise LoadError(
                 f"{str(path)!r} does not answer probe {number} of its manifest as scikit-learn did: "

@@ -1,30 +1,45 @@
 """The request of /predict: which numbers make an image, and every reason why some do not, in words."""
 
-from typing import Annotated, Any
+from collections.abc import Iterator
+from itertools import islice
+from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 from pydantic_core import PydanticCustomError
+
+from apps.serving.problems import MAX_ERRORS
 
 SCALES = (1, 255)
 FEATURES = 784  # of the examples and the schema; the model that is loaded has the last word
-COUNTS = ("minItems", "maxItems")
 JSON_NAMES = {bool: "a boolean", str: "a string", type(None): "null", list: "an array", dict: "an object"}
+IMAGE = {"type": "array", "items": {"type": "number"}, "minItems": FEATURES, "maxItems": FEATURES}
+ONE_OF = {"oneOf": [{"required": ["features"]}, {"required": ["instances"]}]}
+
+Mistake = tuple[tuple[int, ...], str]  # where below the field, and the rule
 
 
 class PredictRequest(BaseModel):
-    """An image as numbers."""
+    """An image as numbers, or several."""
 
-    # Validators get {"n_features": int} as context; `features` is then float32 (1, n_features) from 0 to 1.
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    # Validators get {"n_features": int} as context and turn both fields into float32 (n, n_features), 0 to 1.
+    model_config = ConfigDict(extra="forbid", json_schema_extra=ONE_OF)
 
     scale: Annotated[Any, WithJsonSchema({"enum": list(SCALES), "default": 1})] = Field(
         1, description="255 where features run from 0 to 255, as pixels do"
     )
-    features: Annotated[
-        list[Any],
-        WithJsonSchema({"type": "array", "items": {"type": "number"}, **dict.fromkeys(COUNTS, FEATURES)}),
-    ] = Field(description="one number a pixel, row by row, from 0 (background) to 1, or to `scale`")
+    features: Annotated[list[Any], WithJsonSchema(IMAGE)] = Field(
+        default_factory=lambda: None,
+        description="one number a pixel, row by row, from 0 (background) to 1, or to `scale`",
+    )
+    instances: Annotated[list[Any], WithJsonSchema({"type": "array", "items": IMAGE, "minItems": 1})] = Field(
+        default_factory=lambda: None, description="several images, each as in `features`"
+    )
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The images as float32 (n, n_features) from 0 to 1."""
+        return self.instances if self.features is None else self.features
 
     @field_validator("scale")
     @classmethod
@@ -36,31 +51,60 @@ class PredictRequest(BaseModel):
     @field_validator("features")
     @classmethod
     def _features(cls, values: list, info: ValidationInfo) -> np.ndarray:
-        scale, n_features = info.data.get("scale", SCALES[-1]), info.context["n_features"]
-        row = _numbers(values)
-        if row is None or row.size != n_features or not ((row >= 0) & (row <= scale)).all():
-            mistakes = [((i,), text) for i, value in enumerate(values) if (text := _mistake(value, scale))]
-            if len(values) != n_features:
-                mistakes.insert(0, ((), f"must hold exactly {n_features} numbers; {len(values)} were given"))
-            raise PydanticCustomError("features", "are not an image", {"mistakes": mistakes})
-        return scaled(row, scale)
+        return _scaled_images([((), values)], info)
+
+    @field_validator("instances")
+    @classmethod
+    def _instances(cls, values: list, info: ValidationInfo) -> np.ndarray:
+        if not values:
+            raise PydanticCustomError("instances", "must hold at least one image")
+        return _scaled_images([((number,), image) for number, image in enumerate(values)], info)
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        if (self.features is None) == (self.instances is None):
+            raise PydanticCustomError("either", "must have either features or instances")
+        return self
 
 
 def scaled(features: np.ndarray, scale: int) -> np.ndarray:
-    """Return float64 `features` / `scale` as float32 (1, n); for whole pixels exactly float32(pixel) / 255.
+    """Return float64 `features` / `scale` as float32; for whole pixels this is exactly float32(pixel) / 255.
 
     (The quotient of two float32 numbers is the same whether it is rounded once, or to float64 first.)
     """
-    return (features / scale).astype(np.float32)[None, :]
+    return (features / scale).astype(np.float32)
 
 
-def _numbers(values: list) -> np.ndarray | None:
-    if not set(map(type, values)) <= {int, float}:
+def _scaled_images(images: list[tuple[tuple, Any]], info: ValidationInfo) -> np.ndarray:
+    """Return the images as float32 (n, n_features); each comes with its place below the field."""
+    scale, n_features = info.data.get("scale", SCALES[-1]), info.context["n_features"]
+    rows = [_numbers(image, scale, n_features) for _, image in images]
+    if any(row is None for row in rows):
+        mistakes = (mistake for place, image in images for mistake in _mistakes(place, image, scale, n_features))
+        raise PydanticCustomError("image", "no image", {"mistakes": list(islice(mistakes, MAX_ERRORS + 1))})
+    return scaled(np.stack(rows), scale)
+
+
+def _numbers(image: Any, scale: int, n_features: int) -> np.ndarray | None:
+    """Return the image as float64 if it breaks no rule."""
+    if type(image) is not list or len(image) != n_features or not set(map(type, image)) <= {int, float}:
         return None
     try:
-        return np.array(values, np.float64)
+        row = np.array(image, np.float64)
     except OverflowError:  # an integer beyond what a float holds
         return None
+    return row if ((row >= 0) & (row <= scale)).all() else None
+
+
+def _mistakes(place: tuple, image: Any, scale: int, n_features: int) -> Iterator[Mistake]:
+    if type(image) is not list:
+        yield place, f"must be an array of {n_features} numbers; {JSON_NAMES.get(type(image), 'a number')} was given"
+        return
+    if len(image) != n_features:
+        yield place, f"must hold exactly {n_features} numbers; {len(image)} were given"
+    for index, value in enumerate(image):
+        if text := _mistake(value, scale):
+            yield (*place, index), text
 
 
 def _mistake(value: Any, scale: int) -> str | None:

@@ -14,6 +14,8 @@ from apps.serving.runtime import Runtime
 from apps.serving.service import Service
 from apps.serving.settings import ServingSettings
 
+BRIEF_ROWS = 4  # take less time than a thread's turn
+
 
 class ClassifierSettings(ServingSettings):
     """MODEL_PATH is the classifier's own."""
@@ -28,10 +30,22 @@ class Score(BaseModel):
     probability: float = Field(description="not rounded")
 
 
-class Prediction(Score):
-    """The answer of /predict."""
+class Ranking(Score):
+    """The most probable class, and the runners-up."""
 
     top: list[Score] = Field(description="the three most probable classes, best first")
+
+
+class Prediction(Ranking):
+    """The answer to `features`."""
+
+    model_version: str
+
+
+class Predictions(BaseModel):
+    """The answer to `instances`, in their order."""
+
+    predictions: list[Ranking]
     model_version: str
 
 
@@ -54,19 +68,21 @@ class ClassifierService(Service):
         @app.post(
             "/predict",
             tags=["prediction"],
-            summary="Classify one image",
-            responses={200: {"model": Prediction, "content": {"application/json": {"example": ANSWER}}}},
+            summary="Classify an image, or several",
+            responses={200: {"model": Prediction | Predictions, **ANSWER}},
             openapi_extra=json_body(PredictRequest, EXAMPLES),
         )
         async def predict(request: Request) -> Response:
             model: Classifier = runtime.model
             wanted = await read_json(request, PredictRequest, {"n_features": model.forest.n_features})
-            answer = await runtime.compute(request, lambda work: model.predict(wanted.features), brief=True)
-            return Response(to_json(answer), media_type="application/json")
+            brief = len(wanted.rows) <= BRIEF_ROWS
+            answers = await runtime.compute(request, lambda work: model.predict(wanted.rows), brief=brief)
+            answer = answers[0] if wanted.instances is None else {"predictions": answers}
+            return Response(to_json(answer | {"model_version": model.identity.version}), media_type="application/json")
 
 
 def _seven() -> list[int]:
-    """A worked example: a handwritten 7, in pixels of 28 x 28."""
+    """Return a drawn 7, in pixels of 28 x 28."""
     ink = [(8, column) for column in range(8, 20)] + [(row, 23 - row // 2) for row in range(8, 22)]
     pixels = [0] * FEATURES
     for row, column in ink:
@@ -77,14 +93,7 @@ def _seven() -> list[int]:
 EXAMPLES = {
     "pixels": {"summary": "A seven, as pixels from 0 to 255", "value": {"features": _seven(), "scale": 255}},
     "unit": {"summary": "The same from 0 to 1", "value": {"features": [pixel / 255 for pixel in _seven()]}},
+    "several": {"summary": "Two images at once", "value": {"instances": [_seven(), [0] * FEATURES], "scale": 255}},
 }
-ANSWER = {
-    "label": "7",
-    "probability": 0.87,
-    "top": [
-        {"label": "7", "probability": 0.87},
-        {"label": "9", "probability": 0.08},
-        {"label": "2", "probability": 0.02},
-    ],
-    "model_version": "v1",
-}
+TOP = [{"label": label, "probability": value} for label, value in (("7", 0.87), ("9", 0.08), ("2", 0.02))]
+ANSWER = {"content": {"application/json": {"example": {**TOP[0], "top": TOP, "model_version": "v1"}}}}

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from apps.serving.context import context
-from apps.serving.problems import ClientGone, Problem, pointer
+from apps.serving.problems import MAX_ERRORS, ClientGone, Problem, pointer
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -74,7 +74,8 @@ def _problem(error: ValidationError) -> Problem:
         for mistake in mistakes
         for below, text in _texts(mistake)
     ]
-    more = f" ({len(errors)} mistakes in all; see errors)" if len(errors) > 1 else ""
+    count = len(errors) if len(errors) <= MAX_ERRORS else f"more than {MAX_ERRORS}"
+    more = f" ({count} mistakes in all; see errors)" if len(errors) > 1 else ""
     return Problem(422, f"{errors[0]['pointer']}: {errors[0]['detail']}{more}", errors=errors)
 
 

@@ -52,8 +52,6 @@ def problem_response(request: Request, problem: Problem) -> Response:
         "model_version": loaded.identity.version if loaded else None,
         "errors": problem.errors[:MAX_ERRORS],
     }
-    if len(problem.errors) > MAX_ERRORS:
-        body["errors_omitted"] = len(problem.errors) - MAX_ERRORS
     return Response(json.dumps(body, allow_nan=False), problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 

@@ -43,7 +43,7 @@ BAD = {
     "no number": (b'{"features": [null%s]}' % (b", 0" * 783), 422, "null was given"),
     "NaN": (b'{"features": [NaN%s]}' % (b", 0" * 783), 422, "nan was given"),
     "infinity": (b'{"features": [1e999%s]}' % (b", 0" * 783), 422, "inf was given"),
-    "no features": (b"{}", 422, "#/features: is required."),
+    "no features": (b"{}", 422, "must have either features or instances."),
     "no JSON": (b"{", 400, "not JSON"),
     "deep JSON": (b"[" * 100_000, 400, "recursion limit"),
     "deep features": (b'{"features": ' + b"[" * 100_000, 400, "recursion limit"),

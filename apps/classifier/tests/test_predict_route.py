@@ -41,7 +41,22 @@ def test_pixels_and_fractions_get_the_same_answer(client):
 def test_every_pixel_is_scaled_to_the_float32_that_the_training_saw():
     pixels = np.arange(256)
     trained = pixels.astype(np.float32) / 255
-    assert np.array_equal(scaled(pixels.astype(np.float64), 255)[0], trained)
+    assert np.array_equal(scaled(pixels.astype(np.float64), 255), trained)
+
+
+def test_several_images_get_the_answers_that_each_gets_alone(client):
+    images = forests.images(70, seed=12).tolist()
+    together = client.post("/predict", json={"instances": images, "scale": 255}).json()
+    alone = [client.post("/predict", json={"features": image, "scale": 255}).json() for image in images]
+    version = together["model_version"]
+    assert [{**answer, "model_version": version} for answer in together["predictions"]] == alone
+
+
+def test_a_body_full_of_mistakes_is_answered_without_listing_them_all(client):
+    answer = client.post("/predict", json={"features": [None] * 200_000})
+    assert answer.status_code == 422
+    assert len(answer.json()["errors"]) == 20
+    assert "more than 20 mistakes" in answer.json()["detail"]
 
 
 BAD = {
@@ -67,7 +82,23 @@ BAD = {
     "true is not 1": ({"features": ZEROS, "scale": True}, [("#/scale", "must be 1 (the default) or 255.")]),
     "a misspelt key": (
         {"feature": ZEROS},
-        [("#/features", "is required."), ("#/feature", "is not known here; remove it or correct its name.")],
+        [("#/feature", "is not known here; remove it or correct its name.")],
+    ),
+    "no image": ({}, [("#", "must have either features or instances.")]),
+    "two kinds of images": (
+        {"features": ZEROS, "instances": [ZEROS]},
+        [("#", "must have either features or instances.")],
+    ),
+    "no instances": ({"instances": []}, [("#/instances", "must hold at least one image.")]),
+    "instances that are not": (
+        {"instances": [ZEROS, 7, ZEROS[1:], [*ZEROS[1:], 5], "x", None]},
+        [
+            ("#/instances/1", "must be an array of 784 numbers; a number was given."),
+            ("#/instances/2", "must hold exactly 784 numbers; 783 were given."),
+            ("#/instances/3/783", f'{RULE} 1; 5 was given. Send "scale": 255 with pixels from 0 to 255.'),
+            ("#/instances/4", "must be an array of 784 numbers; a string was given."),
+            ("#/instances/5", "must be an array of 784 numbers; null was given."),
+        ],
     ),
     "several": (
         {"features": ["x", *ZEROS[:-2], 2, 3], "scale": 3, "more": 1},
@@ -124,10 +155,11 @@ def test_the_examples_of_the_documentation_are_answered(client):
     document = client.get("/openapi.json").json()
     operation = document["paths"]["/predict"]["post"]
     examples = operation["requestBody"]["content"]["application/json"]["examples"]
-    assert len(examples) == 2
+    assert len(examples) == 3
     shape = set(operation["responses"]["200"]["content"]["application/json"]["example"])
     for example in examples.values():
         answer = client.post("/predict", json=example["value"])
         assert answer.status_code == 200
-        assert set(answer.json()) == shape
+        several = {"predictions", "model_version"}
+        assert set(answer.json()) == (several if "instances" in example["value"] else shape)
     assert client.get("/docs").status_code == 200
