@@ -44,10 +44,9 @@ class Progress:
 def headline(run: Run) -> str:
     settings = run.settings
     renewal = settings["connection_seconds"]
-    size = f"{settings['dataset_size']:,} images" if "dataset_size" in settings else "prompts in turn"
-    if "max_new_tokens" in settings:
-        size += f", {settings['max_new_tokens']} new tokens each"
-    users = f"{settings['concurrency']} user{'s' * (settings['concurrency'] > 1)}"
+    images = f"{settings.get('dataset_size', 0):,} images"
+    size = f"{settings['max_new_tokens']} new tokens a prompt" if "max_new_tokens" in settings else images
+    users = count(settings["concurrency"], "user")
     connections = f"connections renewed every {renewal:g} s" if renewal else "connections kept"
     return f"{run.target} at {run.url}\n{users} for {settings['duration_seconds']:g} s, {size}, {connections}"
 
@@ -58,7 +57,7 @@ def progress_line(run: Run, now: float) -> str:
     if run.interrupted or now >= limit:
         clock += f"  finishing {run.under_way}" + " (Ctrl-C drops them)" * run.interrupted
     figures = recent_figures(run, now)
-    return "  ".join([clock, f"{len(run.observations):,} requests", *figures, failures(run)])
+    return "  ".join([clock, count(len(run.observations), "request"), *figures, failures(run)])
 
 
 def recent_figures(run: Run, now: float) -> list[str]:
@@ -68,10 +67,10 @@ def recent_figures(run: Run, now: float) -> list[str]:
     seconds = sorted(one.seconds for one in recent)
     pods = len({one.served_by for one in recent})
     return [
-        f"{len(recent) / min(WINDOW_SECONDS, now):.1f}/s",
+        f"{rate(len(recent) / min(WINDOW_SECONDS, now))}/s",
         f"p50 {duration(percentile(seconds, 50))}",
         f"p99 {duration(percentile(seconds, 99))}",
-        f"{pods} pod{'s' * (pods > 1)}",
+        count(pods, "pod"),
     ]
 
 
@@ -116,7 +115,7 @@ def request_lines(report: dict[str, Any]) -> list[str]:
     dropped = f", {report['dropped']} dropped under way" if report["dropped"] else ""
     return [
         f"requests     {summary['requests']:,} in {report['elapsed_seconds']:.1f} s{ending}, "
-        f"{summary['rate_per_second']:.1f} good answers/s{dropped}",
+        f"{rate(summary['rate_per_second'])} good answers/s{dropped}",
         f"failed       {summary['failed']:,}",
     ]
 
@@ -145,7 +144,7 @@ def model_lines(summary: dict[str, Any]) -> list[str]:
             "(images of the training among them)"
         )
     if tokens:
-        lines.append(f"tokens       {tokens['total']:,} generated, {tokens['rate_per_second']:.1f}/s")
+        lines.append(f"tokens       {tokens['total']:,} generated, {rate(tokens['rate_per_second'])}/s")
     return lines
 
 
@@ -163,6 +162,14 @@ def error_name(outcome: str, status: int | None, detail: str | None) -> str:
     names = {"http": f"HTTP {status}", "invalid": "invalid answer", "reset": "connection reset"}
     names |= {"connect": "no connection"}
     return f"{names.get(outcome, outcome)}: {detail}"
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def rate(per_second: float) -> str:
+    return f"{per_second:,.1f}" if per_second >= 10 else f"{per_second:.2f}"
 
 
 def duration(seconds: float) -> str:

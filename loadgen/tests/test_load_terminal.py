@@ -24,7 +24,7 @@ def run():
 
 
 def test_the_line_tells_time_counts_and_the_last_five_seconds(run):
-    assert progress_line(run, 20.0) == (" 20/120 s  20 requests  1.2/s  p50 500 ms  p99 500 ms  2 pods  0 failed")
+    assert progress_line(run, 20.0) == (" 20/120 s  20 requests  1.20/s  p50 500 ms  p99 500 ms  2 pods  0 failed")
 
 
 def test_the_line_names_the_last_failure(run):
