@@ -1,8 +1,8 @@
 """What belongs to one request beside its content: its id and its clock."""
 
 import re
+import secrets
 import time
-import uuid
 from dataclasses import dataclass, field
 
 from starlette.types import Scope
@@ -36,7 +36,7 @@ def begin(scope: Scope) -> RequestContext:
             found.request_id = value.decode("ascii")
         elif name == b"traceparent" and TRACEPARENT.fullmatch(value):
             found.traceparent = value.decode("ascii")
-    found.request_id = found.request_id or uuid.uuid4().hex
+    found.request_id = found.request_id or secrets.token_hex(16)
     scope[KEY] = found
     return found
 

@@ -26,6 +26,7 @@ class JsonFormatter(logging.Formatter):
 
 def configure(level: str) -> None:
     """Send every logger's lines to stderr as JSON."""
+    logging._srcfile = None  # the documented way to spare each line the search for its caller, which none shows
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
