@@ -99,6 +99,14 @@ def test_every_variable_that_the_chart_sets_is_one_that_the_services_read():
         assert {variable["name"] for variable in service["env"]} <= read
 
 
+def test_every_metric_that_alerts_and_dashboard_name_is_one_that_the_services_export():
+    exported = (rendering.ROOT / "apps/serving/metrics.py").read_text()
+    kinds = ("PrometheusRule", "ConfigMap")
+    text = "".join(str(of_kind(rendering.helmfile("production"), kind)) for kind in kinds)
+    named = {re.sub(r"_(bucket|total|info)$", "", name) for name in re.findall(r"inference_\w+", text)}
+    assert len(named) > 5 and {name for name in named if f'"{name}"' not in exported} == set()
+
+
 def test_a_packaged_chart_holds_no_tests_and_no_environments(tmp_path):
     rendering.succeed("helm", "package", CHART, "--destination", tmp_path)
     with tarfile.open(next(tmp_path.glob("*.tgz"))) as package:
