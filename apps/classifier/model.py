@@ -16,6 +16,7 @@ LOG = logging.getLogger("classifier")
 ENGINE = "sklearn-forest"
 ROOT = Path("/models")
 TOP = 3
+BRIEF_ROWS = 4  # take less time to evaluate than a thread takes to have its turn
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,13 @@ from pydantic import BaseModel, Field
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from apps.classifier.model import Classifier, open_classifier
+from apps.classifier import open_inference
+from apps.classifier.model import BRIEF_ROWS, Classifier, open_classifier
 from apps.classifier.request import FEATURES, PredictRequest
 from apps.serving.body import json_body, read_json
 from apps.serving.runtime import Runtime
 from apps.serving.service import Service
 from apps.serving.settings import ServingSettings
-
-BRIEF_ROWS = 4  # take less time than a thread's turn
 
 
 class ClassifierSettings(ServingSettings):
@@ -63,7 +62,7 @@ class ClassifierService(Service):
         return open_classifier(settings.model_path, **expected)
 
     def add_routes(self, app: FastAPI, runtime: Runtime) -> None:
-        """Register /predict."""
+        """Register /predict and the Open Inference Protocol."""
 
         @app.post(
             "/predict",
@@ -79,6 +78,8 @@ class ClassifierService(Service):
             answers = await runtime.compute(request, lambda work: model.predict(wanted.rows), brief=brief)
             answer = answers[0] if wanted.instances is None else {"predictions": answers}
             return Response(to_json(answer | {"model_version": model.identity.version}), media_type="application/json")
+
+        open_inference.add_routes(app, runtime)
 
 
 def _seven() -> list[int]:

@@ -14,7 +14,9 @@ from apps.serving.runtime import Runtime
 
 ACCESS = logging.getLogger("serving.access")
 ERROR = logging.getLogger("serving.error")
-QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics", "/metrics-simple"})  # asked all the time
+QUIET = frozenset(
+    {"/livez", "/readyz", "/healthz", "/v2/health/live", "/v2/health/ready", "/metrics", "/metrics-simple"}
+)  # asked all the time
 
 
 class Access:

@@ -21,7 +21,11 @@ async def read_json(request: Request, kind: type[M], about: dict[str, Any] | Non
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise Problem(415, f"Content-Type {media_type[:80]!r} is not read here. Send application/json.")
-    body = await read_body(request)
+    return parse_json(await read_body(request), kind, about)
+
+
+def parse_json(body: bytes, kind: type[M], about: dict[str, Any] | None = None) -> M:
+    """Return `body` as `kind`; raises as `read_json` does (400, 422)."""
     try:
         return kind.model_validate_json(body, context=about)
     except ValidationError as error:
@@ -29,7 +33,9 @@ async def read_json(request: Request, kind: type[M], about: dict[str, Any] | Non
 
 
 async def read_body(request: Request) -> bytes:
-    """Return the request's body; raises as `read_json` does (413, 408)."""
+    """Return the request's body; raises as `read_json` does (413, 408), and 415 where it is compressed."""
+    if (coding := request.headers.get("content-encoding", "identity")).lower() != "identity":
+        raise Problem(415, f"Content-Encoding {coding[:80]!r} is not read here. Send the body as it is.")
     settings = request.app.state.runtime.settings
     limit, seconds = settings.max_body_bytes, settings.request_timeout_seconds
     if request.headers.get("content-length", "0").isdecimal():
@@ -56,8 +62,20 @@ def json_body(kind: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]
     `examples` maps a short name to {"summary": …, "value": …}.
     """
     schema = kind.model_json_schema()
-    content = {"application/json": {"schema": schema, "examples": examples}}
+    parts = schema.pop("$defs", {})
+    content = {"application/json": {"schema": _inlined(schema, parts), "examples": examples}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
+    """Put each part in its place: references would be looked up from the root of the OpenAPI document."""
+    if isinstance(schema, list):
+        return [_inlined(item, parts) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(parts[schema["$ref"].rpartition("/")[2]], parts)
+    return {key: _inlined(value, parts) for key, value in schema.items()}
 
 
 def _check_size(size: int, limit: int) -> None:

@@ -15,6 +15,7 @@ CASES = {
     "trailing slash": ("POST", "/sleep/", JSON, b"{}", 404, "There is nothing at /sleep/."),
     "wrong method": ("GET", "/sleep", {}, b"", 405, "/sleep does not take GET. Use POST."),
     "wrong type": ("POST", "/sleep", {"content-type": "text/csv"}, b"1", 415, "Send application/json."),
+    "compressed": ("POST", "/sleep", {**JSON, "content-encoding": "gzip"}, b"1", 415, "Send the body as it is."),
     "no JSON": ("POST", "/sleep", JSON, b"{", 400, "The body is not JSON that can be read"),
     "no body": ("POST", "/sleep", JSON, b"", 400, "The body is not JSON that can be read"),
     "no UTF-8": ("POST", "/sleep", JSON, b'{"\xff": 1}', 400, "The body is not JSON that can be read"),

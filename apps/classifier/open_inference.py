@@ -1,0 +1,175 @@
+"""The Open Inference Protocol v2, so that KServe and Triton clients work unchanged."""
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import FastAPI, Header, Request
+from pydantic import BaseModel, Field
+from pydantic_core import to_json
+from starlette.responses import JSONResponse, Response
+
+from apps.classifier.model import BRIEF_ROWS, Classifier
+from apps.classifier.request import SCALES, scaled
+from apps.classifier.tensors import Tensor, encode_bytes, wrong
+from apps.serving.body import json_body, parse_json, read_body
+from apps.serving.lifecycle import State
+from apps.serving.problems import Problem
+from apps.serving.runtime import Runtime
+
+INPUT, PROBABILITIES, LABEL = "features", "probabilities", "label"
+LENGTH = "Inference-Header-Content-Length"
+EXAMPLES = {
+    "blank": {
+        "summary": "A blank image",
+        "value": {"inputs": [{"name": INPUT, "shape": [1, 784], "datatype": "FP32", "data": [0] * 784}]},
+    }
+}
+TAGS: Any = {"tags": ["Open Inference Protocol v2"]}
+
+
+class Parameters(BaseModel):
+    """`scale` as in /predict; others are for other servers."""
+
+    scale: int = 1
+    binary_data_output: bool = False
+
+
+class Output(BaseModel):
+    """An output that is asked for."""
+
+    name: Literal["probabilities", "label"]
+    parameters: dict[str, Any] = {}
+
+
+class InferRequest(BaseModel):
+    """One input tensor, and which outputs are wanted (by default both)."""
+
+    id: str | None = None
+    parameters: Parameters = Parameters()
+    inputs: Annotated[list[Tensor], Field(min_length=1, max_length=1)]
+    outputs: list[Output] = []
+
+
+def add_routes(app: FastAPI, runtime: Runtime) -> None:
+    """Register /v2 and what is below it."""
+
+    body = json_body(InferRequest, EXAMPLES)
+
+    def ready() -> JSONResponse:
+        is_ready = runtime.lifecycle.state is State.READY
+        return JSONResponse({"ready": is_ready}, 200 if is_ready else 503)
+
+    def model_named(name: str, version: str | None = None) -> Classifier:
+        identity = runtime.model.identity
+        if name != identity.name or version not in (None, identity.version):
+            asked = f"{name} {version or ''}".strip()
+            raise Problem(404, f"{asked[:200]!r} is not served here; {identity.name} {identity.version} is.")
+        return runtime.model
+
+    @app.get("/v2", **TAGS)
+    async def server() -> dict:
+        """What this server is, and which extensions it has."""
+        return {"name": runtime.service.name, "version": app.version, "extensions": ["binary_tensor_data"]}
+
+    @app.get("/v2/health/live", **TAGS)
+    async def live() -> dict:
+        """The event loop turns."""
+        return {"live": True}
+
+    @app.get("/v2/health/ready", **TAGS)
+    async def server_ready() -> JSONResponse:
+        """As /readyz."""
+        return ready()
+
+    @app.get("/v2/models/{name}/ready", **TAGS)
+    @app.get("/v2/models/{name}/versions/{version}/ready", **TAGS)
+    async def model_ready(name: str, version: str | None = None) -> JSONResponse:
+        """As /readyz, for the model of that name."""
+        model_named(name, version)
+        return ready()
+
+    @app.get("/v2/models/{name}", **TAGS)
+    @app.get("/v2/models/{name}/versions/{version}", **TAGS)
+    async def metadata(name: str, version: str | None = None) -> dict:
+        """Inputs and outputs of the model."""
+        return _metadata(model_named(name, version))
+
+    @app.post("/v2/models/{name}/infer", **TAGS, openapi_extra=body)
+    @app.post("/v2/models/{name}/versions/{version}/infer", **TAGS, openapi_extra=body)
+    async def infer(
+        request: Request,
+        name: str,
+        version: str | None = None,
+        length: Annotated[str | None, Header(alias=LENGTH, include_in_schema=False)] = None,
+    ) -> Response:
+        """Classify the rows of a tensor."""
+        model = model_named(name, version)
+        wanted, content = _split(await read_body(request), length)
+        rows = _rows(wanted, content, model.forest.n_features)
+        brief = len(rows) <= BRIEF_ROWS
+        probabilities = await runtime.compute(request, lambda work: model.forest.predict_proba(rows), brief=brief)
+        return _answer(model, wanted, probabilities)
+
+
+def _metadata(model: Classifier) -> dict:
+    shapes = {
+        "inputs": [(INPUT, "FP32", model.forest.n_features)],
+        "outputs": [(PROBABILITIES, "FP64", len(model.forest.classes)), (LABEL, "BYTES", 1)],
+    }
+    tensors = {
+        side: [{"name": name, "datatype": kind, "shape": [-1, width]} for name, kind, width in each]
+        for side, each in shapes.items()
+    }
+    identity = model.identity
+    return {"name": identity.name, "versions": [identity.version], "platform": identity.engine, **tensors}
+
+
+def _split(body: bytes, length: str | None) -> tuple[InferRequest, memoryview]:
+    """Return the JSON part of a body and the bytes behind it."""
+    if length is None:
+        return parse_json(body, InferRequest), memoryview(b"")
+    if not length.isdecimal() or int(length) > len(body):
+        raise Problem(400, f"{LENGTH} is {length[:20]!r}, and the body has {len(body)} bytes. Correct it.")
+    return parse_json(body[: int(length)], InferRequest), memoryview(body)[int(length) :]
+
+
+def _rows(wanted: InferRequest, content: memoryview, n_features: int) -> np.ndarray:
+    tensor, scale, pointer = wanted.inputs[0], wanted.parameters.scale, "#/inputs/0"
+    if scale not in SCALES:
+        raise wrong("#/parameters/scale", "must be 1 (the default) or 255")
+    if tensor.name != INPUT:
+        raise wrong(f"{pointer}/name", f"must be {INPUT!r}")
+    if tensor.shape[0] == 0 or tensor.shape[1] != n_features:
+        raise wrong(f"{pointer}/shape", f"must be [n, {n_features}], n at least 1; {tensor.shape} was given")
+    rows, left = tensor.rows(content, pointer)
+    if len(left):
+        raise Problem(400, f"{len(left)} bytes are left behind the last tensor. Correct the sizes.")
+    if outside := np.argwhere(~((rows >= 0) & (rows <= scale))).tolist():
+        row, column = outside[0]
+        given = f"{rows[row, column]} was given at row {row}, column {column}"
+        raise wrong(f"{pointer}/data", f"must hold numbers from 0 to {scale}; {given} ({len(outside)} are outside)")
+    return scaled(rows, scale)
+
+
+def _answer(model: Classifier, wanted: InferRequest, probabilities: np.ndarray) -> Response:
+    labels = [model.forest.classes[best] for best in probabilities.argmax(axis=1)]
+    tensors = {
+        PROBABILITIES: ("FP64", probabilities.shape, probabilities.ravel().tolist, probabilities.tobytes),
+        LABEL: ("BYTES", (len(labels), 1), lambda: labels, lambda: encode_bytes(labels)),
+    }
+    outputs, content = [], b""
+    for asked in wanted.outputs or [Output(name=PROBABILITIES), Output(name=LABEL)]:
+        kind, shape, as_list, as_bytes = tensors[asked.name]
+        output: dict[str, Any] = {"name": asked.name, "datatype": kind, "shape": list(shape)}
+        if asked.parameters.get("binary_data", wanted.parameters.binary_data_output):
+            part = as_bytes()
+            outputs.append(output | {"parameters": {"binary_data_size": len(part)}})
+            content += part
+        else:
+            outputs.append(output | {"data": as_list()})
+    identity = model.identity
+    answer: dict[str, Any] = {"model_name": identity.name, "model_version": identity.version, "outputs": outputs}
+    body = to_json(answer if wanted.id is None else {"id": wanted.id} | answer)
+    if not content:
+        return Response(body, media_type="application/json")
+    return Response(body + content, media_type="application/octet-stream", headers={LENGTH: str(len(body))})
