@@ -1,10 +1,11 @@
 """The data set and the three models of the demonstration, each made once."""
 
 import functools
+import sys
 
 from ci import python
 from ci.cache import CACHE, CHECKOUT
-from ci.run import run
+from ci.run import run, succeeds
 from ci.steps import Step
 
 FORESTS = {"mnist_rf_v1": (100, 10), "mnist_rf_v2": (200, 12)}  # version id -> trees, depth
@@ -32,18 +33,20 @@ def fetch_mnist() -> None:
 
 
 def published(version_id: str) -> bool:
-    """A manifest is written last, so it stands for the whole artifact."""
-    return (CHECKOUT / f"models/{version_id}.json").exists()
+    """Whether the registry vouches for this version: artifact and manifest are there and agree."""
+    artifact = CHECKOUT / "models" / (version_id if version_id == LANGUAGE_MODEL else f"{version_id}.joblib")
+    verify = [sys.executable, "-m", "models.registry", "verify", artifact]
+    return succeeds(verify, cwd=CHECKOUT, timeout=120)
 
 
 def train_forest(version_id: str) -> None:
     trees, depth = FORESTS[version_id]
     sizes = ["--n-estimators", trees, "--max-depth", depth, "--train-ratio", 0.8]
-    _training("classifier", *sizes, "--version-id", version_id)
+    _training("classifier", *sizes, "--version-id", version_id, "--force")  # what an interrupt left is replaced
 
 
 def prepare_language_model() -> None:
-    _training("lm", "--version-id", LANGUAGE_MODEL)
+    _training("lm", "--version-id", LANGUAGE_MODEL, "--force")
 
 
 def _training(*words: object) -> None:

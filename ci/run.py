@@ -43,10 +43,16 @@ def output(
     return _start(command, cwd, env, input, timeout, subprocess.PIPE).stdout
 
 
-def succeeds(command: Sequence[object], *, env: Mapping[str, str] | None = None, timeout: float = 10) -> bool:
+def succeeds(
+    command: Sequence[object],
+    *,
+    cwd: Path | str | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 10,
+) -> bool:
     """Whether a command exits 0 in time. One that does not exist does not."""
     try:
-        _start(command, None, env, None, timeout, subprocess.DEVNULL)
+        _start(command, cwd, env, None, timeout, subprocess.DEVNULL)
     except Failed:
         return False
     return True
