@@ -1,39 +1,49 @@
 """One answer while it comes into being: tokens in, text out, and why it ended."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Literal
 
-from apps.lm.engine import Generation
+from apps.lm.engine import Engine, Generation
 from apps.lm.text import StopText, TextStream
 
 
 @dataclass
 class Answer:
-    """Iterate for its text, piece by piece; then `tokens` and `finish_reason` are final.
+    """`run` it once; what it has found out is in the fields, and final when `run` has ended.
 
     `tokens` has all that were generated, the one that ends the answer and those of a stop sequence included.
     """
 
-    wanted: Generation
-    stops: Sequence[str]
-    generated: Generator[int]  # the engine's tokens
+    engine: Engine
     decode: Callable[[Sequence[int]], str]
+    wanted: Generation
+    stops: Sequence[str] = ()
     tokens: list[int] = field(default_factory=list)
+    text: str = ""
     finish_reason: Literal["stop", "length"] = "length"
+    first_token_time: float | None = None  # of the monotonic clock, in seconds
 
-    def __iter__(self) -> Iterator[str]:
+    def run(self, cancelled: Callable[[], bool]) -> Iterator[str]:
+        """Yield the text piece by piece, until it ends or `cancelled()`."""
+        for piece in self._pieces(cancelled):
+            if piece:
+                self.text += piece
+                yield piece
+
+    def _pieces(self, cancelled: Callable[[], bool]) -> Iterator[str]:
         characters, stop = TextStream(self.decode, self.wanted.prompt), StopText(self.stops)
-        with closing(self.generated) as generated:
-            for token in generated:
+        with closing(self.engine.generate(self.wanted, cancelled)) as tokens:
+            for token in tokens:
+                self.first_token_time = self.first_token_time or time.monotonic()
                 self.tokens.append(token)
-                if token not in self.wanted.ends and (piece := stop.push(characters.push(token))):
-                    yield piece
+                if token in self.wanted.ends:
+                    self.finish_reason = "stop"
+                else:
+                    yield stop.push(characters.push(token))
                 if stop.found:
-                    break
-            else:
-                if rest := stop.push(characters.finish()) + stop.finish():
-                    yield rest
-        if stop.found or (self.tokens and self.tokens[-1] in self.wanted.ends):
-            self.finish_reason = "stop"
+                    self.finish_reason = "stop"
+                    return
+        yield stop.push(characters.finish()) + stop.finish()

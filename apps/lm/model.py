@@ -1,6 +1,6 @@
 """A language model ready to answer: its identity, tokenizer, engine and token budget in one object."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,9 +30,9 @@ class LanguageModel:
         tokens = self.tokenize(text)
         return Generation(tokens, self.budget.answer_tokens(len(tokens), most), self.ends, sampling or Sampling())
 
-    def answer(self, wanted: Generation, cancelled: Callable[[], bool], stops: Sequence[str] = ()) -> Answer:
-        """Answer until the model ends, a stop sequence is complete, `wanted.most` is reached, or `cancelled()`."""
-        return Answer(wanted, stops, self.engine.generate(wanted, cancelled), self._decode)
+    def answer(self, wanted: Generation, stops: Sequence[str] = ()) -> Answer:
+        """The answer to a prompt that was read, for its caller to run; it ends before any of `stops`."""
+        return Answer(self.engine, self._decode, wanted, stops)
 
     def _decode(self, tokens: Sequence[int]) -> str:
         return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)

@@ -47,6 +47,8 @@ class GenerateRequest(BaseModel):
         Field(max_length=8, description="texts that end the answer and are not part of it, up to 8"),
     ] = []
 
+    stream: Annotated[bool, Field(description="send the answer piece by piece, as server-sent events")] = False
+
     @field_validator("temperature")
     @classmethod
     def _not_too_cold(cls, value: float) -> float:
@@ -79,6 +81,13 @@ class Usage(BaseModel):
     total_tokens: int
 
 
+class Timings(BaseModel):
+    """Seconds since the request arrived."""
+
+    first_token_seconds: float
+    total_seconds: float
+
+
 class GenerateResponse(BaseModel):
     """The continuation, without the prompt."""
 
@@ -90,6 +99,7 @@ class GenerateResponse(BaseModel):
     )
     usage: Usage
     model_version: str
+    timings: Timings
 
 
 EXAMPLES: dict[str, Any] = {
@@ -105,6 +115,10 @@ EXAMPLES: dict[str, Any] = {
         "summary": "Drawn instead of best, repeatable, and ended by a full stop",
         "value": {"prompt": "My favourite animal is", "temperature": 0.8, "top_p": 0.9, "seed": 7, "stop": "."},
     },
+    "streamed": {
+        "summary": "Piece by piece, as server-sent events",
+        "value": {"prompt": "The capital of France is", "max_new_tokens": 8, "stream": True},
+    },
 }
 
 ANSWER_EXAMPLE: dict[str, Any] = {
@@ -112,4 +126,5 @@ ANSWER_EXAMPLE: dict[str, Any] = {
     "finish_reason": "stop",
     "usage": {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8},
     "model_version": "v1",
+    "timings": {"first_token_seconds": 0.2114, "total_seconds": 0.4407},
 }

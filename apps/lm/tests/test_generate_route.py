@@ -12,9 +12,10 @@ def test_answers_have_text_reason_usage_and_version(client):
     answer = generate(client, prompt="the fox", max_new_tokens=5)
     assert answer.status_code == 200
     body = answer.json()
-    assert set(body) == {"generated_text", "finish_reason", "usage", "model_version"}
+    assert set(body) == {"generated_text", "finish_reason", "usage", "model_version", "timings"}
     assert body["usage"] == {"prompt_tokens": 2, "completion_tokens": 5, "total_tokens": 7}
     assert (body["finish_reason"], body["model_version"]) == ("length", "v1")
+    assert 0 < body["timings"]["first_token_seconds"] <= body["timings"]["total_seconds"]
 
 
 def test_without_max_new_tokens_the_answer_is_cut_to_the_budget(client):

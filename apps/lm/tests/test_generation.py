@@ -20,8 +20,8 @@ class Result:
 def answer(
     model, prompt: str = PROMPT, most: int | None = None, stops=(), cancelled=lambda: False, **sampling
 ) -> Result:
-    coming = model.answer(model.read(prompt, most, Sampling(**sampling)), cancelled, stops)
-    return Result("".join(coming), coming.tokens, coming.finish_reason)
+    coming = model.answer(model.read(prompt, most, Sampling(**sampling)), stops)
+    return Result("".join(coming.run(cancelled)), coming.tokens, coming.finish_reason)
 
 
 def reference(model, prompt: str, count: int, **options) -> list[int]:

@@ -1,3 +1,4 @@
+import itertools
 import time
 
 import httpx
@@ -86,3 +87,17 @@ def test_without_a_model_name_the_process_says_so(tmp_path):
     with process.running(tmp_path / "log") as service:
         assert service.process.wait(process.SECONDS) == 2
     assert (tmp_path / "log").read_text() == "MODEL_NAME is not set, and has no default.\n"
+
+
+def test_a_stream_that_is_left_frees_the_model_at_once(client):
+    with client.stream("POST", "/generate", json=LONG | {"stream": True}) as answer:
+        next(answer.iter_lines())
+    assert seconds_of(client, SHORT) < 2
+
+
+def test_pieces_arrive_while_the_answer_is_still_computed(client):
+    with client.stream("POST", "/generate", json=SHORT | {"stream": True, "max_new_tokens": 500}) as answer:
+        arrivals = [time.monotonic() for line in answer.iter_lines() if line]
+    assert len(arrivals) > 50
+    gaps = [later - earlier for earlier, later in itertools.pairwise(arrivals)]
+    assert max(gaps) < (arrivals[-1] - arrivals[0]) / 2

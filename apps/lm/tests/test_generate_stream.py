@@ -1,0 +1,63 @@
+import json
+
+import pytest
+
+from apps.lm.tests import tiny
+from apps.lm.tests.conftest import serving
+
+
+def stream(client, **body) -> list[dict]:
+    """The events of a streamed answer; what is named carries its name."""
+    answer = client.post("/generate", json={"stream": True} | body)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    events = []
+    for block in answer.text.removesuffix("\n\n").split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.split("\n"))
+        events.append(json.loads(fields["data"]) | ({"event": fields["event"]} if "event" in fields else {}))
+    return events
+
+
+@pytest.mark.parametrize("family", sorted(tiny.FAMILIES))
+def test_pieces_join_to_the_answer_that_others_get_whole(folders, family):
+    body = {"prompt": "once 😀", "max_new_tokens": 30}
+    with serving(folders[family], max_total_tokens=tiny.CONTEXT) as client:
+        *pieces, last = stream(client, **body)
+        whole = client.post("/generate", json=body).json()
+    assert len(pieces) > 2
+    assert "".join(piece["text"] for piece in pieces) == last["generated_text"] == whole["generated_text"]
+    assert last.keys() == whole.keys()
+    assert (last["usage"], last["finish_reason"]) == (whole["usage"], whole["finish_reason"])
+
+
+def test_nothing_of_a_stop_sequence_is_streamed(client):
+    whole = stream(client, prompt="the fox", max_new_tokens=20)[-1]["generated_text"]
+    *pieces, last = stream(client, prompt="the fox", max_new_tokens=20, stop=whole[4:7])
+    assert "".join(piece["text"] for piece in pieces) == whole[: whole.index(whole[4:7])]
+    assert last["finish_reason"] == "stop"
+
+
+def test_an_answer_without_text_is_its_summary_alone(client):
+    whole = stream(client, prompt="the fox", max_new_tokens=20)[-1]["generated_text"]
+    (last,) = stream(client, prompt="the fox", max_new_tokens=20, stop=whole[0])
+    assert last["generated_text"] == ""
+
+
+def test_what_is_wrong_from_the_beginning_is_an_ordinary_error(client):
+    answer = client.post("/generate", json={"prompt": "the fox" * 20, "stream": True})
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_deadline_before_the_first_piece_is_a_504(folders):
+    with serving(folders["gpt2"], request_timeout_seconds=0.05, artificial_cpu_sec=0.3) as client:
+        assert client.post("/generate", json={"prompt": "the fox", "stream": True}).status_code == 504
+
+
+def test_a_deadline_in_the_middle_ends_the_stream_with_its_reason(tmp_path):
+    folder = tiny.publish(tiny.save("llama", tmp_path / "endless_v1", context=8192))
+    with serving(folder, max_total_tokens=8192, request_timeout_seconds=1.5) as client:
+        *pieces, last = stream(client, prompt="the fox", max_new_tokens=8192)
+    assert len(pieces) > 2
+    assert (last["event"], last["status"]) == ("error", 504)
+    assert "REQUEST_TIMEOUT_SECONDS" in last["detail"]
