@@ -2,15 +2,17 @@
 
 from typing import ClassVar
 
+import numpy as np
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from apps.classifier import open_inference
+from apps.classifier import image, open_inference
 from apps.classifier.model import BRIEF_ROWS, Classifier, open_classifier
-from apps.classifier.request import FEATURES, PredictRequest
-from apps.serving.body import json_body, read_json
+from apps.classifier.request import FEATURES, SCALES, PredictRequest, scaled
+from apps.serving.body import json_body, read_body, read_json
+from apps.serving.problems import Problem
 from apps.serving.runtime import Runtime
 from apps.serving.service import Service
 from apps.serving.settings import ServingSettings
@@ -19,6 +21,7 @@ from apps.serving.settings import ServingSettings
 class ClassifierSettings(ServingSettings):
     """MODEL_PATH is the classifier's own."""
 
+    max_image_bytes: int = Field(10_485_760, ge=1, description="largest picture for /predict/image, bytes")
     model_path: str = Field(description="the .joblib artifact: absolute, relative, or a name under /models")
 
 
@@ -45,6 +48,14 @@ class Predictions(BaseModel):
     """The answer to `instances`, in their order."""
 
     predictions: list[Ranking]
+    model_version: str
+
+
+class Seen(Ranking):
+    """The answer to a picture."""
+
+    probabilities: list[Score] = Field(description="of every class, in their order")
+    image: list[list[int]] = Field(description="the 28 x 28 pixels, 0 to 255, that the model was given")
     model_version: str
 
 
@@ -79,7 +90,34 @@ class ClassifierService(Service):
             answer = answers[0] if wanted.instances is None else {"predictions": answers}
             return Response(to_json(answer | {"model_version": model.identity.version}), media_type="application/json")
 
+        @app.post(
+            "/predict/image",
+            tags=["prediction"],
+            summary="Classify a picture of a digit, PNG or JPEG, of any size",
+            responses={200: {"model": Seen}},
+            openapi_extra={"requestBody": {"required": True, "content": dict.fromkeys(image.FORMATS, BINARY)}},
+        )
+        async def predict_image(request: Request) -> Response:
+            model: Classifier = runtime.model
+            content = await read_body(request, "max_image_bytes")
+            media_type = request.headers.get("content-type", "")
+            answer = await runtime.compute(request, lambda work: _seen(model, image.read(content, media_type)))
+            return Response(to_json(answer | {"model_version": model.identity.version}), media_type="application/json")
+
         open_inference.add_routes(app, runtime)
+
+
+def _seen(model: Classifier, pixels: np.ndarray) -> dict:
+    if model.forest.n_features != pixels.size:
+        rule = f"takes {model.forest.n_features} features, and a picture becomes {pixels.size}"
+        raise Problem(422, f"The model {model.identity.name} {rule}. Send features to /predict.")
+    rows = scaled(pixels.reshape(1, -1).astype(np.float64), SCALES[-1])
+    probabilities = model.forest.predict_proba(rows)[0].tolist()
+    scores = [
+        {"label": label, "probability": probability}
+        for label, probability in zip(model.forest.classes, probabilities, strict=True)
+    ]
+    return model.predict(rows)[0] | {"probabilities": scores, "image": pixels.tolist()}
 
 
 def _seven() -> list[int]:
@@ -96,5 +134,6 @@ EXAMPLES = {
     "unit": {"summary": "The same from 0 to 1", "value": {"features": [pixel / 255 for pixel in _seven()]}},
     "several": {"summary": "Two images at once", "value": {"instances": [_seven(), [0] * FEATURES], "scale": 255}},
 }
+BINARY = {"schema": {"type": "string", "format": "binary"}}
 TOP = [{"label": label, "probability": value} for label, value in (("7", 0.87), ("9", 0.08), ("2", 0.02))]
 ANSWER = {"content": {"application/json": {"example": {**TOP[0], "top": TOP, "model_version": "v1"}}}}

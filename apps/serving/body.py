@@ -32,14 +32,17 @@ def parse_json(body: bytes, kind: type[M], about: dict[str, Any] | None = None) 
         raise _problem(error) from None
 
 
-async def read_body(request: Request) -> bytes:
-    """Return the request's body; raises as `read_json` does (413, 408), and 415 where it is compressed."""
+async def read_body(request: Request, setting: str = "max_body_bytes") -> bytes:
+    """Return the request's body, no larger than `setting` says.
+
+    Raises as `read_json` does (413, 408), and 415 where it is compressed.
+    """
     if (coding := request.headers.get("content-encoding", "identity")).lower() != "identity":
         raise Problem(415, f"Content-Encoding {coding[:80]!r} is not read here. Send the body as it is.")
     settings = request.app.state.runtime.settings
-    limit, seconds = settings.max_body_bytes, settings.request_timeout_seconds
+    limit, seconds = getattr(settings, setting), settings.request_timeout_seconds
     if request.headers.get("content-length", "0").isdecimal():
-        _check_size(int(request.headers.get("content-length", "0")), limit)
+        _check_size(int(request.headers.get("content-length", "0")), limit, setting)
     chunks, size = [], 0
     try:
         async with asyncio.timeout(context(request.scope).remaining(seconds)):
@@ -49,7 +52,7 @@ async def read_body(request: Request) -> bytes:
                     raise ClientGone
                 chunks.append(message.get("body", b""))
                 size += len(chunks[-1])
-                _check_size(size, limit)
+                _check_size(size, limit, setting)
                 if not message.get("more_body", False):
                     return b"".join(chunks)
     except TimeoutError:
@@ -78,9 +81,9 @@ def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
     return {key: _inlined(value, parts) for key, value in schema.items()}
 
 
-def _check_size(size: int, limit: int) -> None:
+def _check_size(size: int, limit: int, setting: str) -> None:
     if size > limit:
-        raise Problem(413, f"The body exceeds {limit} bytes (MAX_BODY_BYTES). Send less.")
+        raise Problem(413, f"The body exceeds {limit} bytes ({setting.upper()}). Send less.")
 
 
 def _problem(error: ValidationError) -> Problem:

@@ -20,6 +20,7 @@ def test_work_is_refused_with_a_time_to_retry_before_the_model_is_there(starting
     answer = starting.post("/sleep", json={"seconds": 0})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "being loaded" in answer.json()["detail"]
+    assert "inference_compute_seconds_count 0.0" in starting.get("/metrics").text
 
 
 def test_a_ready_service_tells_which_model_it_is(client):

@@ -1,0 +1,168 @@
+"""POST /predict/image: a picture of any size, colour and place becomes the image that the model knows."""
+
+import io
+import struct
+import threading
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from apps.classifier import image
+from apps.classifier.forest import Forest
+from apps.classifier.tests import forests
+from apps.serving.problems import Problem
+
+PNG = {"content-type": "image/png"}
+
+
+def encoded(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def drawn(size=(200, 300), at=(60, 40), ink="black", paper="white", mode="RGB", width=14) -> Image.Image:
+    """A seven, 60 x 120."""
+    picture = Image.new(mode, size, paper)
+    x, y = at
+    ImageDraw.Draw(picture).line([(x, y), (x + 60, y), (x + 20, y + 120)], ink, width, joint="curve")
+    return picture
+
+
+def read(picture: Image.Image, kind: str = "PNG") -> np.ndarray:
+    return image.read(encoded(picture, kind), f"image/{kind.lower()}")
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    """How much of the ink differs, 0 to 1."""
+    return np.abs(one.astype(float) - other).sum() / one.sum()
+
+
+def test_the_digit_fills_a_box_of_20_with_its_mass_in_the_middle():
+    seen = read(drawn())
+    rows, _ = np.nonzero(seen > 60)
+    assert seen.shape == (28, 28) and seen.dtype == np.uint8
+    assert 19 <= rows.max() - rows.min() + 1 <= 20
+    assert seen.max() == 255
+    middle = [np.average(np.arange(28), weights=seen.sum(axis=axis)) for axis in (1, 0)]
+    assert all(abs(place - 13.5) <= 0.5 for place in middle)
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        drawn(at=(10, 150)),
+        drawn(size=(1500, 900), at=(1300, 600)),
+        drawn(ink="white", paper="black"),
+        drawn(ink="#111", paper="#ccc"),
+        drawn(ink=0, paper=255, mode="L"),
+        drawn(ink="navy", paper="ivory"),
+        drawn(paper=(0, 0, 0, 0), ink=(0, 0, 0, 255), mode="RGBA"),
+        drawn().convert("P"),
+        drawn(ink=0, paper=1, mode="1"),
+    ],
+    ids=["moved", "large", "inverted", "grey", "one channel", "coloured", "transparent", "palette", "bilevel"],
+)
+def test_place_size_colours_and_mode_make_no_difference(variant):
+    assert difference(read(drawn()), read(variant)) < 0.02
+
+
+def test_size_and_jpeg_make_little_difference():
+    large = drawn().resize((800, 1200), Image.Resampling.BICUBIC)
+    assert difference(read(drawn()), read(large)) < 0.15
+    assert difference(read(drawn()), read(large, "JPEG")) < 0.15
+
+
+def test_a_photo_that_was_taken_sideways_is_turned_upright():
+    turned, exif = drawn().transpose(Image.Transpose.ROTATE_90), Image.Exif()
+    exif[0x0112] = 6  # orientation: turn it by 90 degrees clockwise to see it
+    content = encoded(turned, "JPEG", exif=exif, quality=95)
+    assert difference(read(drawn(), "JPEG"), image.read(content, "image/jpeg")) < 0.1
+
+
+def test_the_answer_holds_what_was_seen_and_every_probability(client, digits):
+    answer = client.post("/predict/image", content=encoded(drawn()), headers=PNG).json()
+    seen = np.array(answer["image"], np.uint8)
+    assert np.array_equal(seen, read(drawn()))
+    expected = digits.predict_proba(forests.unit(seen.reshape(1, -1)))[0]
+    assert [score["probability"] for score in answer["probabilities"]] == expected.tolist()
+    assert [score["label"] for score in answer["probabilities"]] == list("0123456789")
+    assert answer["top"] == sorted(answer["probabilities"], key=lambda score: -score["probability"])[:3]
+    assert (answer["label"], answer["model_version"]) == (answer["top"][0]["label"], "v1")
+
+
+def test_the_model_sees_the_same_through_features(client):
+    picture = client.post("/predict/image", content=encoded(drawn()), headers=PNG).json()
+    pixels = [pixel for row in picture["image"] for pixel in row]
+    assert client.post("/predict", json={"features": pixels, "scale": 255}).json()["top"] == picture["top"]
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few hundred bytes that says it is huge."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(10_000)))
+        + chunk(b"IEND", b"")
+    )
+
+
+BAD = {
+    "no picture": (b"hello", "image/png", 422, "not a PNG that can be decoded"),
+    "nothing": (b"", "image/png", 422, "not a PNG that can be decoded"),
+    "cut short": (encoded(drawn())[:-200], "image/png", 422, "not a PNG that can be decoded"),
+    "a JPEG as PNG": (encoded(drawn(), "JPEG"), "image/png", 422, "not a PNG that can be decoded"),
+    "another format": (encoded(drawn(), "GIF"), "image/gif", 415, "Send image/png or image/jpeg."),
+    "no type": (encoded(drawn()), "", 415, "Send image/png or image/jpeg."),
+    "blank": (encoded(Image.new("L", (50, 50), 200)), "image/png", 422, "The image is blank"),
+    "one pixel": (encoded(Image.new("L", (1, 1), 0)), "image/png", 422, "The image is blank"),
+    "a bomb": (bomb(30_000, 30_000), "image/png", 422, "30000 x 30000; up to 50000000 pixels"),
+    "a giant bomb": (bomb(2**31 - 1, 2**31 - 1), "image/png", 422, "pixels"),
+    "less than it says": (bomb(5000, 5000), "image/png", 422, "not a PNG that can be decoded"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_picture_of_a_digit_gets_the_rule_it_breaks(client, name):
+    content, media_type, status, text = BAD[name]
+    answer = client.post("/predict/image", content=content, headers={"content-type": media_type})
+    assert answer.status_code == status
+    assert text in answer.json()["detail"]
+
+
+def test_a_large_picture_is_refused_by_its_size_in_bytes(client):
+    answer = client.post("/predict/image", content=bytes(10_485_761), headers=PNG)
+    assert answer.status_code == 413
+    assert "MAX_IMAGE_BYTES" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("size", [(1, 40), (40, 1), (2, 2)])
+def test_odd_shapes_are_answered(size):
+    grey = np.zeros((50, 50), np.uint8)
+    grey[5 : 5 + size[1], 5 : 5 + size[0]] = 255
+    try:
+        assert read(Image.fromarray(grey)).max() == 255
+    except Problem as problem:
+        raise AssertionError(problem.detail) from None
+
+
+def test_pictures_and_large_batches_leave_the_event_loop_free(client, monkeypatch):
+    threads, evaluate = [], Forest.predict_proba
+
+    def watched(self, rows):
+        threads.append(threading.current_thread().name)
+        return evaluate(self, rows)
+
+    monkeypatch.setattr(Forest, "predict_proba", watched)
+    pixels = forests.images(70).tolist()
+    client.post("/predict", json={"features": pixels[0], "scale": 255})
+    client.post("/predict", json={"instances": pixels, "scale": 255})
+    client.post("/predict/image", content=encoded(drawn()), headers=PNG)
+    assert ["compute" in name for name in threads] == [False, True, True, True]
