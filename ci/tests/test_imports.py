@@ -1,0 +1,41 @@
+"""Imports flow one way: models <- apps.serving <- apps.classifier, apps.lm; training reads apps.classifier and models;
+loadgen and ci speak HTTP and Kubernetes, and import none of the others."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from ci.cache import CHECKOUT
+
+# Part -> the other parts that it may import.
+ALLOWED = {
+    "models": set(),
+    "apps/serving": {"models"},
+    "apps/classifier": {"models", "apps.serving"},
+    "apps/lm": {"models", "apps.serving"},
+    "training": {"models", "apps.classifier"},
+    "loadgen": set(),
+    "ci": set(),
+}
+PARTS = {part.replace("/", ".") for part in ALLOWED}
+
+
+def imported(file: Path) -> set[str]:
+    tree = ast.parse(file.read_text())
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {part for part in PARTS for name in names if f"{name}.".startswith(f"{part}.")}
+
+
+@pytest.mark.parametrize("part", ALLOWED)
+def test_a_part_imports_only_what_stands_below_it(part: str):
+    own = part.replace("/", ".")
+    wrong = {
+        str(file.relative_to(CHECKOUT)): others
+        for file in (CHECKOUT / part).rglob("*.py")
+        if "tests" not in file.parts and (others := imported(file) - ALLOWED[part] - {own})
+    }
+    assert not wrong
