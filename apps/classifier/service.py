@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from apps.classifier import image, open_inference
+from apps.classifier import image, open_inference, page
 from apps.classifier.model import BRIEF_ROWS, Classifier, open_classifier
 from apps.classifier.request import FEATURES, SCALES, PredictRequest, scaled
 from apps.serving.body import json_body, read_body, read_json
@@ -105,6 +105,7 @@ class ClassifierService(Service):
             return Response(to_json(answer | {"model_version": model.identity.version}), media_type="application/json")
 
         open_inference.add_routes(app, runtime)
+        page.add_routes(app)
 
 
 def _seen(model: Classifier, pixels: np.ndarray) -> dict:
