@@ -29,6 +29,7 @@ function draw() {
     pen.beginPath();
     pen.moveTo(points[0].x, points[0].y);
     for (const point of points) pen.lineTo(point.x, point.y);
+    if (points.length === 1) pen.lineTo(points[0].x + 0.1, points[0].y); // a line of no length leaves no dot
     pen.stroke();
   }
 }
