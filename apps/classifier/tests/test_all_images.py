@@ -13,7 +13,7 @@ from apps.classifier import forest
 
 pytestmark = pytest.mark.full
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "inference-service/mnist/mnist.npz")
-TRAINED = 20_000  # images; more make the forests larger and the test no sharper
+TRAINED = 10_000  # images; more make the forests larger and the test no sharper
 
 
 @pytest.fixture(scope="module")

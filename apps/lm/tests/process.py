@@ -1,62 +1,38 @@
-"""Starts the service as a user does, and ends it."""
+"""Starts the service as its users do; on a busy machine torch alone takes half a minute to import."""
 
-import json
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 
-ROOT = Path(__file__).parents[3]
-SECONDS = 90  # a start, on a machine that does other things as well
+from apps.serving.tests.processes import Process, running
 
-
-class Service:
-    """A running `python -m apps.lm`; `lines` are its log lines up to now."""
-
-    def __init__(self, process: subprocess.Popen, log: Path) -> None:
-        self.process, self._log = process, log
-
-    @property
-    def lines(self) -> list[dict]:
-        return [json.loads(line) for line in self._log.read_text().splitlines() if line.endswith("}")]
-
-    def line(self, message: str) -> dict:
-        """The log line that says `message`, once it is there."""
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            for line in self.lines:
-                if line["message"] == message:
-                    return line
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.05)
-        raise AssertionError(f"no line {message!r}; exit {self.process.poll()}:\n{self._log.read_text()}")
-
-    def client(self) -> httpx.Client:
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.line('listening')['port']}", timeout=60, trust_env=False)
-
-
-def environment(**settings: object) -> dict[str, str]:
-    """The test's own environment without what steers the hub, and `settings` in capitals."""
-    plain = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "OMP_", "MODEL_"))}
-    steady = {"NO_PROXY": "127.0.0.1", "OMP_NUM_THREADS": "1"}  # two threads wait for each other on a busy machine
-    return plain | steady | {key.upper(): str(value) for key, value in settings.items()}
+SECONDS = 120
+# Two threads wait for each other on a busy machine; nothing between us and 127.0.0.1.
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "NO_PROXY": "127.0.0.1", "DRAIN_SECONDS": "0"}
 
 
 @contextmanager
-def running(log: Path, **settings: object) -> Iterator[Service]:
-    """Start the service on a free port; kill it at the end if it has not ended."""
-    command = [sys.executable, "-m", "apps.lm", "--port", "0"]
-    settings = {"drain_seconds": 0} | settings
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment(**settings), stderr=output, stdout=output)
-    try:
-        yield Service(process, log)
-    finally:
-        process.kill()
-        process.wait()
+def starting(**settings: object) -> Iterator[Process]:
+    """Start `python -m apps.lm` with `settings` in its environment."""
+    with running("apps.lm", ready=False, **ENVIRONMENT | {key.upper(): value for key, value in settings.items()}) as it:
+        yield it
+
+
+@contextmanager
+def serving(**settings: object) -> Iterator[Process]:
+    """The same, ready."""
+    with starting(**settings) as process:
+        process.expect("ready", SECONDS)
+        yield process
+
+
+def client(process: Process) -> httpx.Client:
+    """Return a client of the process."""
+    return httpx.Client(base_url=process.url, timeout=60, trust_env=False)
+
+
+def environment(**settings: object) -> dict[str, str]:
+    """The variables of a process that is not the service, such as one that only fetches a model."""
+    return {**os.environ, **ENVIRONMENT, **{key.upper(): str(value) for key, value in settings.items()}}

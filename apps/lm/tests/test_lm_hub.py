@@ -7,6 +7,7 @@ import pytest
 
 from apps.lm.tests import hub_stand_in, process, tiny
 from apps.lm.tests.hub_stand_in import REPOSITORY
+from apps.serving.tests.processes import ROOT
 
 pytestmark = pytest.mark.service
 OLD, NEW = "a" * 40, "b" * 40
@@ -35,7 +36,7 @@ def fetch(tmp_path):
     def fetch(hub_url: str, revision: str, repository: str = REPOSITORY):
         variables = process.environment(hf_endpoint=hub_url, hf_home=tmp_path / "cache")
         command = [sys.executable, "-c", FETCH, repository, revision]
-        return subprocess.run(command, cwd=process.ROOT, env=variables, capture_output=True, text=True)
+        return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True)
 
     return fetch
 
@@ -45,12 +46,10 @@ def test_a_hub_id_is_downloaded_served_and_found_again_without_a_network(commits
     answers = []
     with hub_stand_in.running(commits, main=NEW) as hub:
         settings["hf_endpoint"] = hub.url
-        with process.running(tmp_path / "first", **settings) as service:
-            service.line("ready")
+        with process.serving(**settings) as service:
             answers.append(_answer(service))
         assert f"GET /{REPOSITORY}/resolve/{OLD}/model.safetensors" in hub.asked
-    with process.running(tmp_path / "second", **settings) as service:
-        service.line("ready")
+    with process.serving(**settings) as service:
         answers.append(_answer(service))
     first, second = answers
     assert first == second
@@ -61,7 +60,7 @@ def test_a_hub_id_is_downloaded_served_and_found_again_without_a_network(commits
 
 
 def _answer(service) -> tuple[dict, dict]:
-    with service.client() as client:
+    with process.client(service) as client:
         answer = client.post("/generate", json={"prompt": "the fox", "max_new_tokens": 5}).json()
         del answer["timings"]
         return client.get("/healthz").json()["model"], answer
@@ -118,8 +117,8 @@ def test_what_the_hub_does_not_have_is_one_line_with_the_remedy(hub, fetch, repo
 
 def test_a_hub_out_of_reach_ends_the_process_with_one_line(tmp_path):
     settings = {"hf_endpoint": "http://127.0.0.1:9", "hf_home": tmp_path / "cache"}
-    with process.running(tmp_path / "log", model_name=REPOSITORY, **settings) as service:
-        assert service.process.wait(process.SECONDS) == 1
-    (line,) = [line for line in service.lines if line["level"] == "error"]
+    with process.starting(model_name=REPOSITORY, **settings) as service:
+        assert service.wait(process.SECONDS) == 1
+    (line,) = [line for line in service.log if line["level"] == "error"]
     assert "could not be fetched from http://127.0.0.1:9" in line["message"]
     assert "Check the network, the disk, HF_ENDPOINT and HF_HOME." in line["message"]

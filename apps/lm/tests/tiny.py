@@ -79,3 +79,12 @@ def publish(folder: Path, **about) -> Path:
     """Write the manifest of the folder, whose name is `<name>_<version>`."""
     publishing.describe(folder, force=True, **({"engine": "transformers"} | about))
     return folder
+
+
+def probe(folder: Path) -> dict:
+    """What a manifest promises of the folder's model, by transformers' own `generate`."""
+    tokenizer, model = PreTrainedTokenizerFast.from_pretrained(folder), GPT2LMHeadModel.from_pretrained(folder)
+    tokens = tokenizer("the fox", return_tensors="pt")
+    ids = model.generate(**tokens, max_new_tokens=8, do_sample=False, pad_token_id=0)[0, 2:].tolist()
+    about = {"prompt": "the fox", "max_new_tokens": 8, "prompt_tokens": 2, "min_margin": 1.0}
+    return about | {"token_ids": ids, "generated_text": tokenizer.decode(ids)}
