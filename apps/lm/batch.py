@@ -6,35 +6,15 @@ read, a part at a time: a long one does not keep the others waiting.
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from apps.lm.cache import RowCache
-from apps.lm.engine import Sampling
-from apps.lm.sampling import Choose, chooser
+from apps.lm.member import Member
+from apps.lm.sampling import chooser
 
 PROMPT_PART, PROMPT_PART_ALONE = 32, 128  # tokens of a prompt in one step, while others answer and while none does
-
-
-@dataclass(eq=False)
-class Member:
-    """A sequence in the batch: its prompt, how many tokens it may add, those that end it early, and its choice."""
-
-    prompt: Sequence[int]
-    most: int
-    ends: frozenset[int] = frozenset()
-    choose: Choose = field(default_factory=lambda: chooser(Sampling()))
-    error: Exception | None = None  # why it cannot go on
-    tokens: list[int] = field(default_factory=list)  # added up to now
-    length: int = 0  # tokens in the cache
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing follows the tokens that it has."""
-        ended = bool(self.tokens) and self.tokens[-1] in self.ends
-        return ended or len(self.tokens) >= self.most or self.error is not None
 
 
 class Batch:
@@ -57,6 +37,7 @@ class Batch:
         """Let a sequence wait for its turn; raise ValueError if it cannot fit."""
         if not member.prompt or len(member.prompt) + member.most > self._context:
             raise ValueError(f"{len(member.prompt)} + {member.most} tokens do not fit in 1 to {self._context}.")
+        member.choose = chooser(member.sampling)
         self._waiting.append(member)
 
     @torch.inference_mode()

@@ -15,6 +15,11 @@ class Budget:
 
     total: int
 
+    @classmethod
+    def within(cls, wanted: int, context: int | None) -> "Budget":
+        """`wanted` tokens, but never more than the model's context, where that is known."""
+        return cls(min(wanted, context or wanted))
+
     def answer_tokens(self, prompt_tokens: int, wanted: int | None = None) -> int:
         """How many tokens the answer may have, from 1 to `wanted` (64 where the request names none)."""
         if prompt_tokens < 1:

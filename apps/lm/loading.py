@@ -1,17 +1,38 @@
-"""Loads tokenizer and weights of a local folder, and refuses what would only look like a model.
+"""The engine `transformers`: loads a local folder into torch, and refuses what would only look like a model.
 
 Imports torch and transformers, which takes seconds: import it late. transformers must never be given a hub id
 here; what it would download is not the hub module's business to know.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from apps.lm import support
+from apps.lm.batch import Batch
+from apps.lm.batch_engine import BatchEngine
+from apps.lm.budget import Budget
+from apps.lm.model import LanguageModel
 from apps.serving.service import LoadError
+
+if TYPE_CHECKING:
+    from apps.lm.settings import LanguageModelSettings
+    from apps.lm.source import Source
+
+
+def load(found: "Source", settings: "LanguageModelSettings") -> LanguageModel:
+    """As `engines.load` says."""
+    tokenizer, weights = load_model(found.folder)
+    budget = Budget.within(settings.max_total_tokens, context_tokens(weights))
+    support.check(weights, budget.total)
+    engine = BatchEngine(Batch(weights, settings.max_in_flight, budget.total))
+    facts = {"dtype": "float32", "threads": threads(), "max_total_tokens": budget.total}
+    return LanguageModel(
+        found.identity(**facts), tokenizer, engine, budget, end_tokens(tokenizer, weights), found.probes
+    )
 
 
 def load_model(folder: Path) -> tuple[Any, Any]:

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from apps.lm import hub
+from apps.lm import engines, hub
 from apps.lm.settings import LanguageModelSettings
-from apps.serving.service import LoadError
+from apps.serving.service import Identity, LoadError
 from models import registry
-
-ENGINE = "transformers"
 
 
 @dataclass(frozen=True)
@@ -21,8 +19,13 @@ class Source:
     name: str
     version: str
     sha256: str | None
+    engine: str = engines.TRANSFORMERS
     probes: Sequence[dict] = ()
     revision: str | None = None
+
+    def identity(self, **facts: object) -> Identity:
+        """Who the model is that is made of it; `facts` as for `Identity`."""
+        return Identity(self.name, self.version, self.sha256, self.engine, {"revision": self.revision} | facts)
 
 
 def find(settings: LanguageModelSettings) -> Source:
@@ -55,12 +58,8 @@ def _verified(folder: Path, settings: LanguageModelSettings) -> Source:
             "MODEL_VERSION and MODEL_SHA256 say which folder is expected."
         )
     manifest = registry.verify(folder, version=settings.model_version, sha256=settings.model_sha256)
-    if manifest.engine != ENGINE:
-        raise LoadError(
-            f"{str(folder)!r} is for the engine {manifest.engine!r}, and this service runs {ENGINE!r}. "
-            "Correct MODEL_NAME, or use the image that has that engine."
-        )
-    return Source(folder, manifest.name, manifest.version, manifest.sha256, manifest.probes)
+    engines.require(manifest.engine, str(folder))
+    return Source(folder, manifest.name, manifest.version, manifest.sha256, manifest.engine, manifest.probes)
 
 
 def _fetched(settings: LanguageModelSettings) -> Source:
@@ -70,6 +69,7 @@ def _fetched(settings: LanguageModelSettings) -> Source:
             f"MODEL_SHA256 is for model folders, and MODEL_NAME={name!r} is a hub id. "
             "Unset it and pin the commit with MODEL_REVISION."
         )
+    engines.require(engines.TRANSFORMERS, name)
     folder = hub.fetch(name, settings.model_revision or "main")
     version = settings.model_version or settings.model_revision or folder.name
     return Source(folder, name, version, None, revision=folder.name)

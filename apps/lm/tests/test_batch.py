@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from apps.lm import batch
-from apps.lm.batch import Batch, Member
+from apps.lm.batch import Batch
+from apps.lm.member import Member
 from apps.lm.tests import tiny
 
 VOCABULARY, CONTEXT, ROWS = 300, 40, 3

@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from apps.lm.batch import Batch
+from apps.lm.batch_engine import BatchEngine
 from apps.lm.engine import Generation, Sampling
 from apps.lm.tests import tiny
-from apps.lm.torch_engine import TorchEngine
 
 CONTEXT = 256
 MODEL = tiny.gpt2_model(300, None, CONTEXT)
@@ -19,7 +19,7 @@ def never() -> bool:
 
 @pytest.fixture
 def engine():
-    return TorchEngine(MODEL, rows=4, context=CONTEXT)
+    return BatchEngine(Batch(MODEL, 4, CONTEXT))
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_one_whose_choice_fails_is_told_and_takes_nobody_with_it(engine):
 def test_an_idle_engine_sleeps(monkeypatch):
     turns, read = [], Batch.read
     monkeypatch.setattr(Batch, "read", lambda self: turns.append(None) or read(self))
-    engine = TorchEngine(MODEL, rows=1, context=CONTEXT)
+    engine = BatchEngine(Batch(MODEL, 1, CONTEXT))
     tokens(engine, 1, most=8)
     assert not threading.Event().wait(0.2)
     assert len(turns) < 20

@@ -4,7 +4,7 @@ import shutil
 import pytest
 from safetensors.torch import load_file, save_file
 
-from apps.lm import source
+from apps.lm import engines, source
 from apps.lm.settings import LanguageModelSettings
 from apps.lm.tests import tiny
 from apps.serving.service import LoadError
@@ -48,9 +48,28 @@ def test_a_folder_that_is_not_the_expected_one_is_refused(folder, load, expected
         load(folder, **expected)
 
 
-def test_a_folder_of_another_engine_is_refused(folder, load):
+def test_a_folder_of_an_engine_that_is_not_here_is_refused_and_told_which_image_has_it(folder, load, monkeypatch):
     tiny.publish(folder, engine="openvino")
-    with pytest.raises(LoadError, match="for the engine 'openvino', and this service runs 'transformers'"):
+    monkeypatch.setattr(engines, "find_spec", lambda package: object() if package == "torch" else None)
+    with pytest.raises(LoadError) as refusal:
+        load(folder)
+    assert str(refusal.value) == (
+        f"{str(folder)!r} is for the engine 'openvino', and this image has transformers. "
+        "Use the image lm-service:v1-openvino (outside of images: pip install '.[lm-openvino]'), or correct MODEL_NAME."
+    )
+
+
+@pytest.mark.parametrize("name", ["someone/some-model", None])
+def test_an_image_without_torch_refuses_what_needs_it_before_anything_is_fetched(folder, load, monkeypatch, name):
+    monkeypatch.setattr(engines, "find_spec", lambda package: None if package == "torch" else object())
+    monkeypatch.setattr(source.hub, "fetch", lambda *_: pytest.fail("asked the hub"))
+    with pytest.raises(LoadError, match=r"this image has openvino. Use the image lm-service:v1 "):
+        load(name or folder)
+
+
+def test_a_folder_of_an_unknown_engine_is_refused(folder, load):
+    tiny.publish(folder, engine="other")
+    with pytest.raises(LoadError, match="for the engine 'other', and this service knows transformers and openvino"):
         load(folder)
 
 

@@ -1,20 +1,37 @@
-"""The engine on torch: a thread that steps one batch for everybody who waits for tokens."""
+"""An engine of any runtime that computes in steps: a thread steps one batch for everybody who waits for tokens."""
 
 import threading
 from collections.abc import Callable, Generator, Iterator
 from queue import SimpleQueue
-from typing import Any
+from typing import Protocol
 
-from apps.lm.batch import Batch, Member
 from apps.lm.engine import Generation
-from apps.lm.sampling import chooser
+from apps.lm.member import Member
 
 
-class TorchEngine:
+class SteppedBatch(Protocol):
+    """What a runtime gives: `apps.lm.batch` on torch, `apps.lm.openvino_batch` on OpenVINO. Not for several threads."""
+
+    computing: list[Member]  # whom the last step computed for, should it fail
+
+    def join(self, member: Member) -> None:
+        """Let a sequence in; raise what is wrong with it."""
+
+    def leave(self, member: Member) -> None:
+        """Take out a sequence that has not finished."""
+
+    def read(self) -> list[Member]:
+        """Compute a part of a prompt; return the sequences that have one more token or have failed."""
+
+    def answer(self) -> list[Member]:
+        """The same, for all that answer already."""
+
+
+class BatchEngine:
     """A thread of its own computes for everybody; it sleeps while nobody asks."""
 
-    def __init__(self, model: Any, rows: int, context: int) -> None:
-        self._batch = Batch(model, rows, context)
+    def __init__(self, batch: SteppedBatch) -> None:
+        self._batch = batch
         self._arrivals: SimpleQueue[_Caller] = SimpleQueue()
         self._callers: dict[Member, _Caller] = {}
         threading.Thread(target=self._run, name="engine", daemon=True).start()
@@ -43,7 +60,7 @@ class TorchEngine:
             try:
                 self._batch.join(caller.member)
                 self._callers[caller.member] = caller
-            except ValueError as error:
+            except Exception as error:  # of this one; it has not joined
                 caller.output.put(error)
 
     def _deliver(self, compute: Callable[[], list[Member]]) -> None:
@@ -67,7 +84,7 @@ class _Caller:
     """Who waits for the tokens of a sequence."""
 
     def __init__(self, wanted: Generation, cancelled: Callable[[], bool]) -> None:
-        self.member = Member(wanted.prompt, wanted.most, wanted.ends, chooser(wanted.sampling))
+        self.member = Member(wanted.prompt, wanted.most, wanted.ends, wanted.sampling)
         self.output: SimpleQueue[int | Exception | None] = SimpleQueue()
         self.left = False
         self._cancelled = cancelled
