@@ -1,7 +1,8 @@
-"""Lets a bounded number of requests compute and a bounded number wait; everyone beyond is told so at once."""
+"""Lets a bounded amount of work compute and a bounded number of requests wait; everyone beyond is told so at once."""
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import ceil
@@ -10,40 +11,82 @@ from apps.serving.problems import Problem
 
 
 class Admission:
-    """First come, first served. All calls come from one event loop."""
+    """First come, first served: a large request is not overtaken for ever. All calls come from one event loop.
 
-    def __init__(self, max_in_flight: int, max_queue: int) -> None:
+    At most `max_in_flight` requests compute, whose sizes add up to no more than `capacity`.
+    """
+
+    def __init__(self, max_in_flight: int, max_queue: int, capacity: int | None = None) -> None:
         self.max_in_flight, self.max_queue = max_in_flight, max_queue
-        self.in_flight = self.waiting = 0
-        self._places = asyncio.Semaphore(max_in_flight)
+        self.capacity = max_in_flight if capacity is None else capacity
+        self.in_flight = self.held = 0  # requests that compute, and the sum of their sizes
         self.seconds = 0.0  # moving mean of what a request computes
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a place."""
+        return len(self._waiters)
+
+    @property
+    def saturation(self) -> float:
+        """What computes or waits, as a share of what may compute; from 1 on requests wait."""
+        requests = (self.in_flight + self.waiting) / self.max_in_flight
+        return max(requests, (self.held + sum(size for size, _ in self._waiters)) / self.capacity)
+
+    @property
+    def retry_after(self) -> dict[str, str]:
+        """The header with an estimate of when what waits now is done, from 1 to 60 s."""
+        wait = ceil(self.seconds * (self.waiting + 1) / self.max_in_flight)
+        return {"Retry-After": str(min(max(wait, 1), 60))}
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Wait for a place and hold it; cancelling the waiting task frees its place in the queue.
+    async def place(self, size: int = 1) -> AsyncIterator[None]:
+        """Wait for a place of `size`, at most `capacity`, and hold it; cancelling the waiting task gives it up.
 
         Raises a 503 Problem with Retry-After at once when `max_queue` are waiting already.
         """
-        if self._places.locked() and self.waiting >= self.max_queue:
+        if self.waiting >= self.max_queue and (self._waiters or not self._fits(size)):
             raise self._full()
-        self.waiting += 1
-        try:
-            await self._places.acquire()
-        finally:
-            self.waiting -= 1
-        self.in_flight += 1
+        await self._turn(size)
         begun = time.monotonic()
         try:
             yield
         finally:
             self.seconds += 0.1 * (time.monotonic() - begun - self.seconds)
-            self.in_flight -= 1
-            self._places.release()
+            self._give_back(size)
+
+    def _fits(self, size: int) -> bool:
+        return self.in_flight < self.max_in_flight and self.held + size <= self.capacity
+
+    async def _turn(self, size: int) -> None:
+        waiter = size, asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self._admit()
+        try:
+            await waiter[1]
+        except asyncio.CancelledError:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+                self._admit()
+            elif not waiter[1].cancelled():  # its place came in the same moment
+                self._give_back(size)
+            raise
+
+    def _admit(self) -> None:
+        while self._waiters and self._fits(self._waiters[0][0]):
+            size, turn = self._waiters.popleft()
+            if not turn.cancelled():
+                self.in_flight, self.held = self.in_flight + 1, self.held + size
+                turn.set_result(None)
+
+    def _give_back(self, size: int) -> None:
+        self.in_flight, self.held = self.in_flight - 1, self.held - size
+        self._admit()
 
     def _full(self) -> Problem:
-        wait = ceil(self.seconds * (self.waiting + 1) / self.max_in_flight)
         detail = (
             f"{self.in_flight} requests are being computed and {self.waiting} wait, which is the limit "
             "(MAX_IN_FLIGHT, MAX_QUEUE). Try again later."
         )
-        return Problem(503, detail, headers={"Retry-After": str(min(max(wait, 1), 60))})
+        return Problem(503, detail, headers=self.retry_after)

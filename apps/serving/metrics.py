@@ -45,8 +45,8 @@ class Metrics:
             "inference_in_flight": ("Requests that compute.", lambda: admission.in_flight),
             "inference_queue_depth": ("Requests that wait for a place.", lambda: admission.waiting),
             "inference_saturation": (
-                "Requests that compute or wait, per place; from 1 on they wait.",
-                lambda: (admission.in_flight + admission.waiting) / admission.max_in_flight,
+                "What computes or waits, as a share of what may compute; from 1 on requests wait.",
+                lambda: admission.saturation,
             ),
         }
         for name, (text, function) in gauges.items():

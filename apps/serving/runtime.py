@@ -35,7 +35,7 @@ class Runtime:
     def __init__(self, service: Service, settings: ServingSettings) -> None:
         self.service, self.settings = service, settings
         self.lifecycle = Lifecycle()
-        self.admission = Admission(settings.max_in_flight, settings.max_queue)
+        self.admission = Admission(settings.max_in_flight, settings.max_queue, settings.capacity)
         self.metrics = Metrics(self.admission)
         self._burn = Burner(settings.artificial_cpu_sec)
         self._threads = ThreadPoolExecutor(settings.max_in_flight, thread_name_prefix="compute")
@@ -62,14 +62,17 @@ class Runtime:
         self.metrics.model(model.identity)
         self.lifecycle.ready(model)
 
-    async def compute(self, request: Request, function: Callable[[Work], T], *, brief: bool = False) -> T:
+    async def compute(
+        self, request: Request, function: Callable[[Work], T], *, brief: bool = False, size: int = 1
+    ) -> T:
         """Run `function(work)` in a worker thread when the request's turn has come; return its result.
 
         A `brief` function takes well under a millisecond: it is called at once, without a thread, unless CPU
-        is to be burnt.
+        is to be burnt. `size` is its share of the settings' `capacity`.
 
-        Raises Problem 503 (starting, or queue full), 504 (deadline passed) and ClientGone. In the last two
-        `work.cancelled` becomes true; the place is free again once `function` returns.
+        Raises Problem 503 (starting, or queue full), 504 (deadline passed; 503 where the service says so and the
+        turn never came) and ClientGone. In the last two `work.cancelled` becomes true; the place is free again once
+        `function` returns.
         """
         self.lifecycle.model  # noqa: B018  (503 while starting)
         work = Work()
@@ -79,7 +82,7 @@ class Runtime:
                 return function(work)
             finally:
                 self.metrics.observe_compute(0, time.monotonic() - begun)
-        task = asyncio.create_task(self._admitted(work, function))
+        task = asyncio.create_task(self._admitted(work, function, size))
         self._running.add(task)
         task.add_done_callback(self._finished)
         gone = asyncio.create_task(_hung_up(request))
@@ -88,16 +91,16 @@ class Runtime:
             await asyncio.wait({task, gone}, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
-            raise ClientGone if gone.done() else self._late()
+            raise ClientGone if gone.done() else self._late(work)
         finally:
             gone.cancel()
             work.cancelled = not task.done()
             if not work.started:
                 task.cancel()
 
-    async def _admitted(self, work: Work, function: Callable[[Work], T]) -> T:
+    async def _admitted(self, work: Work, function: Callable[[Work], T], size: int) -> T:
         begun = time.monotonic()
-        async with self.admission.place():
+        async with self.admission.place(size):
             work.started, placed = True, time.monotonic()
             try:
                 loop = asyncio.get_running_loop()
@@ -119,8 +122,11 @@ class Runtime:
         self.service.warm_up(model)
         return model
 
-    def _late(self) -> Problem:
+    def _late(self, work: Work) -> Problem:
         seconds = self.settings.request_timeout_seconds
+        if not work.started and self.service.unplaced_status == 503:
+            detail = f"No place to compute was free within {seconds:g} s (REQUEST_TIMEOUT_SECONDS). Try again later."
+            return Problem(503, detail, headers=self.admission.retry_after)
         return Problem(504, f"No answer within {seconds:g} s (REQUEST_TIMEOUT_SECONDS). Try again later.")
 
 

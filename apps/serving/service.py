@@ -44,6 +44,7 @@ class Service(ABC):
     title: ClassVar[str]  # of the OpenAPI document
     description: ClassVar[str] = ""
     Settings: ClassVar[type[ServingSettings]] = ServingSettings
+    unplaced_status: ClassVar[int] = 504  # of a request whose turn did not come before its deadline; or 503
 
     @abstractmethod
     def load(self, settings: Any) -> Model:

@@ -37,6 +37,11 @@ class ServingSettings(BaseSettings):
         5, description="seconds after SIGTERM in which new requests are still served"
     )
 
+    @property
+    def capacity(self) -> int:
+        """How much may compute at once, in the unit that the service's requests are measured in."""
+        return self.max_in_flight
+
 
 class SettingsError(Exception):
     """Every mistake in the environment, a line each."""

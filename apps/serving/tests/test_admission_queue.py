@@ -8,8 +8,8 @@ from apps.serving.admission import Admission
 from apps.serving.problems import Problem
 
 
-async def hold(admission: Admission, order: list, name: str, release: asyncio.Event) -> None:
-    async with admission.place():
+async def hold(admission: Admission, order: list, name: str, release: asyncio.Event, size: int = 1) -> None:
+    async with admission.place(size):
         order.append(name)
         await release.wait()
 
@@ -76,9 +76,52 @@ def test_one_who_leaves_the_queue_frees_a_place_in_it_and_takes_no_turn():
 
 def test_the_time_to_retry_grows_with_what_waits():
     async def scenario():
-        admission = Admission(1, 100)
+        admission, release = Admission(1, 100), asyncio.Event()
         admission.seconds = 2.0
-        admission.in_flight, admission.waiting = 1, 9
-        return int(admission._full().headers["Retry-After"])
+        tasks = [asyncio.create_task(hold(admission, [], "", release)) for _ in range(10)]
+        await settle()
+        header = admission.retry_after["Retry-After"]
+        release.set()
+        await asyncio.gather(*tasks)
+        return int(header)
 
     assert asyncio.run(scenario()) == 20
+
+
+def test_sizes_add_up_to_no_more_than_the_capacity_and_nobody_is_overtaken():
+    async def scenario():
+        admission, order = Admission(10, 10, capacity=100), []
+        sizes = {"a": 60, "b": 50, "c": 10, "d": 30}
+        releases = {name: asyncio.Event() for name in sizes}
+        tasks = [
+            asyncio.create_task(hold(admission, order, name, releases[name], size)) for name, size in sizes.items()
+        ]
+        await settle()
+        assert (order, admission.held, admission.waiting) == (["a"], 60, 3), "c fits and waits behind b"
+        assert admission.saturation == 1.5
+        releases["a"].set()
+        await settle()
+        assert (order, admission.held) == (["a", "b", "c", "d"], 90)
+        for release in releases.values():
+            release.set()
+        await asyncio.gather(*tasks)
+        assert (admission.held, admission.saturation) == (0, 0)
+
+    asyncio.run(scenario())
+
+
+def test_a_large_one_who_leaves_the_queue_lets_the_small_ones_behind_it_in():
+    async def scenario():
+        admission, order, release = Admission(10, 10, capacity=100), [], asyncio.Event()
+        tasks = [asyncio.create_task(hold(admission, order, "first", release, 50))]
+        large = asyncio.create_task(hold(admission, order, "large", release, 90))
+        tasks.append(asyncio.create_task(hold(admission, order, "small", release, 50)))
+        await settle()
+        assert order == ["first"]
+        large.cancel()
+        await settle()
+        assert (order, admission.held) == (["first", "small"], 100)
+        release.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(scenario())
