@@ -72,6 +72,10 @@ class ClassifierService(Service):
         expected = {"version": settings.model_version, "sha256": settings.model_sha256}
         return open_classifier(settings.model_path, **expected)
 
+    def error(self, path: str, problem: Problem) -> str | None:
+        """Clients of the Open Inference Protocol look for a text."""
+        return problem.detail if path.startswith("/v2/") else None
+
     def add_routes(self, app: FastAPI, runtime: Runtime) -> None:
         """Register /predict and the Open Inference Protocol."""
 

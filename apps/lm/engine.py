@@ -24,6 +24,11 @@ class Generation:
     ends: frozenset[int] = frozenset()
     sampling: Sampling = Sampling()
 
+    @property
+    def size(self) -> int:
+        """The most tokens of prompt and answer together: what room they need."""
+        return len(self.prompt) + self.most
+
 
 class Engine(Protocol):
     """Computes for any number of callers at once."""

@@ -1,13 +1,12 @@
 """Sends an answer as server-sent events while it is computed.
 
-Each event is JSON: first the pieces, {"text": …}, then what a whole answer would have been. What goes wrong before the
-first piece is an ordinary error response; afterwards it is the last event, named `error`, with the problem.
+What goes wrong before the first piece is an ordinary error response; afterwards it is the last event.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
 
 from fastapi import Request
 from starlette.responses import StreamingResponse
@@ -19,10 +18,30 @@ from apps.serving.runtime import Runtime, Work
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nginx would collect pieces
 
 
-async def respond(
-    request: Request, runtime: Runtime, answer: Answer, summary: Callable[[], dict[str, Any]]
-) -> StreamingResponse:
-    """Run `answer` where and when its turn comes; `summary()` is the last event.
+class Form(Protocol):
+    """How a protocol writes an answer; each method gives one event or several, made by `event`."""
+
+    def piece(self, text: str) -> str:
+        """What is said of a piece of the text."""
+        ...
+
+    def end(self) -> str:
+        """What follows the last piece."""
+        ...
+
+    def error(self, problem: Problem) -> str:
+        """What follows a piece when nothing else can."""
+        ...
+
+
+def event(content: Any, name: str = "") -> str:
+    """Write `content` as JSON in one event."""
+    named = f"event: {name}\n" if name else ""
+    return f"{named}data: {json.dumps(content, ensure_ascii=False)}\n\n"
+
+
+async def respond(request: Request, runtime: Runtime, answer: Answer, form: Form) -> StreamingResponse:
+    """Run `answer` where and when its turn comes.
 
     Raises what `Runtime.compute` raises, as long as nothing was sent.
     """
@@ -33,7 +52,7 @@ async def respond(
         for piece in answer.run(lambda: work.cancelled):
             say(pieces.put_nowait, piece)
 
-    task = asyncio.create_task(runtime.compute(request, compute))
+    task = asyncio.create_task(runtime.compute(request, compute, size=answer.wanted.size))
     task.add_done_callback(lambda _: pieces.put_nowait(None))
     try:
         first = await pieces.get()
@@ -42,26 +61,22 @@ async def respond(
     except BaseException:
         task.cancel()
         raise
-    events = _events(first, pieces, task, summary)
+    events = _events(first, pieces, task, form)
     return StreamingResponse(events, media_type="text/event-stream", headers=HEADERS)
 
 
 async def _events(
-    piece: str | None, pieces: asyncio.Queue[str | None], task: asyncio.Task, summary: Callable[[], dict[str, Any]]
+    piece: str | None, pieces: asyncio.Queue[str | None], task: asyncio.Task, form: Form
 ) -> AsyncIterator[str]:
     try:
         while piece is not None:
-            yield _event({"text": piece})
+            yield form.piece(piece)
             piece = await pieces.get()
         await task
-        yield _event(summary())
+        yield form.end()
     except Problem as problem:
-        yield "event: error\n" + _event({"status": problem.status, "detail": problem.detail})
+        yield form.error(problem)
     except ClientGone:
         return
     finally:
         task.cancel()
-
-
-def _event(content: dict[str, Any]) -> str:
-    return f"data: {json.dumps(content, ensure_ascii=False)}\n\n"

@@ -4,10 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jinja2 import TemplateError
+
 from apps.lm.answer import Answer
 from apps.lm.budget import Budget
 from apps.lm.engine import Engine, Generation, Sampling
 from apps.serving.service import Identity
+
+
+class ChatError(ValueError):
+    """Why a conversation cannot be put to the model."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +31,21 @@ class LanguageModel:
         """The tokens of `text`, with the special ones that the model expects around it."""
         return self.tokenizer(text, verbose=False).input_ids
 
-    def read(self, text: str, most: int | None = None, sampling: Sampling | None = None) -> Generation:
-        """Tokenise a prompt and see how much room it leaves; raise PromptError."""
-        tokens = self.tokenize(text)
+    def tokenize_chat(self, messages: Sequence[dict[str, str]]) -> list[int]:
+        """The tokens of a conversation, each turn with `role` and `content`, up to where the model's begins.
+
+        Raises ChatError where the model has no template for it.
+        """
+        if not self.tokenizer.chat_template:
+            raise ChatError(f"{self.identity.name!r} has no chat template. Use /v1/completions.")
+        try:
+            text = self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+        except TemplateError as error:
+            raise ChatError(f"The chat template of {self.identity.name!r} refuses the messages: {error}") from None
+        return self.tokenizer(text, add_special_tokens=False, verbose=False).input_ids
+
+    def read(self, tokens: Sequence[int], most: int | None = None, sampling: Sampling | None = None) -> Generation:
+        """See how much room a prompt leaves for its answer; raise PromptError."""
         return Generation(tokens, self.budget.answer_tokens(len(tokens), most), self.ends, sampling or Sampling())
 
     def answer(self, wanted: Generation, stops: Sequence[str] = ()) -> Answer:

@@ -1,26 +1,22 @@
 """POST /generate."""
 
-import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
 
-from apps.lm import events
 from apps.lm.answer import Answer
+from apps.lm.answering import Answering
 from apps.lm.budget import PromptError
+from apps.lm.events import event
 from apps.lm.schemas import ANSWER_EXAMPLE, EXAMPLES, GenerateRequest, GenerateResponse
 from apps.serving.body import json_body, read_json
-from apps.serving.context import context
 from apps.serving.problems import Problem
-from apps.serving.runtime import Runtime, Work
-
-if TYPE_CHECKING:
-    from apps.lm.model import LanguageModel
 
 
-def add_routes(app: FastAPI, runtime: Runtime) -> None:
+def add_routes(app: FastAPI, answering: Answering) -> None:
     """Register POST /generate."""
 
     @app.post(
@@ -33,49 +29,50 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
     async def generate(request: Request) -> Response:
         """Continue a prompt; without a temperature, the same prompt gets the same answer.
 
-        With `stream`, pieces come as server-sent events, `{"text": …}`, and the last one is the whole answer.
+        With `stream`, pieces come as server-sent events, `{"text": …, "usage": …}`; the last one is the whole answer.
         """
-        model: LanguageModel = runtime.model
+        model = answering.model
         body = await read_json(request, GenerateRequest)
-        answer = await _prepare(model, body)
 
-        def summary() -> dict[str, Any]:
-            return _summary(answer, model.identity.version, context(request.scope).started)
+        def read() -> Any:
+            return model.read(model.tokenize(body.prompt), body.max_new_tokens, body.sampling)
 
+        try:
+            answer = await answering.prepare(request, read, body.stops)
+        except PromptError as error:
+            raise Problem(422, str(error), errors=[{"pointer": "#/prompt", "detail": str(error)}]) from None
         if body.stream:
-            return await events.respond(request, runtime, answer, summary)
-        await runtime.compute(request, lambda work: _finish(answer, work))
-        return JSONResponse(summary())
+            return await answering.stream(request, answer, Events(answer, model.identity.version))
+        await answering.whole(request, answer)
+        return JSONResponse(summary(answer, model.identity.version))
 
 
-async def _prepare(model: "LanguageModel", body: GenerateRequest) -> Answer:
-    """Tokenise in a thread: a prompt may be as long as a body, and health answers meanwhile."""
-    try:
-        wanted = await asyncio.to_thread(model.read, body.prompt, body.max_new_tokens, body.sampling)
-    except PromptError as error:
-        detail = str(error)
-        raise Problem(422, detail, errors=[{"pointer": "#/prompt", "detail": detail}]) from None
-    return model.answer(wanted, body.stops)
+@dataclass
+class Events:
+    """As `apps.lm.events.Form` says."""
+
+    answer: Answer
+    version: str
+
+    def piece(self, text: str) -> str:
+        return event({"text": text, "usage": self.answer.usage})
+
+    def end(self) -> str:
+        return event(summary(self.answer, self.version))
+
+    def error(self, problem: Problem) -> str:
+        return event({"status": problem.status, "detail": problem.detail}, "error")
 
 
-def _finish(answer: Answer, work: Work) -> None:
-    for _ in answer.run(lambda: work.cancelled):
-        pass
-
-
-def _summary(answer: Answer, version: str, started: float) -> dict[str, Any]:
-    prompt, completion = len(answer.wanted.prompt), len(answer.tokens)
+def summary(answer: Answer, version: str) -> dict[str, Any]:
+    """The answer's document, once it is complete."""
     return {
         "generated_text": answer.text,
         "finish_reason": answer.finish_reason,
-        "usage": {
-            "prompt_tokens": prompt,
-            "completion_tokens": completion,
-            "total_tokens": prompt + completion,
-        },
+        "usage": answer.usage,
         "model_version": version,
         "timings": {
-            "first_token_seconds": round((answer.first_token_time or started) - started, 4),
-            "total_seconds": round(time.monotonic() - started, 4),
+            "first_token_seconds": round((answer.first_token_time or answer.arrived) - answer.arrived, 4),
+            "total_seconds": round(time.monotonic() - answer.arrived, 4),
         },
     }

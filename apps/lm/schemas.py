@@ -2,13 +2,20 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from apps.lm.budget import DEFAULT_ANSWER_TOKENS
 from apps.lm.engine import Sampling
 
 COLDEST = 0.01  # nearer to 0, what is divided by it is no longer a number
 Stop = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+def not_too_cold(temperature: float | None) -> float | None:
+    """Refuse what is neither 0 nor far enough from it."""
+    if temperature and temperature < COLDEST:
+        raise ValueError(f"is between 0 and {COLDEST}; give 0 for the best token, or {COLDEST} or more")
+    return temperature
 
 
 class GenerateRequest(BaseModel):
@@ -33,6 +40,7 @@ class GenerateRequest(BaseModel):
             allow_inf_nan=False,
             description=f"0: always the best token; from {COLDEST} on: drawn, the flatter the higher",
         ),
+        AfterValidator(not_too_cold),
     ] = 0.0
     top_p: Annotated[
         float | None,
@@ -48,13 +56,6 @@ class GenerateRequest(BaseModel):
     ] = []
 
     stream: Annotated[bool, Field(description="send the answer piece by piece, as server-sent events")] = False
-
-    @field_validator("temperature")
-    @classmethod
-    def _not_too_cold(cls, value: float) -> float:
-        if 0 < value < COLDEST:
-            raise ValueError(f"is between 0 and {COLDEST}; give 0 for the best token, or {COLDEST} or more")
-        return value
 
     @model_validator(mode="after")
     def _drawn(self) -> "GenerateRequest":

@@ -3,6 +3,10 @@
 from typing import TYPE_CHECKING, ClassVar
 
 from apps.lm import engines, probes, routes, source
+from apps.lm.answering import Answering
+from apps.lm.metrics import Meter
+from apps.lm.openai import forms
+from apps.lm.openai import routes as openai_routes
 from apps.lm.settings import LanguageModelSettings
 from apps.serving.service import Service
 
@@ -10,6 +14,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from apps.lm.model import LanguageModel
+    from apps.serving.problems import Problem
     from apps.serving.runtime import Runtime
 
 
@@ -18,8 +23,11 @@ class LanguageModelService(Service):
 
     name = "lm-service"
     title = "Language model"
-    description: ClassVar[str] = "Continues a prompt, greedily and within a budget of tokens."
+    description: ClassVar[str] = (
+        "Continues a prompt within a budget of tokens; OpenAI's clients find their API below /v1."
+    )
     Settings = LanguageModelSettings
+    unplaced_status = 503
 
     def load(self, settings: LanguageModelSettings) -> "LanguageModel":
         """Verify or fetch the model, then load it by the engine that it is for."""
@@ -30,5 +38,15 @@ class LanguageModelService(Service):
         probes.check(model)
 
     def add_routes(self, app: "FastAPI", runtime: "Runtime") -> None:
-        """POST /generate."""
-        routes.add_routes(app, runtime)
+        """POST /generate, and OpenAI's API."""
+        self._answering = Answering(runtime)
+        routes.add_routes(app, self._answering)
+        openai_routes.add_routes(app, self._answering)
+
+    def ready(self, runtime: "Runtime", model: "LanguageModel") -> None:
+        """Measure tokens under the model's name."""
+        self._answering.meter = Meter(runtime, model.identity.name)
+
+    def error(self, path: str, problem: "Problem") -> dict | None:
+        """OpenAI's clients look for theirs below /v1."""
+        return forms.error(problem) if path.startswith("/v1/") else None

@@ -2,9 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from apps.serving.settings import Count, ServingSettings
+
+BATCH = 8  # full answers that fit in a batch
 
 
 class LanguageModelSettings(ServingSettings):
@@ -12,7 +14,24 @@ class LanguageModelSettings(ServingSettings):
 
     model_name: str = Field(description="local model folder, or hub id such as erwanf/gpt2-mini")
     model_revision: str = Field("", description="commit, tag or branch of a hub id; empty: main")
-    max_in_flight: Count = Field(8, description="prompts answered at once, in one batch")
+    max_in_flight: Count = Field(16, description="prompts answered at once, in one batch")
     max_total_tokens: Annotated[int, Field(ge=2)] = Field(
         256, description="tokens of prompt and answer together; never beyond the model's context"
     )
+    max_batch_total_tokens: Count | None = Field(
+        None,
+        description="tokens of all prompts and answers computed at once, which bounds the memory of keys and values; "
+        f"empty: {BATCH} times MAX_TOTAL_TOKENS",
+    )
+
+    @property
+    def capacity(self) -> int:
+        """In tokens."""
+        return self.max_batch_total_tokens or BATCH * self.max_total_tokens
+
+    @field_validator("max_batch_total_tokens")
+    @classmethod
+    def _holds_one(cls, value: int | None, others: ValidationInfo) -> int | None:
+        if value is not None and value < (least := others.data.get("max_total_tokens", 0)):
+            raise ValueError(f"is less than MAX_TOTAL_TOKENS ({least}), so that not even one request fits; raise it")
+        return value

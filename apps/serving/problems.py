@@ -52,8 +52,8 @@ def problem_response(request: Request, problem: Problem) -> Response:
         "model_version": loaded.identity.version if loaded else None,
         "errors": problem.errors[:MAX_ERRORS],
     }
-    if request.url.path.startswith("/v2/"):
-        body["error"] = problem.detail  # where clients of the Open Inference Protocol look for it
+    if (member := runtime.service.error(request.url.path, problem)) is not None:
+        body["error"] = member
     return Response(json.dumps(body, allow_nan=False), problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 

@@ -60,6 +60,7 @@ class Runtime:
         threading.Thread(target=load, name="load", daemon=True).start()
         model = await asyncio.wrap_future(outcome)
         self.metrics.model(model.identity)
+        self.service.ready(self, model)
         self.lifecycle.ready(model)
 
     async def compute(

@@ -9,6 +9,7 @@ from apps.serving.settings import ServingSettings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from apps.serving.problems import Problem
     from apps.serving.runtime import Runtime
 
 
@@ -55,6 +56,13 @@ class Service(ABC):
 
     def warm_up(self, model: Any) -> None:  # noqa: B027  (optional)
         """Make the first request as fast as the next; runs after `load`, in the same thread, before ready."""
+
+    def ready(self, runtime: "Runtime", model: Any) -> None:  # noqa: B027  (optional)
+        """Begin what needs to know the model, such as metrics under its name; runs in the event loop."""
+
+    def error(self, path: str, problem: "Problem") -> object | None:
+        """What the clients of a protocol at `path` look for in a problem's member `error`; None: nothing."""
+        return None
 
     @abstractmethod
     def add_routes(self, app: "FastAPI", runtime: "Runtime") -> None:

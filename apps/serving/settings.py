@@ -11,7 +11,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 Count = Annotated[int, Ge(1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-SIBLINGS = {"MODEL_PATH", "MODEL_NAME", "MODEL_REVISION", "MAX_TOTAL_TOKENS"}  # of one service, known to all
+SIBLINGS = {
+    "MODEL_PATH",
+    "MODEL_NAME",
+    "MODEL_REVISION",
+    "MAX_TOTAL_TOKENS",
+    "MAX_BATCH_TOTAL_TOKENS",
+}  # of one service, known to all
 LIKENESS = 0.8
 S = TypeVar("S", bound="ServingSettings")
 
@@ -74,6 +80,7 @@ def _misspelt(known: set[str]) -> list[str]:
 
 def _line(mistake: Any) -> str:
     variable = "_".join(str(part) for part in mistake["loc"]).upper()
+    rule = mistake["msg"].removeprefix("Value error, ")
     if mistake["type"] == "missing":
         return f"{variable} is not set, and has no default."
-    return f"{variable}={str(mistake['input'])[:80]!r}: {mistake['msg']}."
+    return f"{variable}={str(mistake['input'])[:80]!r}: {rule}."

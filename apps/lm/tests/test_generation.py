@@ -20,7 +20,7 @@ class Result:
 def answer(
     model, prompt: str = PROMPT, most: int | None = None, stops=(), cancelled=lambda: False, **sampling
 ) -> Result:
-    coming = model.answer(model.read(prompt, most, Sampling(**sampling)), stops)
+    coming = model.answer(model.read(model.tokenize(prompt), most, Sampling(**sampling)), stops)
     return Result("".join(coming.run(cancelled)), coming.tokens, coming.finish_reason)
 
 

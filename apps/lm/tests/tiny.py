@@ -24,7 +24,7 @@ def gpt2_tokenizer() -> PreTrainedTokenizerFast:
         CORPUS,
         trainers.BpeTrainer(vocab_size=320, special_tokens=["<|endoftext|>"], initial_alphabet=alphabet),
     )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>")
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>", chat_template=CHAT)
 
 
 def llama_tokenizer() -> PreTrainedTokenizerFast:
@@ -40,6 +40,14 @@ def llama_tokenizer() -> PreTrainedTokenizerFast:
     )
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>")
+
+
+CHAT = """
+{%- for message in messages -%}
+{%- if message.role == "assistant" and loop.first -%}{{ raise_exception("The first turn is the user's.") }}{%- endif -%}
+{{ message.role }}: {{ message.content }}
+{% endfor -%}
+{%- if add_generation_prompt -%}assistant: {%- endif -%}"""
 
 
 def gpt2_model(vocabulary: int, eos: int | None, context: int) -> GPT2LMHeadModel:

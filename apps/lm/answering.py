@@ -1,0 +1,51 @@
+"""From a prompt to its answer, whole or streamed: the same for every protocol."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from fastapi import Request
+from starlette.responses import StreamingResponse
+
+from apps.lm import events
+from apps.lm.answer import Answer
+from apps.lm.engine import Generation
+from apps.lm.metrics import Meter
+from apps.serving.context import context
+from apps.serving.runtime import Runtime, Work
+
+if TYPE_CHECKING:
+    from apps.lm.model import LanguageModel
+
+
+class Answering:
+    """Lets answers be computed, each in its turn and within the room that the batch has for tokens."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self.meter: Meter | None = None  # there once the model is
+
+    @property
+    def model(self) -> "LanguageModel":
+        """The model; raises a 503 Problem while starting."""
+        return self._runtime.model
+
+    async def prepare(self, request: Request, read: Callable[[], Generation], stops: Sequence[str]) -> Answer:
+        """`read` a prompt in a thread: it may be as long as a body, and health answers meanwhile."""
+        wanted = await asyncio.to_thread(read)
+        answer = self.model.answer(wanted, stops)
+        answer.meter, answer.arrived = self.meter, context(request.scope).started
+        return answer
+
+    async def whole(self, request: Request, answer: Answer) -> None:
+        """Compute all of `answer`; raises what `Runtime.compute` raises."""
+
+        def compute(work: Work) -> None:
+            for _ in answer.run(lambda: work.cancelled):
+                pass
+
+        await self._runtime.compute(request, compute, size=answer.wanted.size)
+
+    async def stream(self, request: Request, answer: Answer, form: events.Form) -> StreamingResponse:
+        """Send `answer` while it is computed; raises what `Runtime.compute` raises, as long as nothing was sent."""
+        return await events.respond(request, self._runtime, answer, form)

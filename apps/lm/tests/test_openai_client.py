@@ -1,0 +1,67 @@
+"""OpenAI's own client, unchanged, against the running service."""
+
+import openai
+import pytest
+
+from apps.lm.tests import process, tiny
+
+pytestmark = pytest.mark.service
+TURNS = [{"role": "user", "content": "the fox"}]
+OPTIONS = {"model": "tiny-gpt2", "max_tokens": 8, "temperature": 0}
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    folder = tiny.publish(tiny.save("gpt2", tmp_path_factory.mktemp("models") / "tiny-gpt2_v1"))
+    with (
+        process.serving(model_name=folder, max_total_tokens=tiny.CONTEXT) as service,
+        openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0, timeout=60) as client,
+    ):
+        yield client
+
+
+def test_completions_whole_and_streamed_are_the_same(client):
+    whole = client.completions.create(prompt="the fox", **OPTIONS)
+    usage = {"include_usage": True}
+    *chunks, last = client.completions.create(prompt="the fox", stream=True, stream_options=usage, **OPTIONS)
+    assert "".join(chunk.choices[0].text for chunk in chunks) == whole.choices[0].text != ""
+    assert chunks[-1].choices[0].finish_reason == whole.choices[0].finish_reason == "length"
+    assert last.usage == whole.usage
+    assert (whole.usage.completion_tokens, whole.usage.total_tokens) == (8, 8 + whole.usage.prompt_tokens)
+
+
+def test_chats_whole_and_streamed_are_the_same(client):
+    whole = client.chat.completions.create(messages=TURNS, **OPTIONS)
+    chunks = list(client.chat.completions.create(messages=TURNS, stream=True, **OPTIONS))
+    assert whole.choices[0].message.role == chunks[0].choices[0].delta.role == "assistant"
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == whole.choices[0].message.content != ""
+
+
+def test_the_clients_own_helper_gathers_a_stream(client):
+    whole = client.chat.completions.create(messages=TURNS, **OPTIONS).choices[0].message.content
+    with client.chat.completions.stream(messages=TURNS, stop=whole[4:6], **OPTIONS) as stream:
+        gathered = stream.get_final_completion().choices[0]
+    assert (gathered.message.content, gathered.finish_reason) == (whole[: whole.index(whole[4:6])], "stop")
+
+
+def test_models_are_listed_and_an_unknown_one_is_not_found(client):
+    assert [model.id for model in client.models.list()] == ["tiny-gpt2"]
+    with pytest.raises(openai.NotFoundError) as missing:
+        client.completions.create(**OPTIONS | {"model": "gpt-4"}, prompt="the fox")
+    assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
+
+
+def test_mistakes_are_the_exceptions_that_the_client_has_for_them(client):
+    with pytest.raises(openai.BadRequestError) as long:
+        client.completions.create(prompt="the fox " * 50, **OPTIONS)
+    assert long.value.code == "context_length_exceeded"
+    with pytest.raises(openai.BadRequestError, match="is not computed here") as several:
+        client.completions.create(prompt="the fox", n=2, **OPTIONS)
+    assert several.value.param == "n"
+
+
+def test_a_stream_that_is_closed_early_leaves_the_service_free(client):
+    stream = client.completions.create(prompt="the fox", stream=True, **OPTIONS)
+    next(iter(stream))
+    stream.close()
+    assert client.completions.create(prompt="the fox", **OPTIONS).usage.completion_tokens == 8

@@ -1,0 +1,174 @@
+"""/v1 as it is on the wire; test_openai_client.py asks through OpenAI's own client."""
+
+import json
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from apps.lm.tests import tiny
+from apps.lm.tests.conftest import serving
+
+MODEL = "tiny-gpt2"
+TURNS = [{"role": "user", "content": "the fox"}]
+BODIES = {"/v1/completions": {"prompt": "the fox"}, "/v1/chat/completions": {"messages": TURNS}}
+
+
+def ask(client, path: str, **body):
+    return client.post(path, json={"model": MODEL, "temperature": 0, "max_tokens": 5} | BODIES[path] | body)
+
+
+def events(answer) -> list:
+    *lines, done = [line for line in answer.text.splitlines() if line]
+    assert done == "data: [DONE]"
+    return [json.loads(line.removeprefix("data: ")) for line in lines]
+
+
+@pytest.fixture(params=BODIES)
+def path(request) -> str:
+    return request.param
+
+
+def test_a_completion_is_the_text_that_generate_gives(client):
+    body = ask(client, "/v1/completions").json()
+    (choice,) = body.pop("choices")
+    same = client.post("/generate", json={"prompt": "the fox", "max_new_tokens": 5}).json()
+    assert choice == {"index": 0, "text": same["generated_text"], "logprobs": None, "finish_reason": "length"}
+    assert (body["object"], body["model"], body["usage"]) == ("text_completion", MODEL, same["usage"])
+    assert body["id"].startswith("cmpl-")
+
+
+def test_a_chat_is_put_to_the_model_by_its_own_template(client):
+    turns = [{"role": "developer", "content": "a"}, {"role": "user", "content": [{"type": "text", "text": "the fox"}]}]
+    body = ask(client, "/v1/chat/completions", messages=turns).json()
+    written = {"prompt": "system: a\nuser: the fox\nassistant:", "max_new_tokens": 5}
+    same = client.post("/generate", json=written).json()
+    (choice,) = body["choices"]
+    assert choice["message"] == {"role": "assistant", "content": same["generated_text"], "refusal": None}
+    assert (body["object"], body["usage"]) == ("chat.completion", same["usage"])
+
+
+def test_a_stream_has_the_same_text_its_reason_and_its_usage_when_asked_for(client, path):
+    whole = ask(client, path).json()
+    chunks = events(ask(client, path, stream=True, stream_options={"include_usage": True}))
+    *texts, counted = chunks
+    assert (counted["choices"], counted["usage"]) == ([], whole["usage"])
+    assert {chunk["usage"] for chunk in texts} == {None}
+    choices = [chunk["choices"][0] for chunk in texts]
+    assert [choice["finish_reason"] for choice in choices] == [None] * (len(choices) - 1) + ["length"]
+    parts = [choice["delta"].get("content", "") if "delta" in choice else choice["text"] for choice in choices]
+    (choice,) = whole["choices"]
+    assert "".join(parts) == (choice["text"] if "text" in choice else choice["message"]["content"])
+    if "delta" in choices[0]:
+        assert [choice["delta"].get("role") for choice in choices] == ["assistant"] + [None] * (len(choices) - 1)
+    assert len({chunk["id"] for chunk in chunks}) == 1
+
+
+def test_without_stream_options_nothing_is_said_of_usage(client, path):
+    assert not any("usage" in chunk for chunk in events(ask(client, path, stream=True)))
+
+
+def test_answers_are_drawn_unless_the_temperature_is_zero(client):
+    def drawn(**body) -> str:
+        return ask(client, "/v1/completions", max_tokens=20, **body).json()["choices"][0]["text"]
+
+    assert drawn(temperature=None, seed=1) == drawn(temperature=1, seed=1) == drawn(seed=1, temperature=1, top_p=1)
+    assert drawn(temperature=None, seed=1) != drawn(temperature=None, seed=2)
+    assert drawn(temperature=0, top_p=0.5, seed=1) == drawn()
+
+
+def test_without_max_tokens_the_answer_is_cut_to_the_budget_as_everywhere(client):
+    usage = ask(client, "/v1/completions", max_tokens=None).json()["usage"]
+    assert usage == {"prompt_tokens": 2, "completion_tokens": 38, "total_tokens": 40}
+
+
+@pytest.mark.parametrize("neutral", [{"n": 1, "stop": None, "presence_penalty": 0.0, "logit_bias": {}}, {"user": "x"}])
+def test_what_asks_for_nothing_else_is_accepted(client, path, neutral):
+    assert ask(client, path, **neutral).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param", "words"),
+    [
+        ("/v1/completions", {"n": 2}, "n", "is not computed here; leave it out or give 1"),
+        ("/v1/completions", {"prompt": ["a", "b"]}, "prompt", "give one text"),
+        ("/v1/completions", {"prompt": [1, 2]}, "prompt", "give one text"),
+        ("/v1/completions", {"max_tokens": 0}, "max_tokens", "greater than or equal to 1"),
+        ("/v1/completions", {"temperatur": 1}, "temperatur", "not known here"),
+        ("/v1/chat/completions", {"messages": []}, "messages", "at least 1 item"),
+        ("/v1/chat/completions", {"messages": [{"role": "tool", "content": "a"}]}, "messages.0.role", "'user'"),
+        ("/v1/chat/completions", {"tools": [{}]}, "tools", "is not computed here; leave it out or give []"),
+        (
+            "/v1/chat/completions",
+            {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+            "messages.0.content",
+            "parts that are not text",
+        ),
+    ],
+)
+def test_a_wrong_body_is_a_400_that_names_the_parameter_and_the_rule(client, path, body, param, words):
+    answer = ask(client, path, **body)
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert (error["type"], error["param"]) == ("invalid_request_error", param)
+    assert words in error["message"]
+
+
+def test_a_prompt_without_room_is_a_400_with_the_code_that_clients_know(client, path):
+    long = "the fox " * 20
+    body = {"prompt": long} if path == "/v1/completions" else {"messages": [{"role": "user", "content": long}]}
+    answer = ask(client, path, **body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "context_length_exceeded"
+    assert "prompt and answer together may have 40" in answer.json()["error"]["message"]
+
+
+def test_an_unknown_model_is_a_404_that_names_the_one_there_is(client, path):
+    for answer in (ask(client, path, model="gpt-4"), client.get("/v1/models/gpt-4")):
+        assert answer.status_code == 404
+        assert answer.json()["error"] == {
+            "message": "There is no model 'gpt-4' here; the one that answers is 'tiny-gpt2'.",
+            "type": "invalid_request_error",
+            "param": "model",
+            "code": "model_not_found",
+        }
+
+
+def test_the_model_is_listed(client):
+    (model,) = client.get("/v1/models").json()["data"]
+    assert (model["id"], model["object"], model["max_model_len"]) == (MODEL, "model", 40)
+    assert client.get(f"/v1/models/{MODEL}").json() == model
+
+
+def test_errors_elsewhere_stay_problems(client):
+    assert "error" not in client.post("/generate", json={}).json()
+    assert client.get("/v1/nothing").json()["error"]["message"].startswith("There is nothing at /v1/nothing")
+
+
+def test_a_template_that_refuses_the_messages_is_a_400_with_its_reason(client):
+    answer = ask(client, "/v1/chat/completions", messages=[{"role": "assistant", "content": "a"}])
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"].endswith("refuses the messages: The first turn is the user's.")
+
+
+def test_a_model_without_a_template_says_which_route_it_has(folders):
+    with serving(folders["llama"], max_total_tokens=tiny.CONTEXT) as client:
+        answer = ask(client, "/v1/chat/completions", model="tiny-llama")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == "'tiny-llama' has no chat template. Use /v1/completions."
+
+
+def test_a_deadline_in_the_middle_ends_the_stream_with_its_error(tmp_path):
+    folder = tiny.publish(tiny.save("gpt2", tmp_path / "endless_v1", context=4096))
+    with serving(folder, max_total_tokens=4096, request_timeout_seconds=1) as client:
+        answer = ask(client, "/v1/completions", model="endless", max_tokens=4096, stream=True)
+    last = answer.text.strip().split("\n\n")[-1]
+    error = json.loads(last.removeprefix("data: "))["error"]
+    assert error["type"] == "server_error"
+    assert "REQUEST_TIMEOUT_SECONDS" in error["message"]
+
+
+def test_documentation_shows_examples_that_fit_the_schema(client, path):
+    content = client.get("/openapi.json").json()["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+    for example in content["examples"].values():
+        Draft202012Validator(content["schema"]).validate(example["value"])
+        assert client.post(path, json=example["value"] | {"model": MODEL, "max_tokens": 2}).status_code == 200
