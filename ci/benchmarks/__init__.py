@@ -1,0 +1,1 @@
+"""What `ci/bench` runs: our services and others that do the same, one after another on one core, under one load."""

@@ -1,0 +1,17 @@
+"""A BentoML service: a class with one endpoint that takes and gives numpy arrays."""
+
+import os
+
+import bentoml
+import joblib
+import numpy as np
+
+
+@bentoml.service
+class Digits:
+    def __init__(self) -> None:
+        self.model = joblib.load(os.environ["MODEL_PATH"])
+
+    @bentoml.api
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        return self.model.predict_proba(features)

@@ -1,0 +1,25 @@
+"""LitServe's hooks: setup, decode, predict, encode."""
+
+import os
+
+import joblib
+import litserve
+
+
+class Digits(litserve.LitAPI):
+    def setup(self, device):
+        self.model = joblib.load(os.environ["MODEL_PATH"])
+
+    def decode_request(self, request):
+        return request["features"]
+
+    def predict(self, features):
+        return self.model.predict_proba([features])[0]
+
+    def encode_response(self, probabilities):
+        best = probabilities.argmax()
+        return {"label": str(self.model.classes_[best]), "probability": float(probabilities[best])}
+
+
+if __name__ == "__main__":
+    litserve.LitServer(Digits(), accelerator="cpu").run(port=int(os.environ["PORT"]), generate_client_file=False)

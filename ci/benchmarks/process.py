@@ -1,0 +1,110 @@
+"""A server as a process tree on one core: how soon it answers, what memory it holds, what CPU it uses."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ci.run import Failed
+
+START_SECONDS = 120
+PAUSE_SECONDS = 0.005  # between two looks
+STOP_SECONDS = 10
+
+
+class Server:
+    """A started program and all that it started, known by their session."""
+
+    def __init__(self, command: Sequence[object], core: int, log: Path, cwd: Path, env: Mapping[str, str]) -> None:
+        self.log, self.begun = log, time.monotonic()
+        with log.open("w") as output:
+            self.popen = subprocess.Popen(
+                ["taskset", "--cpu-list", str(core), *map(str, command)],
+                cwd=cwd,
+                env={**os.environ, **env},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait_for(self, answers: Callable[[], bool]) -> float:
+        """Return the seconds from the start until `answers()`; raises Failed when it ends or takes too long."""
+        while not answers():
+            if self.popen.poll() is not None:
+                raise Failed(
+                    f"it ended with {self.popen.returncode}: {self._last_words()}", f"The whole log: {self.log}"
+                )
+            if time.monotonic() - self.begun > START_SECONDS:
+                raise Failed(f"it did not answer within {START_SECONDS} s: {self._last_words()}")
+            time.sleep(PAUSE_SECONDS)
+        return time.monotonic() - self.begun
+
+    def cpu_seconds(self) -> float:
+        """CPU time of all its processes that live, to the nanosecond (their clocks, as in clock_getcpuclockid(3))."""
+        return sum(time.clock_gettime((~pid << 3) | 2) for pid in self.processes())
+
+    def memory_megabytes(self) -> float:
+        """Resident memory in units of 10^6 bytes; what processes share is counted once (PSS)."""
+        rollups = (Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.processes())
+        kibibytes = (line.split()[1] for text in rollups for line in text.splitlines() if line.startswith("Pss:"))
+        return sum(map(int, kibibytes)) * 1024 / 1e6
+
+    def stop(self) -> None:
+        """Ask it to end; make it, where it does not."""
+        if self.popen.poll() is None:
+            self.popen.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.popen.wait(STOP_SECONDS)
+        while left := self.processes():
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self.popen.poll()
+            time.sleep(PAUSE_SECONDS)
+        self.popen.wait()
+
+    def processes(self) -> list[int]:
+        """The ids of those that live."""
+        return [pid for pid, session in _sessions() if session == self.popen.pid]
+
+    def _last_words(self) -> str:
+        return " ".join(self.log.read_text(errors="replace").split())[-200:]
+
+
+@contextmanager
+def serving(command: Sequence[object], *, core: int, log: Path, cwd: Path, env: Mapping[str, str]) -> Iterator[Server]:
+    """Start a server, and leave nothing of it behind."""
+    server = Server(command, core, log, cwd, env)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def cores() -> Iterator[int]:
+    """Give the core for servers; this process keeps to the others meanwhile. Raises Failed where there is only one."""
+    available = os.sched_getaffinity(0)
+    if len(available) < 2:
+        raise Failed("A measurement needs two cores, one for the server and one for the load.")
+    server = max(available)
+    os.sched_setaffinity(0, available - {server})
+    try:
+        yield server
+    finally:
+        os.sched_setaffinity(0, available)
+
+
+def _sessions() -> Iterator[tuple[int, int]]:
+    """Every process and its session that is not a zombie."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if state != "Z":
+            yield int(stat.parent.name), int(session)

@@ -1,0 +1,122 @@
+"""What was measured as a table with ratios, and the same as JSON. Pure, but for what it reads of the machine."""
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One line of the table."""
+
+    key: str
+    title: str
+    unit: str
+    more_is_better: bool = False
+
+    def is_behind(self, ours: float, theirs: float) -> bool:
+        return ours < theirs if self.more_is_better else ours > theirs
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender: its figures by the keys of the measures, in their units."""
+
+    name: str
+    versions: Mapping[str, str]
+    figures: Mapping[str, float]
+    failures: Mapping[str, int]
+
+
+def document(measures: Sequence[Measure], rows: Sequence[Row], absent: Mapping[str, str], **about: Any) -> dict:
+    """All of it as JSON values; the first row is ours. `ratios` are theirs divided by ours."""
+    ours = rows[0].figures
+    return {
+        **about,
+        "machine": machine(),
+        "measures": [asdict(measure) for measure in measures],
+        "contenders": [
+            asdict(row) | {"ratios": {key: ratio(value, ours[key]) for key, value in row.figures.items()}}
+            for row in rows
+        ],
+        "absent": dict(absent),
+        "behind": behind(measures, rows),
+    }
+
+
+def behind(measures: Sequence[Measure], rows: Sequence[Row]) -> list[str]:
+    """Where another contender is ahead of ours: a line each."""
+    ours = rows[0]
+    return [
+        f"{measure.title}: {shown(ours.figures[measure.key])} {measure.unit}, "
+        f"{row.name} {shown(row.figures[measure.key])}"
+        for measure in measures
+        for row in rows[1:]
+        if measure.is_behind(ours.figures[measure.key], row.figures[measure.key])
+    ]
+
+
+def table(measures: Sequence[Measure], rows: Sequence[Row], absent: Mapping[str, str]) -> str:
+    """A Markdown table, a column a contender, and below it what it does not show."""
+    lines = [["", *(row.name for row in rows)]]
+    for measure in measures:
+        ours = rows[0].figures[measure.key]
+        cells = [f"{shown(row.figures[measure.key])}{_times(row, rows[0], measure.key, ours)}" for row in rows]
+        lines.append([f"{measure.title} [{measure.unit}]", *cells])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    drawn = [_line(line, widths) for line in lines]
+    drawn.insert(1, "| " + " | ".join("-" * (width - 1) + (":" if n else "-") for n, width in enumerate(widths)) + " |")
+    notes = [f"{row.name}: {_together(row.versions)}" for row in rows]
+    notes += [f"{row.name} failed: {_together(row.failures)}" for row in rows if row.failures]
+    notes += [f"Not measured: {name} ({reason})" for name, reason in absent.items()]
+    notes += [f"Ours is behind: {line}" for line in behind(measures, rows)] or ["Ours is ahead in every line."]
+    return "\n".join([*drawn, "", "In brackets: divided by ours.", *notes, _together(machine())])
+
+
+def machine() -> dict[str, Any]:
+    """What it was measured on."""
+    model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return {
+        "cpu": model[0].partition(": ")[2] if model else platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "kernel": platform.release(),
+    }
+
+
+def write(path: Path, content: dict) -> None:
+    """Replace `path` whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(json.dumps(content, indent=2) + "\n")
+    unfinished.replace(path)
+
+
+def ratio(theirs: float, ours: float) -> float | None:
+    """None where ours is 0."""
+    return theirs / ours if ours else None
+
+
+def shown(value: float) -> str:
+    """Three significant digits, and whole numbers whole."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _times(row: Row, ours: Row, key: str, value: float) -> str:
+    times = ratio(row.figures[key], value)
+    return "" if row is ours or times is None else f" ({shown(times)})"
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [
+        cell.rjust(width) if n else cell.ljust(width) for n, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return f"| {' | '.join(padded)} |"
+
+
+def _together(facts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in facts.items())

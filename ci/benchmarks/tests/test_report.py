@@ -1,0 +1,32 @@
+"""The table of `ci/bench`: ratios to ours, and an honest word on where ours is behind."""
+
+from ci.benchmarks.report import Measure, Row, document, table
+
+MEASURES = (
+    Measure("rate", "rate", "1/s", more_is_better=True),
+    Measure("p99", "p99", "ms"),
+    Measure("idle", "idle", "%"),
+)
+OURS = Row("ours", {"python": "3.11"}, {"rate": 1000.0, "p99": 2.0, "idle": 0.0}, {})
+PEER = Row("peer", {"peer": "1.0"}, {"rate": 250.0, "p99": 1.5, "idle": 0.1}, {"status 500": 3})
+
+
+def test_each_figure_of_a_peer_stands_with_its_ratio_to_ours():
+    content = document(MEASURES, [OURS, PEER], {"other": "it does not install"}, subject="serving")
+    assert content["contenders"][1]["ratios"] == {"rate": 0.25, "p99": 0.75, "idle": None}
+    assert content["absent"] == {"other": "it does not install"}
+    assert content["subject"] == "serving" and content["machine"]["cores"] >= 1
+
+
+def test_the_table_names_what_failed_what_is_absent_and_where_ours_is_behind():
+    text = table(MEASURES, [OURS, PEER], {"other": "it does not install"})
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    assert rows[0] == ["", "ours", "peer"]
+    assert rows[2:] == [["rate [1/s]", "1000", "250 (0.25)"], ["p99 [ms]", "2", "1.5 (0.75)"], ["idle [%]", "0", "0.1"]]
+    assert "peer failed: status 500 3" in text
+    assert "Not measured: other (it does not install)" in text
+    assert [line for line in text.splitlines() if "behind" in line] == ["Ours is behind: p99: 2 ms, peer 1.5"]
+
+
+def test_the_table_says_so_where_ours_is_ahead_everywhere():
+    assert "Ours is ahead in every line." in table(MEASURES[:1], [OURS, PEER], {})
