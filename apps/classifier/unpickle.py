@@ -32,7 +32,14 @@ ARRAY = "joblib.numpy_pickle.NumpyArrayWrapper"
 DTYPE = "numpy.dtype"
 SCALAR = "numpy._core.multiarray.scalar"
 RECONSTRUCT = "numpy._core.multiarray._reconstruct"  # within arrays of objects, such as names of classes
-KNOWN = FORESTS | TREES | {TREE, ARRAY, DTYPE, SCALAR, RECONSTRUCT, "numpy.ndarray"}
+RANDOM = {  # what a forest keeps when it was given random_state=numpy.random.RandomState(…); it is never asked
+    "numpy.random._pickle.__randomstate_ctor",
+    "numpy.random._pickle.__bit_generator_ctor",
+    "numpy.random._mt19937.MT19937",
+    "numpy.random.bit_generator.SeedSequence",
+    "numpy.random.bit_generator.__pyx_unpickle_SeedSequence",
+}
+KNOWN = FORESTS | TREES | RANDOM | {TREE, ARRAY, DTYPE, SCALAR, RECONSTRUCT, "numpy.ndarray"}
 COMPRESSIONS = {
     b"\x1f\x8b": lambda: zlib.decompressobj(wbits=31),
     b"BZh": bz2.BZ2Decompressor,

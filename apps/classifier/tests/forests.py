@@ -29,7 +29,7 @@ def unit(pixels: np.ndarray) -> np.ndarray:
 def digits_forest(trees: int = 12, depth: int | None = 5, **options) -> RandomForestClassifier:
     """Return a fitted forest for `images`."""
     pixels = images(300)
-    forest = RandomForestClassifier(trees, max_depth=depth, random_state=1, **options)
+    forest = RandomForestClassifier(trees, **{"max_depth": depth, "random_state": 1, **options})
     return forest.fit(unit(pixels), np.arange(300) % 10)
 
 

@@ -95,6 +95,14 @@ def test_numpy_integers_and_options_in_the_model_do_no_harm(tmp_path):
     assert np.array_equal(forest.load(tmp_path / "weighted.joblib").predict_proba(rows), model.predict_proba(rows))
 
 
+@pytest.mark.parametrize("seed", [3, None], ids=["seeded", "from the system"])
+def test_a_forest_that_keeps_its_random_state_is_read(seed, tmp_path):
+    model = forests.digits_forest(trees=2, random_state=np.random.RandomState(seed))
+    joblib.dump(model, tmp_path / "f.joblib")
+    rows = forests.unit(forests.images(5))
+    assert np.array_equal(forest.load(tmp_path / "f.joblib").predict_proba(rows), model.predict_proba(rows))
+
+
 def test_big_endian_arrays_are_read(digits, tmp_path):
     rows = forests.unit(forests.images(5, seed=7))
     expected = digits.predict_proba(rows)
