@@ -15,7 +15,7 @@ from ci.steps import Step, run_steps
 # Program -> how it tells its version, and the versions that were tried with this chart and helmfile.
 TOOLS = {
     "kubectl": (["kubectl", "version", "--client"], r"v1\.(2[89]|[3-9]\d)\.", "1.28 or newer"),
-    "helm": (["helm", "version", "--short"], r"v(3\.(1[4-9]|[2-9]\d)|4)\.", "3.14 or newer, or 4"),
+    "helm": (["helm", "version", "--short"], r"v(3\.(1[7-9]|[2-9]\d)|4)\.", "3.17 or newer, or 4"),
     "helmfile": (["helmfile", "--version"], r"\b1\.\d+", "1.x"),
     "helm-diff": (["helm", "plugin", "list"], r"(?m)^diff\s+\S*\d", "any (helm plugin install)"),
 }

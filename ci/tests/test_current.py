@@ -42,7 +42,7 @@ def test_every_missing_or_old_tool_is_told_at_once(machine):
         current.tools()
     assert failure.value.what.splitlines()[1:] == [
         "- kubectl is 'Client Version: v1.20.0'; 1.28 or newer is needed",
-        "- helm is not on PATH; 3.14 or newer, or 4 is needed",
+        "- helm is not on PATH; 3.17 or newer, or 4 is needed",
         "- helmfile is 'helmfile version 0.144.0'; 1.x is needed",
         "- helm is not on PATH; any (helm plugin install) is needed",
     ]

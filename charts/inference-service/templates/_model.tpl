@@ -46,21 +46,21 @@ inference-service/model-sha256: {{ . | quote }}
 {{- with .Values.model.sha256 }} (sha256 {{ trunc 12 . }}){{ end }}, {{ include "inference-service.image" . }}
 {{- end }}
 
-{{/* Copies the model out of an OCI image; nothing for the other sources. */}}
+{{/* Copies the model out of an OCI image, to a folder that hides none of the image's; nothing for the other sources. */}}
 {{- define "inference-service.copyModel" -}}
 {{- if eq (include "inference-service.modelSources" .) "image" -}}
 - name: copy-model
   image: {{ .Values.model.image.reference }}
   imagePullPolicy: {{ .Values.model.image.pullPolicy }}
-  command: [cp, -R, {{ trimSuffix "/" .Values.model.image.path }}/., /models/]
+  command: [cp, -R, {{ trimSuffix "/" .Values.model.image.path }}/., /copied-models/]
   terminationMessagePolicy: FallbackToLogsOnError
   securityContext:
-    {{- toYaml .Values.securityContext | nindent 4 }}
+    {{- toYamlPretty .Values.securityContext | nindent 4 }}
   resources:
-    {{- toYaml .Values.resources | nindent 4 }}
+    {{- toYamlPretty .Values.resources | nindent 4 }}
   volumeMounts:
     - name: models
-      mountPath: /models
+      mountPath: /copied-models
 {{- end }}
 {{- end }}
 
@@ -81,9 +81,9 @@ inference-service/model-sha256: {{ . | quote }}
     {{- end }}
   terminationMessagePolicy: FallbackToLogsOnError
   securityContext:
-    {{- toYaml .Values.securityContext | nindent 4 }}
+    {{- toYamlPretty .Values.securityContext | nindent 4 }}
   resources:
-    {{- toYaml .Values.resources | nindent 4 }}
+    {{- toYamlPretty .Values.resources | nindent 4 }}
   volumeMounts:
     {{- include "inference-service.modelMount" . | nindent 4 }}
     - name: tmp

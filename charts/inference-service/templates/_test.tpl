@@ -19,7 +19,7 @@ spec:
   automountServiceAccountToken: false
   enableServiceLinks: false
   securityContext:
-    {{- toYaml .Values.podSecurityContext | nindent 4 }}
+    {{- toYamlPretty .Values.podSecurityContext | nindent 4 }}
   {{- with include "inference-service.copyModel" . | and $model }}
   initContainers:
     {{- . | nindent 4 }}
@@ -39,9 +39,9 @@ spec:
         {{- end }}
       terminationMessagePolicy: FallbackToLogsOnError
       securityContext:
-        {{- toYaml .Values.securityContext | nindent 8 }}
+        {{- toYamlPretty .Values.securityContext | nindent 8 }}
       resources:
-        {{- toYaml .Values.tests.resources | nindent 8 }}
+        {{- toYamlPretty .Values.tests.resources | nindent 8 }}
       volumeMounts:
         {{- if $model }}
         {{- include "inference-service.modelMount" . | nindent 8 }}
@@ -57,14 +57,14 @@ spec:
         sizeLimit: {{ .Values.tmpSizeLimit }}
   {{- with .Values.imagePullSecrets }}
   imagePullSecrets:
-    {{- toYaml . | nindent 4 }}
+    {{- toYamlPretty . | nindent 4 }}
   {{- end }}
   {{- with .Values.nodeSelector }}
   nodeSelector:
-    {{- toYaml . | nindent 4 }}
+    {{- toYamlPretty . | nindent 4 }}
   {{- end }}
   {{- with .Values.tolerations }}
   tolerations:
-    {{- toYaml . | nindent 4 }}
+    {{- toYamlPretty . | nindent 4 }}
   {{- end }}
 {{- end }}
