@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "inference-service"
 APPS = ("classifier", "lm")
 ENVIRONMENTS = ("default", "local", "test", "production")
+CUSTOM = {"ServiceMonitor", "PrometheusRule", "ScaledObject"}  # their schemas are not Kubernetes' own
 # What this machine knows must not reach the tests: no cluster, no models of its own, no tags.
 NEUTRAL = {
     "KUBECONFIG": os.devnull,

@@ -9,10 +9,9 @@ import pytest
 import yaml
 
 from ci.chart import rendering
-from ci.chart.rendering import APPS, CHART, ENVIRONMENTS, of_kind
+from ci.chart.rendering import APPS, CHART, CUSTOM, ENVIRONMENTS, of_kind
 
 MINORS = ("1.33", "1.34", "1.35")
-CUSTOM = {"ServiceMonitor", "PrometheusRule", "ScaledObject"}  # their schemas are not Kubernetes' own
 CONTROL_PLANE_MILLICORES = 200  # what the pods of kube-system request on the local cluster
 NODE_MILLICORES = 2000
 

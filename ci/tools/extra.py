@@ -1,0 +1,42 @@
+"""Builds what only `ci/test full` needs: Helm 3, and the policy scanners kube-score and checkov.
+
+Apart from build.py, so that a change here does not build Kubernetes anew."""
+
+from pathlib import Path
+
+from ci import python
+from ci.cache import CACHE, key, unfinished
+from ci.run import run
+from ci.tools.build import ENVIRONMENT, SOURCES, go
+
+# Program -> its module here and its package. Helm 3 is in Helm 4's module already, where helmfile needs it.
+PROGRAMS = {
+    "helm3": ("helm", "helm.sh/helm/v3/cmd/helm"),
+    "kube-score": ("kube-score", "github.com/zegl/kube-score/cmd/kube-score"),
+}
+
+
+def folder(program: str) -> Path:
+    """Where the program is, or will be."""
+    return CACHE / "tools" / f"{program}-{key(SOURCES / PROGRAMS[program][0], Path(__file__))}"
+
+
+def build(program: str) -> None:
+    """Compiles one program; a finished result is left alone."""
+    result = folder(program)
+    if result.exists():
+        return
+    module, package = PROGRAMS[program]
+    work = unfinished(result)
+    environment = {**ENVIRONMENT, "GOCACHE": str(CACHE / "go-build"), **python.path_with(go())}
+    options = ["-gcflags=all=-dwarf=false", "-ldflags=-s -w", "-o", f"{work}/"]
+    run(["go", "build", *options, package], cwd=SOURCES / module, env=environment)
+    work.rename(result)
+
+
+def checkov() -> Path:
+    """The program of PyPI's policy scanner, installed if need be in an environment of its own."""
+    result = CACHE / "checkov-3.3.30"
+    if not (result / "complete").exists():
+        python.create(result, ["checkov==3.3.30"])
+    return result / "bin/checkov"
