@@ -22,16 +22,21 @@ class Batch:
 
     def __init__(self, model: Any, rows: int, context: int) -> None:
         self._model, self._rows, self._context = model, rows, context
-        self._cache = RowCache(model.config.get_text_config().num_hidden_layers, rows + 1, context)
+        self._cache = RowCache(model, rows + 1, context)
         self._waiting: deque[Member] = deque()  # the first one's prompt is being read
         self._running: list[Member] = []
         self.computing: list[Member] = []  # whose forward pass is the last that was begun
+        self._lay_out()
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._running)
 
     def __iter__(self) -> Iterator[Member]:
         return iter([*self._running, *self._waiting])
+
+    def most_bytes(self, tokens: int) -> int:
+        """How large keys and values get while no more than `tokens` have room at once."""
+        return self._cache.most_bytes(tokens + self._context)  # what is read has its place in its row and in the last
 
     def join(self, member: Member) -> None:
         """Let a sequence wait for its turn; raise ValueError if it cannot fit."""
@@ -49,6 +54,7 @@ class Batch:
         if last is not member:
             self._cache.copy(len(self._running), row, last.length)
             self._running[row] = last
+        self._cache.release(len(self._running))
 
     @torch.inference_mode()
     def read(self) -> list[Member]:
@@ -73,14 +79,20 @@ class Batch:
             return []
         return self._choose(members, self._forward(0, members, [member.tokens[-1:] for member in members]))
 
+    @torch.inference_mode()
+    def _lay_out(self) -> None:
+        """Let a forward pass of one token show what keys and values look like."""
+        self._forward(self._rows, [Member((0,), 1)], [(0,)])
+
     def _forward(self, row: int, members: list[Member], tokens: list[Sequence[int]]) -> torch.Tensor:
         """Add as many tokens to each of the rows from `row` on; return the logits that follow, a row each."""
         self.computing, new = members, len(tokens[0])
         about = self._cache.open(row, [member.length for member in members], new)
-        output = self._model(torch.tensor(tokens), use_cache=True, logits_to_keep=1, **about)
+        ids = torch.tensor(tokens, device=self._model.device)
+        output = self._model(ids, use_cache=True, logits_to_keep=1, **about)
         for member in members:
             member.length += new
-        return output.logits[:, -1]
+        return output.logits[:, -1].float().cpu()
 
     def _choose(self, members: list[Member], logits: torch.Tensor) -> list[Member]:
         for member, row in zip(members, logits, strict=True):

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from apps.lm import support
+from apps.lm import precision, support
 from apps.lm.batch import Batch
 from apps.lm.batch_engine import BatchEngine
 from apps.lm.budget import Budget
@@ -22,26 +22,45 @@ if TYPE_CHECKING:
     from apps.lm.settings import LanguageModelSettings
     from apps.lm.source import Source
 
+# Logits nearer to each other than this may change places: bfloat16 moved SmolLM2's best ones by up to 0.34.
+MARGINS = {torch.float32: 0.01, torch.bfloat16: 1.0}
+
 
 def load(found: "Source", settings: "LanguageModelSettings") -> LanguageModel:
     """As `engines.load` says."""
-    tokenizer, weights = load_model(found.folder)
+    device = precision.device(settings.device)
+    dtype = precision.dtype(settings.dtype, device)
+    tokenizer, weights = load_model(found.folder, dtype)
+    weights.to(device)
     budget = Budget.within(settings.max_total_tokens, context_tokens(weights))
     support.check(weights, budget.total)
-    engine = BatchEngine(Batch(weights, settings.max_in_flight, budget.total))
-    facts = {"dtype": "float32", "threads": threads(), "max_total_tokens": budget.total}
+    batch = Batch(weights, settings.max_in_flight, budget.total)
+    facts = {
+        "dtype": str(dtype).removeprefix("torch."),
+        "device": device.type,
+        "threads": threads(),
+        "max_total_tokens": budget.total,
+        "max_batch_total_tokens": settings.capacity,
+        "kv_cache_bytes": batch.most_bytes(settings.capacity),
+    }
     return LanguageModel(
-        found.identity(**facts), tokenizer, engine, budget, end_tokens(tokenizer, weights), found.probes
+        found.identity(**facts),
+        tokenizer,
+        BatchEngine(batch),
+        budget,
+        end_tokens(tokenizer, weights),
+        found.probes,
+        MARGINS[dtype],
     )
 
 
-def load_model(folder: Path) -> tuple[Any, Any]:
-    """Return transformers' tokenizer and model (float32, for inference); raise LoadError with one line."""
+def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
+    """Return transformers' tokenizer and model, for inference; raise LoadError with one line."""
     _quiet()
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model, found = AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
+            folder, local_files_only=True, dtype=dtype, output_loading_info=True
         )
     except Exception as error:  # a folder can be wrong in ways that each library tells its own way
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]

@@ -18,7 +18,7 @@ class ChatError(ValueError):
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """`ends` are the tokens that end an answer."""
+    """`ends` are the tokens that end an answer; logits further apart than `margin` keep their order anywhere."""
 
     identity: Identity
     tokenizer: Any
@@ -26,6 +26,7 @@ class LanguageModel:
     budget: Budget
     ends: frozenset[int]
     probes: Sequence[dict] = ()
+    margin: float = 0.01
 
     def tokenize(self, text: str) -> list[int]:
         """The tokens of `text`, with the special ones that the model expects around it."""

@@ -1,6 +1,6 @@
 """The settings that only the language model has; the core's are in apps.serving.settings."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -14,6 +14,13 @@ class LanguageModelSettings(ServingSettings):
 
     model_name: str = Field(description="local model folder, or hub id such as erwanf/gpt2-mini")
     model_revision: str = Field("", description="commit, tag or branch of a hub id; empty: main")
+    dtype: Literal["fp32", "bf16", "auto"] = Field(
+        "fp32",
+        description="numbers of the torch engine; auto: bf16 where the processor computes it natively, else fp32",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where the torch engine computes; auto: on a GPU where there is one"
+    )
     max_in_flight: Count = Field(16, description="prompts answered at once, in one batch")
     max_total_tokens: Annotated[int, Field(ge=2)] = Field(
         256, description="tokens of prompt and answer together; never beyond the model's context"
