@@ -114,7 +114,7 @@ def _package_sources(torch_index: str | None) -> list[str]:
         found += ["--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro"]
     links = os.environ.get("PIP_FIND_LINKS", "")
     if os.path.isdir(links):
-        found += ["--volume", f"{os.path.abspath(links)}:/wheels:ro", "--build-arg", "PIP_FIND_LINKS=/wheels"]
+        found += ["--volume", f"{os.path.abspath(links)}:/mnt:ro", "--build-arg", "PIP_FIND_LINKS=/mnt"]
     if torch_index:
         found += ["--build-arg", f"PIP_EXTRA_INDEX_URL={torch_index}"]
     for name in ("PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT"):

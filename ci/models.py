@@ -1,7 +1,7 @@
 """The data set and the three models of the demonstration, each made once."""
 
-import functools
 import sys
+from functools import partial
 
 from ci import python
 from ci.cache import CACHE, CHECKOUT
@@ -14,13 +14,14 @@ LANGUAGE_MODEL = "smollm2-135m-instruct_v1"
 
 def steps() -> list[Step]:
     """The data set, then what is made of it; they need the step `python`."""
+    patient = partial(Step, patient=True)
     return [
-        Step("mnist", fetch_mnist, ("python",), mnist_ready),
+        patient("mnist", fetch_mnist, ("python",), mnist_ready),
         *(
-            Step(f"train {name}", functools.partial(train_forest, name), ("mnist",), functools.partial(published, name))
+            patient(f"train {name}", partial(train_forest, name), ("mnist",), partial(published, name))
             for name in FORESTS
         ),
-        Step("language model", prepare_language_model, ("python",), functools.partial(published, LANGUAGE_MODEL)),
+        patient("language model", prepare_language_model, ("python",), partial(published, LANGUAGE_MODEL)),
     ]
 
 

@@ -25,7 +25,7 @@ def cluster_with_images(torch_index: str | None) -> list[Step]:
     ]
     return [
         Step("packages", packages.install, (), lambda: not packages.missing()),
-        Step("python", partial(python.install, torch_index), needs_packages, python.ready),
+        Step("python", partial(python.install, torch_index), needs_packages, python.ready, patient=True),
         *(_tools(module, needs_packages) for module in build.PACKAGES),
         *archives,
         *models.steps(),
@@ -46,12 +46,18 @@ def installed() -> list[Step]:
 
 
 def _tools(module: str, after: tuple[str, ...] = ()) -> Step:
-    return Step(f"build {module}", partial(build.build, module), after, build.folder(module).exists)
+    # The cluster waits for kube; what helm shares with it is compiled then.
+    patient = module != "kube"
+    return Step(f"build {module}", partial(build.build, module), after, build.folder(module).exists, patient)
 
 
 def _image(app: str, torch_index: str | None) -> list[Step]:
     build_step = Step(
-        f"image {app}", partial(images.build_app, app, torch_index), ("debian python",), partial(images.app_built, app)
+        f"image {app}",
+        partial(images.build_app, app, torch_index),
+        ("debian python",),
+        partial(images.app_built, app),
+        patient=True,
     )
     load_step = Step(
         f"load {app}", partial(images.load_app, app), ("cluster", build_step.name), partial(images.app_loaded, app)

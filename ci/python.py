@@ -54,7 +54,9 @@ def create(result: Path, packages: list[str], environment: Mapping[str, str] | N
     with tempfile.TemporaryDirectory() as copy:  # pip would leave its build folders in the checkout
         shutil.copy(CHECKOUT / "pyproject.toml", copy)
         words = [package.replace("inference-service", copy, 1) for package in packages]
-        run([result / "bin/python", "-m", "pip", "install", "--progress-bar=off", *words], env=environment)
+        # What is imported is compiled then; all of torch and transformers would cost a minute now.
+        options = ["--progress-bar=off", "--no-compile"]
+        run([result / "bin/python", "-m", "pip", "install", *options, *words], env=environment)
     (result / "complete").touch()
 
 

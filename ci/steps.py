@@ -2,6 +2,8 @@
 is going on, for how long, and what to do when it fails."""
 
 import contextvars
+import os
+import shutil
 import sys
 import threading
 import time
@@ -18,12 +20,14 @@ LOGS = CACHE / "logs"
 
 @dataclass
 class Step:
-    """`run` does the work; `done` says that its result is already there; `after` names steps that must end before."""
+    """`run` does the work; `done` says that its result is already there; `after` names steps that must end before. A
+    `patient` step leaves the CPU to those that others wait for."""
 
     name: str
     run: Callable[[], None]
     after: tuple[str, ...] = ()
     done: Callable[[], bool] = lambda: False
+    patient: bool = False
 
 
 class Display:
@@ -51,7 +55,9 @@ class Display:
             self._clear()
             now = time.monotonic()
             going = ", ".join(f"{name} {now - since:.0f} s" for name, since in self.running.items())
-            print(f"{self.elapsed():>6}  running {going}"[:100], end="", flush=True)
+            line = f"{self.elapsed():>6}  running {going}"
+            width = shutil.get_terminal_size().columns - 1  # a line that wraps cannot be taken back
+            print(line if len(line) <= width else line[: width - 1] + "…", end="", flush=True)
 
     def _clear(self) -> None:
         if self.live:
@@ -64,10 +70,13 @@ def run_steps(steps: list[Step]) -> bool:
     display, waiting, done = Display(), list(steps), set()
     failures: list[Step] = []
     under_way: dict[Future, Step] = {}
-    with ThreadPoolExecutor(max_workers=len(steps)) as pool:
+    # On Linux niceness belongs to the thread, and to the processes that it starts.
+    patient = ThreadPoolExecutor(len(steps), initializer=os.nice, initargs=(10,))
+    with ThreadPoolExecutor(len(steps)) as prompt, patient:
         while under_way or (waiting and not failures):
             for step in [s for s in waiting if not failures and done.issuperset(s.after)]:
                 waiting.remove(step)
+                pool = patient if step.patient else prompt
                 under_way[pool.submit(contextvars.copy_context().run, _run, step, display)] = step
             ended, _ = wait(under_way, timeout=1, return_when=FIRST_COMPLETED)
             for future in ended:
