@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from apps.lm.tests import tiny
 from apps.lm.tests.conftest import serving
 from apps.serving.tests.processes import until
 
@@ -32,18 +31,17 @@ def test_tokens_and_their_times_are_counted(folders):
     assert found["vllm:inter_token_latency_seconds_sum"] > 0
 
 
-def test_room_for_tokens_is_what_saturates(tmp_path):
-    folder = tiny.publish(tiny.save("gpt2", tmp_path / "tiny-gpt2_v1", context=4096))
-    body = {"prompt": "the fox", "max_new_tokens": 4094}
-    with serving(folder, max_total_tokens=4096, max_batch_total_tokens=10_000, request_timeout_seconds=2) as client:
-        with ThreadPoolExecutor(3) as pool:
-            asked = [pool.submit(client.post, "/generate", json=body) for _ in range(3)]
+def test_room_for_tokens_is_what_saturates_and_who_finds_none_in_time_is_told_to_come_back(folders):
+    with serving(folders["gpt2"], max_total_tokens=40, max_batch_total_tokens=50, request_timeout_seconds=1) as client:
+        taken = client.app.state.runtime.admission.place(20)
+        with client.portal.wrap_async_context_manager(taken), ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(client.post, "/generate", json={"prompt": "the fox", "max_new_tokens": 38})
             until(lambda: measured(client)["vllm:num_requests_waiting"] == 1)
-            found = measured(client)
-            statuses = sorted(answer.result().status_code for answer in asked)
+            found, answer = measured(client), asked.result()
         idle = measured(client)
-    assert found["vllm:num_requests_running"] == 2
-    assert (found["inference_batch_tokens"], found["inference_batch_tokens_limit"]) == (2 * 4096, 10_000)
-    assert found["inference_saturation"] == 3 * 4096 / 10_000
-    assert statuses == [503, 504, 504], "one was never placed, two were begun and not finished"
+    assert found["vllm:num_requests_running"] == 1
+    assert (found["inference_batch_tokens"], found["inference_batch_tokens_limit"]) == (20, 50)
+    assert found["inference_saturation"] == (20 + 40) / 50
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert "No place to compute was free within 1 s" in answer.json()["detail"]
     assert (idle["inference_batch_tokens"], idle["inference_saturation"]) == (0, 0)
