@@ -25,6 +25,7 @@ from models.registry import RegistryError
 
 LOG = logging.getLogger("serving")
 FINISH_SECONDS = 1  # beyond the deadline of the requests in flight
+TICK_SECONDS = 1
 
 
 class Server(uvicorn.Server):
@@ -33,7 +34,7 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
         super().__init__(config)
         self.runtime, self.exit_status = runtime, 0
-        self._hasten = asyncio.Event()
+        self._hasten, self._ended = asyncio.Event(), asyncio.Event()
         self._tasks: list[asyncio.Task] = []
 
     @contextmanager
@@ -51,6 +52,12 @@ class Server(uvicorn.Server):
             host, port = listener.sockets[0].getsockname()[:2]
             LOG.info("listening", extra={"host": host, "port": port})
         self._tasks.append(asyncio.create_task(self._load()))
+
+    async def main_loop(self) -> None:
+        """Wait for the end; uvicorn itself looks for it ten times a second. A tick keeps the Date header."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), TICK_SECONDS)
 
     def stop(self) -> None:
         """Begin to drain; called again, end without waiting for the drain period."""
@@ -70,7 +77,7 @@ class Server(uvicorn.Server):
         self.runtime.lifecycle.drain()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._hasten.wait(), seconds)
-        self.should_exit = True
+        self._end()
 
     async def _load(self) -> None:
         try:
@@ -86,7 +93,12 @@ class Server(uvicorn.Server):
 
     def _fail(self, text: str) -> None:
         LOG.error(" ".join(text.split()))
-        self.exit_status, self.should_exit = 1, True
+        self.exit_status = 1
+        self._end()
+
+    def _end(self) -> None:
+        self.should_exit = True
+        self._ended.set()
 
 
 def serve(app: FastAPI) -> int:

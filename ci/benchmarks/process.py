@@ -16,7 +16,7 @@ STOP_SECONDS = 10
 
 
 class Server:
-    """A started program and all that it started, known by their session."""
+    """A started program and all that it started."""
 
     def __init__(self, command: Sequence[object], core: int, log: Path, cwd: Path, env: Mapping[str, str]) -> None:
         self.log, self.begun = log, time.monotonic()
@@ -55,11 +55,12 @@ class Server:
 
     def stop(self) -> None:
         """Ask it to end; make it, where it does not."""
+        started = set(self.processes())
         if self.popen.poll() is None:
             self.popen.terminate()
         with suppress(subprocess.TimeoutExpired):
             self.popen.wait(STOP_SECONDS)
-        while left := self.processes():
+        while left := (started & {pid for pid, *_ in _processes()}) | set(self.processes()):
             for pid in left:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -68,8 +69,11 @@ class Server:
         self.popen.wait()
 
     def processes(self) -> list[int]:
-        """The ids of those that live."""
-        return [pid for pid, session in _sessions() if session == self.popen.pid]
+        """The ids of those that live: all below the first, and what is left of its session."""
+        alive, found = list(_processes()), {self.popen.pid}
+        while more := {pid for pid, parent, session in alive if found & {parent, session}} - found:
+            found |= more
+        return sorted(found & {pid for pid, *_ in alive})
 
     def _last_words(self) -> str:
         return " ".join(self.log.read_text(errors="replace").split())[-200:]
@@ -99,12 +103,12 @@ def cores() -> Iterator[int]:
         os.sched_setaffinity(0, available)
 
 
-def _sessions() -> Iterator[tuple[int, int]]:
-    """Every process and its session that is not a zombie."""
+def _processes() -> Iterator[tuple[int, int, int]]:
+    """Id, parent and session of every process that is no zombie."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
+            state, parent, _, session = stat.read_text().rpartition(")")[2].split()[:4]
         except (FileNotFoundError, ProcessLookupError):
             continue
         if state != "Z":
-            yield int(stat.parent.name), int(session)
+            yield int(stat.parent.name), int(parent), int(session)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ci.benchmarks import load
-from ci.benchmarks.contender import Contender, closed
+from ci.benchmarks.contender import Contender, closed, free_port
 from ci.benchmarks.environments import Environment
 from ci.benchmarks.load import Request, Target, post
 from ci.benchmarks.process import Server
@@ -79,10 +79,16 @@ def contenders(folder: Path) -> list[Contender]:
         ),
         Contender(
             "MLServer",
-            Environment("mlserver", ("mlserver==1.7.1", "mlserver-sklearn==1.7.1", SKLEARN)),
+            # uvloop: with a later one than it was released with, its workers do not start.
+            Environment("mlserver", ("mlserver==1.7.1", "mlserver-sklearn==1.7.1", "uvloop==0.21.0", SKLEARN)),
             ("mlserver", "start", str(folder)),
             as_tensor,
-            {"MLSERVER_HTTP_PORT": "{port}"},
+            {
+                "MLSERVER_HOST": "127.0.0.1",
+                "MLSERVER_HTTP_PORT": "{port}",
+                "MLSERVER_METRICS_PORT": "{port}",
+                "MLSERVER_GRPC_PORT": str(free_port()),
+            },
         ),
     ]
 
