@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ci import images
 from ci.cache import CHECKOUT
-from ci.cluster import layout
+from ci.cluster import control_plane, layout
 from ci.run import Failed, output, run
 
 NAMESPACE = "inference"
@@ -30,6 +30,12 @@ def remove(environment: Mapping[str, str]) -> None:
     for app in images.APPS:
         if f"{app}-service" in installed:
             run(["helm", "uninstall", f"{app}-service", "--namespace", NAMESPACE, "--wait"], env=environment)
+
+
+def forget_images() -> None:
+    """Removes from the node the images that no rollback could bring back: Kubernetes keeps no ReplicaSet with them."""
+    said = control_plane.kubectl("get", "replicasets", "--all-namespaces", "--output=jsonpath={..image}")
+    images.forget({name if "/" in name else f"docker.io/library/{name}" for name in said.split()})
 
 
 def answers() -> None:

@@ -123,8 +123,20 @@ def _package_sources(torch_index: str | None) -> list[str]:
     return found
 
 
+def in_node() -> list[str]:
+    return node.inside("ctr", "--namespace=k8s.io", "images", "list", "--quiet").split()
+
+
 def loaded(name: str) -> bool:
-    return name in node.inside("ctr", "--namespace=k8s.io", "images", "list", "--quiet").split()
+    return name in in_node()
+
+
+def forget(used: set[str]) -> None:
+    """Removes from the node the apps' images that are neither `used` nor what the sources make now."""
+    keep = used.union(*(app_names(app) for app in APPS))
+    repositories = tuple(f"docker.io/library/{app}-service:v1-" for app in APPS)
+    if unused := [name for name in in_node() if name.startswith(repositories) and name not in keep]:
+        node.inside("ctr", "--namespace=k8s.io", "images", "remove", *unused)
 
 
 def load(name: str, *aliases: str) -> None:

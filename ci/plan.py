@@ -42,6 +42,7 @@ def installed() -> list[Step]:
         Step("helmfile apply", partial(deploy.apply, variables), prepared),
         Step("helm test", partial(deploy.test, variables), ("helmfile apply",)),
         Step("answers", deploy.answers, ("helm test",)),
+        Step("forget old images", deploy.forget_images, ("answers",)),
     ]
 
 
