@@ -21,29 +21,32 @@ class Workspace:
 
     folder: Path
     environment: Mapping[str, str]
+    namespace: str = NAMESPACE
 
-    def run(self, *words: str, timeout: float = 420, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, timeout: float = 420, check: bool = True, input: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Runs a command in the copy with the tools of ci/env; shows all that it printed when it fails."""
-        done = subprocess.run(
-            words,
-            cwd=self.folder,
-            env={**os.environ, **self.environment},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+        options: dict[str, Any] = {"cwd": self.folder, "env": {**os.environ, **self.environment}, "text": True}
+        done = subprocess.run(words, **options, capture_output=True, timeout=timeout, input=input)
         if check and done.returncode:
             raise AssertionError(f"{' '.join(words)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Starts a command that goes on until it is ended, in this namespace."""
+        environment = {**os.environ, **self.environment}
+        command = [*words, "--namespace", self.namespace]
+        return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, text=True)
 
     def helmfile(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
         return self.run("helmfile", *words, **options)
 
     def helm(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        return self.run("helm", *words, "--namespace", NAMESPACE, **options)
+        return self.run("helm", *words, "--namespace", self.namespace, **options)
 
     def kubectl(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        return self.run("kubectl", *words, "--namespace", NAMESPACE, **options)
+        return self.run("kubectl", *words, "--namespace", self.namespace, **options)
 
     def get(self, *words: str) -> dict[str, Any]:
         return json.loads(self.kubectl("get", *words, "--output=json").stdout)
@@ -55,6 +58,15 @@ class Workspace:
         serving = {e["targetRef"]["name"] for s in endpoints for e in s.get("endpoints") or []}
         found = self.get("pods", f"--selector={labels}")["items"]
         return [p for p in found if p["metadata"]["name"] in serving and "deletionTimestamp" not in p["metadata"]]
+
+    def ready(self, app: str) -> int:
+        """Number of the release's pods that are ready."""
+        return self.get("deployment", f"{app}-service")["status"].get("readyReplicas", 0)
+
+    def history(self, release: str) -> list[tuple[int, str]]:
+        """Revision and status of each of a release's revisions, oldest first."""
+        said = self.helm("history", release, "--output=json").stdout
+        return [(entry["revision"], entry["status"]) for entry in json.loads(said)]
 
     def manifest(self, version_id: str) -> dict[str, Any]:
         return json.loads((self.folder / "models" / f"{version_id}.json").read_text())

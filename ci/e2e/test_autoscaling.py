@@ -11,10 +11,6 @@ from ci.cache import CHECKOUT
 from ci.e2e.cluster import URLS, Workspace
 
 
-def replicas(workspace: Workspace) -> int:
-    return workspace.get("deployment", "classifier-service")["status"].get("readyReplicas", 0)
-
-
 @pytest.fixture
 def burning(installed: Workspace) -> Iterator[Workspace]:
     """Each request burns a tenth of a CPU second, as in the README's demonstration."""
@@ -24,7 +20,7 @@ def burning(installed: Workspace) -> Iterator[Workspace]:
 
 
 def test_load_scales_the_classifier_up_and_back_down(burning: Workspace, tmp_path: Path):
-    burning.wait("one pod at rest", lambda: replicas(burning) == 1, 180)
+    burning.wait("one pod at rest", lambda: burning.ready("classifier") == 1, 180)
     first = {pod["metadata"]["name"] for pod in burning.pods("classifier")}
     report = tmp_path / "run.json"
     load = [str(python.executable()), "-m", "loadgen", "classifier", "--url", f"{URLS['classifier']}/predict"]
@@ -34,4 +30,4 @@ def test_load_scales_the_classifier_up_and_back_down(burning: Workspace, tmp_pat
     assert run["summary"]["failed"] == 0, done.stdout
     answered = {entry["pod"] for entry in run["summary"]["served_by"]}
     assert len(answered) >= 2 and answered > first, answered
-    burning.wait("one pod again", lambda: replicas(burning) == 1, 180)
+    burning.wait("one pod again", lambda: burning.ready("classifier") == 1, 180)

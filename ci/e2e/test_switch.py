@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -10,13 +11,26 @@ from ci.e2e.cluster import URLS, Workspace, ask
 
 RELEASE = "classifier-service"
 CHART = "charts/inference-service"
+ONLY = ("--suppress-diff", "--selector", f"name={RELEASE}")
 
 
 @pytest.fixture
 def at_v1(installed: Workspace) -> Iterator[Workspace]:
     yield installed
     installed.edit_version("classifier", "v1")
-    installed.helmfile("apply", "--suppress-diff", "--selector", f"name={RELEASE}")
+    installed.helmfile("apply", *ONLY)
+
+
+@pytest.fixture
+def two_pods(at_v1: Workspace) -> Workspace:
+    """The autoscaler has raised the classifier to two pods, and takes none away for five minutes."""
+    calm = "classifier.autoscaling.behavior.scaleDown.stabilizationWindowSeconds=300"
+    at_v1.helmfile("apply", *ONLY, "--state-values-set", f"classifier.artificialCpuSec=0.1,{calm}")
+    with ExitStack() as clients:
+        for _ in range(6):
+            clients.enter_context(client())
+        at_v1.wait("the autoscaler to add a pod", lambda: at_v1.ready("classifier") == 2, 180)
+    return at_v1
 
 
 @contextmanager
@@ -42,6 +56,19 @@ def client() -> Iterator[list[tuple[int | str, str | None]]]:
         thread.join()
 
 
+@contextmanager
+def wanted_pods(workspace: Workspace) -> Iterator[set[str]]:
+    """Collects each value that the Deployment's spec.replicas takes."""
+    watch = ["get", "deployment", RELEASE, "--watch", "--output=jsonpath={.spec.replicas}{'\\n'}"]
+    seen: set[str] = set()
+    with workspace.start("kubectl", *watch) as process:
+        try:
+            yield seen
+        finally:
+            process.terminate()
+            seen.update(process.communicate()[0].split())
+
+
 def served(version: str) -> bool:
     """Both /healthz and /predict speak of this version."""
     health = ask(f"{URLS['classifier']}/healthz")[1]["model"]["version"]
@@ -51,17 +78,26 @@ def served(version: str) -> bool:
     )
 
 
-def test_helm_upgrade_switches_and_rollback_returns_without_a_failed_request(at_v1: Workspace):
-    sha256 = at_v1.manifest("mnist_rf_v2")["sha256"]
-    with client() as seen:
+def prove(workspace: Workspace, version: str) -> None:
+    """All pods serve this version's artifact, and `helm test` finds health, identity and predictions as promised."""
+    workspace.wait(f"{version} to answer", lambda: served(version), 60)
+    sha256 = workspace.manifest(f"mnist_rf_{version}")["sha256"]
+    assert ask(f"{URLS['classifier']}/healthz")[1]["model"]["sha256"] == sha256
+    assert workspace.helm("test", RELEASE).stdout.count("Succeeded") == 3
+
+
+def test_upgrade_and_rollback_fail_no_request_and_keep_the_autoscalers_pods(two_pods: Workspace):
+    sha256 = two_pods.manifest("mnist_rf_v2")["sha256"]
+    prove(two_pods, "v1")
+    with client() as seen, wanted_pods(two_pods) as pods:
         values = ["--set", "model.version=v2", "--set", f"model.sha256={sha256}"]
-        at_v1.helm("upgrade", RELEASE, CHART, "--reuse-values", *values, "--wait", "--timeout=5m")
-        at_v1.wait("v2 to answer", lambda: served("v2"), 60)
-        assert ask(f"{URLS['classifier']}/healthz")[1]["model"]["sha256"] == sha256
-        at_v1.helm("rollback", RELEASE, "--wait", "--timeout=5m")
-        at_v1.wait("v1 to answer", lambda: served("v1"), 60)
+        two_pods.helm("upgrade", RELEASE, CHART, "--reuse-values", *values, "--wait", "--timeout=5m")
+        prove(two_pods, "v2")
+        two_pods.helm("rollback", RELEASE, "--wait", "--timeout=5m")
+        prove(two_pods, "v1")
     assert {status for status, _ in seen} == {200}
     assert {version for _, version in seen} == {"v1", "v2"}
+    assert pods == {"2"}
 
 
 def test_one_edited_value_and_helmfile_apply_switch(at_v1: Workspace):
@@ -72,24 +108,34 @@ def test_one_edited_value_and_helmfile_apply_switch(at_v1: Workspace):
     assert at_v1.get("deployment", "lm-service")["metadata"]["generation"] == before
 
 
-@pytest.mark.parametrize("damage", ["truncated", "altered", "missing"])
-def test_a_damaged_artifact_never_serves_and_the_old_version_stays(at_v1: Workspace, damage: str):
-    artifact = at_v1.folder / "models/mnist_rf_v2.joblib"
+@contextmanager
+def damaged(workspace: Workspace, damage: str) -> Iterator[None]:
+    """The artifact of v2 is not the one that its manifest and the release name."""
+    artifact = workspace.folder / "models/mnist_rf_v2.joblib"
     whole = artifact.read_bytes()
-    if damage == "missing":
-        artifact.unlink()
-    else:
-        artifact.write_bytes(whole[:-1000] if damage == "truncated" else whole[:-1] + bytes([whole[-1] ^ 1]))
-    sha256 = at_v1.manifest("mnist_rf_v2")["sha256"]
+    kept = {"altered": whole[:-1] + bytes([whole[-1] ^ 1]), "truncated": whole[:-1000], "missing": None}[damage]
+    artifact.unlink()
+    if kept is not None:
+        artifact.write_bytes(kept)
     try:
-        with client() as seen:
-            values = ["--set", "model.version=v2", "--set", f"model.sha256={sha256}"]
-            at_v1.helm("upgrade", RELEASE, CHART, "--reuse-values", *values)
-            at_v1.wait("the gate to tell why", lambda: "mnist_rf_v2" in refusal(at_v1), 90)
-        at_v1.helm("rollback", RELEASE, "--wait", "--timeout=5m")
+        yield
     finally:
         artifact.write_bytes(whole)
+
+
+DAMAGES = ["altered", *(pytest.param(damage, marks=pytest.mark.full) for damage in ("truncated", "missing"))]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_apply_of_a_damaged_artifact_fails_and_rolls_back_while_the_old_version_serves(at_v1: Workspace, damage: str):
+    (revision, _) = at_v1.history(RELEASE)[-1]
+    at_v1.edit_version("classifier", "v2")
+    with damaged(at_v1, damage), client() as seen, ThreadPoolExecutor() as pool:
+        applying = pool.submit(at_v1.helmfile, "apply", *ONLY, "--timeout", "30", check=False)
+        at_v1.wait("the gate to tell why", lambda: "mnist_rf_v2" in refusal(at_v1), 60)
+        assert applying.result().returncode != 0
     assert set(seen) == {(200, "v1")}
+    assert at_v1.history(RELEASE)[-2:] == [(revision + 1, "failed"), (revision + 2, "deployed")]
 
 
 def refusal(workspace: Workspace) -> str:
@@ -102,3 +148,14 @@ def refusal(workspace: Workspace) -> str:
                     assert len(message.splitlines()) == 1, message
                     return message
     return ""
+
+
+@pytest.mark.full
+def test_replicas_that_another_manager_applies_cause_no_conflict(at_v1: Workspace):
+    patch = '{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "%s"}, "spec": {"replicas": 2}}'
+    command = ["apply", "--server-side", "--force-conflicts", "--field-manager=another", "--filename=-"]
+    at_v1.kubectl(*command, input=patch % RELEASE)
+    at_v1.helm("upgrade", RELEASE, CHART, "--reuse-values", "--set", "podAnnotations.note=second", "--wait")
+    fields = at_v1.get("deployment", RELEASE, "--show-managed-fields")["metadata"]["managedFields"]
+    owners = {entry["manager"] for entry in fields if "f:replicas" in entry["fieldsV1"].get("f:spec", {})}
+    assert owners and owners <= {"another", "kube-controller-manager"}, "of Helm's fields the count is none"
