@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from ci.chart import rendering
+from ci.chart import reference, rendering
 from ci.chart.rendering import CHART
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -127,6 +127,13 @@ def test_schema_needs_no_network():
     assert references and all(reference.startswith("#/") for reference in references)
 
 
+def test_every_value_is_set_in_some_unit_test_of_the_templates():
+    suites = [suite for path in (CHART / "tests").glob("*_test.yaml") for suite in yaml.safe_load_all(path.read_text())]
+    paths = {path for suite in suites for case in (suite, *suite["tests"]) for path in _paths(case.get("set", {}))}
+    documented = {".".join(value.path) for value in reference.values((CHART / "values.yaml").read_text())}
+    assert {key for key in documented if not any(f"{path}.".startswith(f"{key}.") for path in paths)} == set()
+
+
 def test_values_schema_and_readme_say_the_same():
     done = rendering.run(sys.executable, "ci/chart/reference.py")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -178,6 +185,12 @@ def _levels(tree: dict, path: tuple[str, ...] = ()):
     for key, below in tree.items():
         if isinstance(below, dict):
             yield from _levels(below, (*path, key))
+
+
+def _paths(tree: object, path: str = ""):
+    yield path
+    for key, below in tree.items() if isinstance(tree, dict) else ():
+        yield from _paths(below, f"{path}.{key}".lstrip("."))
 
 
 def _nodes(node: object):
