@@ -39,8 +39,8 @@ class Contender:
     def log(self) -> Path:
         return CACHE / "benchmarks" / f"{self.environment.name}-server.log"
 
-    def started(self, port: int, core: int) -> AbstractContextManager[Server]:
-        """Start it, pinned to `core`."""
+    def started(self, port: int, core: int | str) -> AbstractContextManager[Server]:
+        """Start it, pinned to `core`, or to a list of cores as taskset reads it."""
         program, *words = (word.format(port=port) for word in self.command)
         settings = {key: value.format(port=port) for key, value in self.settings.items()}
         command = [self.environment.folder / "bin" / program, *words]

@@ -18,7 +18,9 @@ STOP_SECONDS = 10
 class Server:
     """A started program and all that it started."""
 
-    def __init__(self, command: Sequence[object], core: int, log: Path, cwd: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: Sequence[object], core: int | str, log: Path, cwd: Path, env: Mapping[str, str]
+    ) -> None:
         self.log, self.begun = log, time.monotonic()
         with log.open("w") as output:
             self.popen = subprocess.Popen(
@@ -80,7 +82,9 @@ class Server:
 
 
 @contextmanager
-def serving(command: Sequence[object], *, core: int, log: Path, cwd: Path, env: Mapping[str, str]) -> Iterator[Server]:
+def serving(
+    command: Sequence[object], *, core: int | str, log: Path, cwd: Path, env: Mapping[str, str]
+) -> Iterator[Server]:
     """Start a server, and leave nothing of it behind."""
     server = Server(command, core, log, cwd, env)
     try:

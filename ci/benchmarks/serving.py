@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ci.benchmarks import load
-from ci.benchmarks.contender import Contender, closed, free_port
+from ci.benchmarks import load, process
+from ci.benchmarks.contender import Contender, closed, free_port, measure
 from ci.benchmarks.environments import Environment
 from ci.benchmarks.load import Request, Target, post
 from ci.benchmarks.process import Server
-from ci.benchmarks.report import Measure
+from ci.benchmarks.report import Measure, Row
 from ci.cache import CHECKOUT
 from ci.run import Failed
 
@@ -91,6 +91,12 @@ def contenders(folder: Path) -> list[Contender]:
             },
         ),
     ]
+
+
+def measured(contender: Contender) -> Row:
+    """All figures of a contender, on a core of its own."""
+    with process.cores() as core:
+        return measure(contender, core, phases)
 
 
 def phases(target: Target, server: Server) -> tuple[dict[str, float], Counter[str]]:
