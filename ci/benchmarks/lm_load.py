@@ -16,12 +16,12 @@ SUBJECTS = "water music history cats language science trees money bread glass ho
 PROMPTS = {
     32: "The following is the beginning of a long article for young readers about {0}. It tells where {0} come from "
     "and why people care about it. The article begins:",
-    128: "This is a chapter of a book for young readers. Each chapter of the book is about one thing that we see every "
-    "day and seldom think about: where it comes from, how it works, who found out, and what would be different without "
-    "it. The chapters are short, so that one of them can be read aloud in an evening, and they need no knowledge "
-    "of any kind. The author has spent many years as a teacher in a small town by the sea, and the questions at the end are "
-    "those that children have really asked. The subject of this chapter is {0}. The chapter now begins, and it begins "
-    "as follows:",
+    128: "This is a chapter of a book for young readers. Each chapter of the book is about one thing that we see "
+    "every day and seldom think about: where it comes from, how it works, who found out, and what would be "
+    "different without it. The chapters are short, so that one of them can be read aloud in an evening, and "
+    "they need no knowledge of any kind. The author has spent many years as a teacher in a small town by the "
+    "sea, and the questions at the end are those that children have really asked. The subject of this chapter "
+    "is {0}. The chapter now begins, and it begins as follows:",
 }
 
 
