@@ -1,5 +1,6 @@
 """The classifier's settings and endpoints on the serving core."""
 
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -8,9 +9,10 @@ from pydantic import BaseModel, Field
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from apps.classifier import image, open_inference, page
+from apps.classifier import image, open_inference
 from apps.classifier.model import BRIEF_ROWS, Classifier, open_classifier
 from apps.classifier.request import FEATURES, SCALES, PredictRequest, scaled
+from apps.serving import page
 from apps.serving.body import json_body, read_body, read_json
 from apps.serving.problems import Problem
 from apps.serving.runtime import Runtime
@@ -109,7 +111,7 @@ class ClassifierService(Service):
             return Response(to_json(answer | {"model_version": model.identity.version}), media_type="application/json")
 
         open_inference.add_routes(app, runtime)
-        page.add_routes(app)
+        page.add_routes(app, Path(__file__).parent / "page")
 
 
 def _seen(model: Classifier, pixels: np.ndarray) -> dict:

@@ -1,4 +1,4 @@
-"""The page at /: draw a digit and see what the model makes of it. It loads nothing from anywhere else."""
+"""A service's page at /: three files of its folder `page`, which load nothing from anywhere else."""
 
 from pathlib import Path
 
@@ -6,7 +6,6 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-FOLDER = Path(__file__).parent / "page"
 PATHS = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
@@ -24,9 +23,9 @@ HEADERS = {
 }
 
 
-def add_routes(app: FastAPI) -> None:
-    """Register the page and its two files, read once."""
-    files = {path: ((FOLDER / name).read_bytes(), kind) for path, (name, kind) in PATHS.items()}
+def add_routes(app: FastAPI, folder: Path) -> None:
+    """Register index.html, page.css and page.js of `folder`, read once."""
+    files = {path: ((folder / name).read_bytes(), kind) for path, (name, kind) in PATHS.items()}
 
     async def file(request: Request) -> Response:
         content, kind = files[request.url.path]

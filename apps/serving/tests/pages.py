@@ -1,0 +1,30 @@
+"""What holds for every service's page: it is complete by itself, and bound to be so by its policy."""
+
+import re
+
+import httpx
+
+from apps.serving.page import PATHS
+
+
+def is_complete(client: httpx.Client) -> None:
+    """Fail unless each file is served with the policy, names no other origin and has what its script asks for."""
+    texts = {path: _served(client, path) for path in PATHS}
+    assert not any(re.search(r"https?://|//cdn|@import|url\(", text) for text in texts.values())
+    document, script = texts["/"], texts["/page.js"]
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=", document), "something is inline"
+    for reference in re.findall(r'(?:src|href)="([^"]+)"', document):
+        assert reference == "data:," or client.get(f"/{reference}").status_code == 200
+    asked = set(re.findall(r'element\("(\w+)"\)', script))
+    assert len(asked) > 5
+    assert asked <= set(re.findall(r'id="(\w+)"', document))
+
+
+def _served(client: httpx.Client, path: str) -> str:
+    answer = client.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, PATHS[path][1])
+    policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert {policy[key] for key in ("script-src", "style-src", "connect-src")} == {"'self'"}
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    return answer.text
