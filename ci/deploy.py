@@ -41,9 +41,24 @@ def forget_images() -> None:
 def answers() -> None:
     """Both services answer on 127.0.0.1 as ready."""
     for app in images.APPS:
-        url = f"http://127.0.0.1:{layout.NODE_PORTS[app]}/healthz"
-        try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
-                print(f"{app}: {json.load(answer)['model']}")
-        except OSError as error:
-            raise Failed(f"{url}: {error}") from error
+        served(app)
+
+
+def served(app: str) -> dict[str, str]:
+    """The identity of the model that the app's service says it serves."""
+    url = f"http://127.0.0.1:{layout.NODE_PORTS[app]}/healthz"
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return json.load(answer)["model"]
+    except OSError as error:
+        raise Failed(f"{url}: {error}") from error
+
+
+def summary() -> str:
+    """One line a service: its address, model and image."""
+    lines = []
+    for app in images.APPS:
+        url, model = f"http://127.0.0.1:{layout.NODE_PORTS[app]}", served(app)
+        model = f"{model['name']} {model['version']}, sha256 {model['sha256'][:12]}…"
+        lines.append(f"  {url}  {model}; image {images.sizes(app)}")
+    return "\n".join(lines)

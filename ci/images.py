@@ -165,6 +165,8 @@ def load_app(app: str) -> None:
     load(name, latest)
 
 
-def size(name: str) -> str:
-    """The image's unpacked size, as buildah words it."""
-    return output(buildah("images", "--format", "{{.Size}}", name), env=BUILDAH).split("\n")[0]
+def sizes(app: str) -> str:
+    """The unpacked sizes of the app's image and of its base, as buildah words them."""
+    words = (buildah("images", "--format", "{{.Size}}", name) for name in (app_names(app)[0], base("python")))
+    whole, below = (output(w, env=BUILDAH).split("\n")[0] for w in words)
+    return f"{whole} on a base of {below}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ci.cache import CACHE
+from ci.run import INHERITED
 
 HELD = "INFERENCE_SERVICE_LOCK"  # tells a command that ci/test starts that the lock is its parent's
 
@@ -24,7 +25,9 @@ def held() -> Iterator[None]:
             print("Another ci/up, ci/down or ci/test runs on this machine: waiting for it.", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         os.environ[HELD] = "1"
+        inherited = INHERITED.set((file.fileno(),))
         try:
             yield
         finally:
+            INHERITED.reset(inherited)
             del os.environ[HELD]

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import IO
 
 LOG: contextvars.ContextVar[IO[str] | None] = contextvars.ContextVar("log", default=None)
+# Open files that every program inherits: the machine's lock is free when the last of them has ended, killed or not.
+INHERITED: contextvars.ContextVar[tuple[int, ...]] = contextvars.ContextVar("inherited", default=())
 
 
 class Failed(Exception):
@@ -75,6 +77,7 @@ def _start(command, cwd, env, input, timeout, stdout) -> subprocess.CompletedPro
             text=True,
             timeout=timeout,
             check=True,
+            pass_fds=INHERITED.get(),
         )
     except FileNotFoundError as error:
         raise Failed(f"{words[0]} is not on this machine ({error.strerror})") from error
