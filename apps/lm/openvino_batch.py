@@ -1,0 +1,86 @@
+"""The batch on OpenVINO GenAI: its ContinuousBatchingPipeline schedules, computes and chooses; we hand in and collect.
+
+Keys and values lie in blocks of 32 tokens that are allocated once. Rounding of weights and cache is part of a version:
+its agreement with the original was measured with these very properties.
+"""
+
+import secrets
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+from openvino import Tensor
+from openvino_genai import ContinuousBatchingPipeline, GenerationConfig, GenerationStatus, SchedulerConfig
+
+from apps.lm.member import Member
+
+BLOCK = 32  # tokens; the CPU plugin's
+PROMPT_PART = 64  # tokens computed in one step, answers included: a long prompt does not keep the others waiting
+PRECISION = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "u8"}  # on every CPU, whatever it prefers
+
+
+def pipeline(folder: Path, rows: int, tokens: int, threads: int) -> ContinuousBatchingPipeline:
+    """Compile the model in `folder` for `rows` sequences that have at most `tokens` tokens together."""
+    plan = SchedulerConfig()
+    plan.max_num_seqs, plan.max_num_batched_tokens = rows, max(PROMPT_PART, rows)
+    plan.num_kv_blocks = tokens // BLOCK + rows + 1  # the last block of a sequence is not full
+    return ContinuousBatchingPipeline(folder, plan, "CPU", PRECISION | {"INFERENCE_NUM_THREADS": threads})
+
+
+class OpenVinoBatch:
+    """As `SteppedBatch` says; the pipeline reads prompts in the same steps in which it answers."""
+
+    def __init__(self, a_pipeline: ContinuousBatchingPipeline) -> None:
+        self._pipeline, self._numbers = a_pipeline, count()
+        self._handles: dict[Member, object] = {}
+
+    @property
+    def computing(self) -> list[Member]:
+        """Everybody: which of them a step computes is the pipeline's choice."""
+        return list(self._handles)
+
+    def join(self, member: Member) -> None:
+        """As `SteppedBatch` says; raises RuntimeError for a sampling that the pipeline refuses."""
+        prompt = Tensor(np.array([member.prompt], np.int64))
+        self._handles[member] = self._pipeline.add_request(next(self._numbers), prompt, _configuration(member))
+
+    def leave(self, member: Member) -> None:
+        """As `SteppedBatch` says; the next step frees its blocks."""
+        self._handles.pop(member).cancel()
+
+    def read(self) -> list[Member]:
+        """Nothing: `answer` does both."""
+        return []
+
+    def answer(self) -> list[Member]:
+        """As `SteppedBatch` says."""
+        if not self._handles:
+            return []
+        self._pipeline.step()
+        return [member for member in list(self._handles) if self._collect(member)]
+
+    def _collect(self, member: Member) -> bool:
+        """Whether the step has given `member` a token, or has ended it."""
+        handle, before = self._handles[member], len(member.tokens)
+        while handle.can_read():
+            (output,) = handle.read().values()
+            member.tokens += output.generated_ids
+        if not member.finished and handle.get_status() != GenerationStatus.RUNNING:
+            member.error = RuntimeError(f"The pipeline has ended a sequence as {handle.get_status().name}.")
+        if member.finished:
+            del self._handles[member]
+        return member.finished or len(member.tokens) > before
+
+
+def _configuration(member: Member) -> GenerationConfig:
+    found, sampling = GenerationConfig(), member.sampling
+    found.max_new_tokens = member.most
+    found.stop_token_ids, found.ignore_eos = set(member.ends), not member.ends
+    if found_drawn := sampling.temperature > 0:
+        found.temperature = sampling.temperature
+        found.rng_seed = secrets.randbits(32) if sampling.seed is None else sampling.seed
+        found.top_p = 1.0 if sampling.top_p is None else sampling.top_p
+        if sampling.top_k is not None:
+            found.top_k = sampling.top_k
+    found.do_sample = found_drawn
+    return found

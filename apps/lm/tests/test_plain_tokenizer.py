@@ -1,0 +1,57 @@
+"""The tokenizer without transformers is transformers' own, call by call."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from jinja2 import TemplateError
+from transformers import AutoTokenizer
+
+from apps.lm.plain_tokenizer import PlainTokenizer
+from apps.lm.tests import tiny
+
+TEMPLATE = """{%- for message in messages %}
+    {%- if message['role'] == 'tool' %}
+        {{- raise_exception('no tools') }}
+    {%- endif %}
+    {{- eos_token + message['content'] }}
+{%- endfor %}
+{% if add_generation_prompt %}
+answer:
+{% endif %}"""
+
+
+@pytest.fixture(scope="module", params=sorted(tiny.FAMILIES))
+def tokenizers(request, tmp_path_factory):
+    folder = tiny.save(request.param, tmp_path_factory.mktemp("tokenizer"))
+    theirs = AutoTokenizer.from_pretrained(folder)
+    theirs.eos_token, theirs.chat_template = theirs.convert_ids_to_tokens(2), TEMPLATE
+    theirs.save_pretrained(folder)
+    return PlainTokenizer(folder), theirs
+
+
+@given(text=some.text() | some.sampled_from(["<|endoftext|> x", "<s>a</s>", "  two  spaces ", "🦊 naïve 数"]))
+def test_text_becomes_the_same_tokens_and_tokens_the_same_text(tokenizers, text):
+    ours, theirs = tokenizers
+    for special in (True, False):
+        ids = theirs(text, add_special_tokens=special).input_ids
+        assert ours(text, add_special_tokens=special).input_ids == ids
+        for skip in (True, False):
+            expected = theirs.decode(ids, skip_special_tokens=skip, clean_up_tokenization_spaces=False)
+            assert ours.decode(ids, skip_special_tokens=skip) == expected
+
+
+def test_a_conversation_becomes_the_same_text(tokenizers):
+    ours, theirs = tokenizers
+    messages = [{"role": "user", "content": "the fox"}, {"role": "assistant", "content": "jumps"}]
+    for prompt in (True, False):
+        expected = theirs.apply_chat_template(messages, tokenize=False, add_generation_prompt=prompt)
+        assert ours.apply_chat_template(messages, add_generation_prompt=prompt) == expected
+
+
+def test_what_the_template_refuses_is_its_own_error(tokenizers):
+    with pytest.raises(TemplateError, match="no tools"):
+        tokenizers[0].apply_chat_template([{"role": "tool", "content": ""}])
+
+
+def test_the_end_token_is_the_same(tokenizers):
+    assert tokenizers[0].eos_token_id == tokenizers[1].eos_token_id == 2
