@@ -30,7 +30,7 @@ def lm(given: Namespace) -> None:
     os.environ.setdefault("TQDM_DISABLE", "1")  # bars of the libraries fill a log file with noise
     from training.lm import export
 
-    _report(export(given.source, given.models_dir, given.version_id, force=given.force))
+    _report(export(given.source, given.models_dir, given.version_id, engine=given.engine, force=given.force))
 
 
 def register(given: Namespace) -> None:

