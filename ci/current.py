@@ -96,7 +96,7 @@ def build(app: str, engine_name: str, torch_index: str | None, way: Transport) -
     name = images.tags(app)[0]
     index = ["--build-arg", f"PIP_EXTRA_INDEX_URL={torch_index}"] if torch_index else []
     dockerfile = CHECKOUT / "apps/Dockerfile"
-    run([engine_name, "build", "--file", dockerfile, "--build-arg", f"APP={app}", *index, "--tag", name, CHECKOUT])
+    run([engine_name, "build", "--file", dockerfile, *images.app_arguments(app), *index, "--tag", name, CHECKOUT])
     for command in way.commands:
         run([word.replace("{image}", name) for word in command])
 
@@ -113,16 +113,17 @@ def up(registry: str | None, torch_index: str | None) -> bool:
     folder = os.environ.get("MODELS_DIR", "/models")
     print(f"Into context {cluster}, images by {engine_name}, models from its nodes' {folder}:")
     print("README, 'minikube' and 'kind', tells how this checkout's models folder gets there.")
-    artifacts = models.steps()
+    openvino = models.openvino_asked()
+    artifacts, wanted = models.steps(openvino), images.wanted(openvino)
     return run_steps(
         [
             Step("python", functools.partial(python.install, torch_index), (), python.ready),
             *artifacts,
-            *(Step(f"image {a}", functools.partial(build, a, engine_name, torch_index, way)) for a in images.APPS),
+            *(Step(f"image {a}", functools.partial(build, a, engine_name, torch_index, way)) for a in wanted),
             Step(
                 "helmfile apply",
                 functools.partial(deploy.apply, variables),
-                (*(s.name for s in artifacts), *(f"image {a}" for a in images.APPS)),
+                (*(s.name for s in artifacts), *(f"image {a}" for a in wanted)),
             ),
             Step("helm test", functools.partial(deploy.test, variables), ("helmfile apply",)),
         ]

@@ -21,7 +21,8 @@ def local() -> dict[str, str]:
 
 
 def image_tags() -> dict[str, str]:
-    return {f"{app.upper()}_IMAGE_TAG": images.tags(app)[0].partition(":")[2] for app in images.APPS}
+    names = images.wanted(openvino=True)
+    return {f"{name.upper().replace('-', '_')}_IMAGE_TAG": images.tags(name)[0].partition(":")[2] for name in names}
 
 
 def exports() -> str:

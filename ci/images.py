@@ -15,9 +15,15 @@ DEBIAN = {
     "node": ["containerd", "runc", "containernetworking-plugins", "iptables", "conntrack", "iproute2"],
 }
 APPS = ["classifier", "lm"]
+OPENVINO = "lm-openvino"  # the same app on another engine; made only where it is asked for
 BUILDAH = {"STORAGE_DRIVER": "overlay", "BUILDAH_ISOLATION": "chroot"}
 RUNROOT = Path("/run/inference-service/buildah")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+def wanted(openvino: bool) -> list[str]:
+    """The images of the apps, and where it is asked for that of the language model on OpenVINO."""
+    return [*APPS, OPENVINO] if openvino else APPS
 
 
 def archive(debian: str) -> Path:
@@ -75,33 +81,40 @@ def build(name: str, dockerfile: str, context: Path) -> None:
 
 
 @functools.cache  # one run speaks of one image, also when a source changes meanwhile
-def tags(app: str) -> list[str]:
-    """The names of an app's image: by the hash of its inputs, which a rollback finds again, and `v1`."""
-    parts = ["Dockerfile", "serving", app]
+def tags(image: str) -> list[str]:
+    """The names of the image of an app, or of `OPENVINO`: by the hash of its inputs, which a rollback finds again, and
+    `v1` or `v1-openvino`."""
+    app, _, engine = image.partition("-")
+    parts, version = ["Dockerfile", "serving", app], f"v1-{engine}" if engine else "v1"
     inputs = key(
         *DEBIAN["python"],
         CHECKOUT / "pyproject.toml",
         *(CHECKOUT / "models").glob("*.py"),
         *(CHECKOUT / "apps" / p for p in parts),
     )
-    return [f"{app}-service:v1-{inputs}", f"{app}-service:v1"]
+    return [f"{app}-service:{version}-{inputs}", f"{app}-service:{version}"]
 
 
-def app_built(app: str) -> bool:
+def app_built(image: str) -> bool:
     """Whether both names of the image stand for what the sources say now."""
-    name, latest = app_names(app)
+    name, latest = app_names(image)
     return built(name) and built(latest) and _identity(name) == _identity(latest)
 
 
-def app_names(app: str) -> list[str]:
-    return [f"docker.io/library/{tag}" for tag in tags(app)]
+def app_names(image: str) -> list[str]:
+    return [f"docker.io/library/{tag}" for tag in tags(image)]
 
 
-def build_app(app: str, torch_index: str | None) -> None:
+def app_arguments(image: str) -> list[str]:
+    """What tells `apps/Dockerfile` which image is wanted."""
+    return ["--build-arg", f"APP={image.partition('-')[0]}", "--build-arg", f"EXTRA={image}"]
+
+
+def build_app(image: str, torch_index: str | None) -> None:
     """Builds one app's image, unless its inputs were built before."""
-    name, latest = app_names(app)
+    name, latest = app_names(image)
     if not built(name):
-        options = ["--build-arg", f"BASE={base('python')}", "--build-arg", f"APP={app}", *_package_sources(torch_index)]
+        options = ["--build-arg", f"BASE={base('python')}", *app_arguments(image), *_package_sources(torch_index)]
         dockerfile = CHECKOUT / "apps/Dockerfile"
         run(buildah("build", "--layers", "--file", dockerfile, *options, "--tag", name, CHECKOUT), env=BUILDAH)
     run(buildah("tag", name, latest), env=BUILDAH)
@@ -152,16 +165,16 @@ def load(name: str, *aliases: str) -> None:
         node.inside("ctr", "--namespace=k8s.io", "images", "tag", "--force", name, alias)
 
 
-def app_loaded(app: str) -> bool:
+def app_loaded(image: str) -> bool:
     """Whether the node has the image that the sources make, and knows it as `v1` too."""
     listed = node.inside("ctr", "--namespace=k8s.io", "images", "list").splitlines()
     digests = {line.split()[0]: line.split()[2] for line in listed[1:]}
-    name, latest = app_names(app)
+    name, latest = app_names(image)
     return name in digests and digests[name] == digests.get(latest)
 
 
-def load_app(app: str) -> None:
-    name, latest = app_names(app)
+def load_app(image: str) -> None:
+    name, latest = app_names(image)
     load(name, latest)
 
 

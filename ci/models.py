@@ -1,5 +1,6 @@
-"""The data set and the three models of the demonstration, each made once."""
+"""The data set and the models of the demonstration, each made once."""
 
+import re
 import sys
 from functools import partial
 
@@ -9,19 +10,27 @@ from ci.run import run, succeeds
 from ci.steps import Step
 
 FORESTS = {"mnist_rf_v1": (100, 10), "mnist_rf_v2": (200, 12)}  # version id -> trees, depth
-LANGUAGE_MODEL = "smollm2-135m-instruct_v1"
+LANGUAGE_MODELS = {"smollm2-135m-instruct_v1": "transformers", "smollm2-135m-instruct_v2": "openvino"}
+LANGUAGE_VALUES = CHECKOUT / "charts/inference-service/values-lm.yaml"
 
 
-def steps() -> list[Step]:
+def openvino_asked() -> bool:
+    """Whether the values name a version that OpenVINO runs."""
+    found = re.findall(r"(?m)^  (?:name|version): *(\S+)", LANGUAGE_VALUES.read_text())[:2]
+    return LANGUAGE_MODELS.get("_".join(found)) == "openvino"
+
+
+def steps(openvino: bool = False) -> list[Step]:
     """The data set, then what is made of it; they need the step `python`."""
     patient = partial(Step, patient=True)
+    wanted = [name for name, engine in LANGUAGE_MODELS.items() if openvino or engine != "openvino"]
     return [
         patient("mnist", fetch_mnist, ("python",), mnist_ready),
         *(
             patient(f"train {name}", partial(train_forest, name), ("mnist",), partial(published, name))
             for name in FORESTS
         ),
-        patient("language model", prepare_language_model, ("python",), partial(published, LANGUAGE_MODEL)),
+        *(patient(f"prepare {name}", partial(prepare, name), ("python",), partial(published, name)) for name in wanted),
     ]
 
 
@@ -35,7 +44,7 @@ def fetch_mnist() -> None:
 
 def published(version_id: str) -> bool:
     """Whether the registry vouches for this version: artifact and manifest are there and agree."""
-    artifact = CHECKOUT / "models" / (version_id if version_id == LANGUAGE_MODEL else f"{version_id}.joblib")
+    artifact = CHECKOUT / "models" / (f"{version_id}.joblib" if version_id in FORESTS else version_id)
     verify = [sys.executable, "-m", "models.registry", "verify", artifact]
     return succeeds(verify, cwd=CHECKOUT, timeout=120)
 
@@ -46,8 +55,8 @@ def train_forest(version_id: str) -> None:
     _training("classifier", *sizes, "--version-id", version_id, "--force")  # what an interrupt left is replaced
 
 
-def prepare_language_model() -> None:
-    _training("lm", "--version-id", LANGUAGE_MODEL, "--force")
+def prepare(version_id: str) -> None:
+    _training("lm", "--version-id", version_id, "--engine", LANGUAGE_MODELS[version_id], "--force")
 
 
 def _training(*words: object) -> None:

@@ -16,9 +16,12 @@ def helm_tools() -> list[Step]:
     return [_tools("helm")]
 
 
-def cluster_with_images(torch_index: str | None) -> list[Step]:
-    """The local cluster with both images loaded, and the models trained; nothing is installed in it."""
-    needs_packages = ("packages",)
+def cluster_with_images(torch_index: str | None, openvino: bool = False) -> list[Step]:
+    """The local cluster with the images loaded, and the models trained; nothing is installed in it.
+
+    The language model on OpenVINO is among them where it is wanted, by `openvino` or by the values.
+    """
+    needs_packages, openvino = ("packages",), openvino or models.openvino_asked()
     archives = [
         Step(f"debian {name}", partial(images.make_archive, name), needs_packages, images.archive(name).exists)
         for name in images.DEBIAN
@@ -28,16 +31,18 @@ def cluster_with_images(torch_index: str | None) -> list[Step]:
         Step("python", partial(python.install, torch_index), needs_packages, python.ready, patient=True),
         *(_tools(module, needs_packages) for module in build.PACKAGES),
         *archives,
-        *models.steps(),
+        *models.steps(openvino),
         Step("cluster", control_plane.up, ("build kube", "debian node"), control_plane.ready),
-        *(step for app in images.APPS for step in _image(app, torch_index)),
+        *(step for image in images.wanted(openvino) for step in _image(image, torch_index)),
     ]
 
 
 def installed() -> list[Step]:
     """Both releases in the local cluster, tested; follows `cluster_with_images`."""
     variables = environment.local()
-    prepared = ("build helm", *(step.name for step in models.steps()), *(f"load {app}" for app in images.APPS))
+    openvino = models.openvino_asked()
+    artifacts = [step.name for step in models.steps(openvino)]
+    prepared = ("build helm", *artifacts, *(f"load {image}" for image in images.wanted(openvino)))
     return [
         Step("helmfile apply", partial(deploy.apply, variables), prepared),
         Step("helm test", partial(deploy.test, variables), ("helmfile apply",)),
@@ -52,15 +57,18 @@ def _tools(module: str, after: tuple[str, ...] = ()) -> Step:
     return Step(f"build {module}", partial(build.build, module), after, build.folder(module).exists, patient)
 
 
-def _image(app: str, torch_index: str | None) -> list[Step]:
+def _image(image: str, torch_index: str | None) -> list[Step]:
     build_step = Step(
-        f"image {app}",
-        partial(images.build_app, app, torch_index),
+        f"image {image}",
+        partial(images.build_app, image, torch_index),
         ("debian python",),
-        partial(images.app_built, app),
+        partial(images.app_built, image),
         patient=True,
     )
     load_step = Step(
-        f"load {app}", partial(images.load_app, app), ("cluster", build_step.name), partial(images.app_loaded, app)
+        f"load {image}",
+        partial(images.load_app, image),
+        ("cluster", build_step.name),
+        partial(images.app_loaded, image),
     )
     return [build_step, load_step]

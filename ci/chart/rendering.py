@@ -19,6 +19,7 @@ NEUTRAL = {
     "MODELS_DIR": "",
     "CLASSIFIER_IMAGE_TAG": "",
     "LM_IMAGE_TAG": "",
+    "LM_OPENVINO_IMAGE_TAG": "",
     "IMAGE_REGISTRY": "",
     "HELMFILE_ENVIRONMENT": "",
 }

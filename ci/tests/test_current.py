@@ -73,7 +73,8 @@ def test_images_reach_kind_and_minikube_by_their_own_commands(machine, monkeypat
     monkeypatch.setattr(current.images, "tags", lambda app: [f"{app}-service:v1-x"])
     current.build("lm", "docker", "https://index.example/cpu", current.transport(cluster, "docker", None))
     built = next(call for call in machine.calls() if call.startswith("docker build"))
-    assert "--build-arg APP=lm --build-arg PIP_EXTRA_INDEX_URL=https://index.example/cpu --tag lm-service:v1-x" in built
+    arguments = "--build-arg APP=lm --build-arg EXTRA=lm --build-arg PIP_EXTRA_INDEX_URL=https://index.example/cpu"
+    assert f"{arguments} --tag lm-service:v1-x" in built
     assert machine.calls()[-1] == command
 
 

@@ -81,6 +81,14 @@ def test_image_tags_come_from_the_environment(checkout):
     assert container(found, "lm-service")["image"] == "lm-service:v1"
 
 
+@pytest.mark.parametrize(("variables", "tag"), [({}, "v1-openvino"), ({"LM_OPENVINO_IMAGE_TAG": "v1-x"}, "v1-x")])
+def test_the_image_is_one_that_has_the_engine_of_the_models_manifest(checkout, variables, tag):
+    manifest = checkout / "models" / "smollm2-135m-instruct_v1.json"
+    manifest.write_text(json.dumps({"sha256": "4" * 64, "engine": "openvino"}))
+    found = rendering.helmfile("default", root=checkout, LM_IMAGE_TAG="v1-torch", **variables)
+    assert container(found, "lm-service")["image"] == f"lm-service:{tag}"
+
+
 def test_a_registry_is_put_before_the_images_names(checkout):
     found = rendering.helmfile("default", root=checkout, IMAGE_REGISTRY="registry.example.com/team")
     for app in rendering.APPS:

@@ -1,0 +1,40 @@
+"""The language model on OpenVINO costs time and disk: it is made only where the values or the full tests ask for it."""
+
+import pytest
+
+from ci import environment, images, models, plan
+
+
+@pytest.fixture
+def values(tmp_path, monkeypatch):
+    """The language model's values, for the test to edit."""
+    file = tmp_path / "values-lm.yaml"
+    file.write_text(models.LANGUAGE_VALUES.read_text())
+    monkeypatch.setattr(models, "LANGUAGE_VALUES", file)
+    return file
+
+
+def names(openvino: bool = False) -> set[str]:
+    return {step.name for step in plan.cluster_with_images(None, openvino)}
+
+
+def test_as_delivered_neither_its_image_nor_its_model_is_made(values):
+    assert not {name for name in names() if "openvino" in name or "smollm2-135m-instruct_v2" in name}
+
+
+def test_the_edited_version_brings_model_and_image_before_the_releases(values):
+    values.write_text(values.read_text().replace("version: v1", "version: v2"))
+    wanted = {"prepare smollm2-135m-instruct_v2", "image lm-openvino", "load lm-openvino"}
+    assert wanted <= names()
+    assert {"prepare smollm2-135m-instruct_v2", "load lm-openvino"} <= set(plan.installed()[0].after)
+
+
+def test_the_full_tests_get_both(values):
+    assert {"prepare smollm2-135m-instruct_v1", "image lm", "prepare smollm2-135m-instruct_v2"} <= names(openvino=True)
+
+
+def test_its_image_has_a_tag_of_its_own_that_helmfile_is_told():
+    tag = images.tags(images.OPENVINO)[0]
+    assert images.tags(images.OPENVINO)[1] == "lm-service:v1-openvino"
+    assert environment.image_tags()["LM_OPENVINO_IMAGE_TAG"] == tag.removeprefix("lm-service:")
+    assert images.app_arguments(images.OPENVINO)[1::2] == ["APP=lm", "EXTRA=lm-openvino"]
