@@ -15,12 +15,14 @@ ROOT = Path(__file__).parents[3]
 
 
 class Process:
-    """`python -m MODULE` on a free port of 127.0.0.1, with the environment given."""
+    """`python -m MODULE` on a free port of 127.0.0.1, with the environment given; `python` is ours unless told."""
 
-    def __init__(self, module: str, *arguments: str, **environment: object) -> None:
+    def __init__(
+        self, module: str, *arguments: str, python: str | Path = sys.executable, **environment: object
+    ) -> None:
         settings = {key: str(value) for key, value in environment.items()}
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", module, "--port", "0", *arguments],
+            [python, "-m", module, "--port", "0", *arguments],
             cwd=ROOT,
             env={**_inherited(), **settings},
             stderr=subprocess.PIPE,

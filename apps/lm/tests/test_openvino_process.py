@@ -1,0 +1,177 @@
+"""The engine `openvino` as its image has it: an environment without torch, the exported model, and beside it v1 on
+torch, whose contract it must keep to the letter."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from apps.lm.tests import process
+from apps.serving.tests.processes import ROOT, running, until
+from models.registry import manifest_path
+
+pytestmark = [pytest.mark.service, pytest.mark.full]
+NAME = "smollm2-135m-instruct"
+MEMORY = 1 << 30  # bytes, half of what the chart gives torch
+LONG = {"prompt": "Once upon a time", "max_new_tokens": 240}
+PROMPTS = [
+    "The capital of France is",
+    "  two  spaces and 1234 digits",
+    "naïve 数学 🦊🦊",
+    "<|im_start|>user\nHi<|im_end|>\n",
+]
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory) -> Path:
+    """Python of an environment with the extra of the image, and nothing else."""
+    folder = tmp_path_factory.mktemp("environment")
+    (folder / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+    pip = [folder / "venv/bin/python", "-m", "pip", "install", "--quiet", f"{folder}[lm-openvino]"]
+    subprocess.run(pip, check=True)
+    return folder / "venv/bin/python"
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> Path:
+    """A folder with both versions: this checkout's where it has them, else made."""
+    made = [ROOT / "models" / f"{NAME}_{version}.json" for version in ("v1", "v2")]
+    if all(manifest.exists() for manifest in made):
+        return ROOT / "models"
+    folder = tmp_path_factory.mktemp("models")
+    for version, engine in (("v1", "transformers"), ("v2", "openvino")):
+        words = ["lm", "--engine", engine, "--version-id", f"{NAME}_{version}", "--models-dir", folder]
+        subprocess.run([sys.executable, "-m", "training", *words], cwd=ROOT, check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def openvino(python, models) -> Iterator[httpx.Client]:
+    with _serving(models, "v2", python=python) as service, process.client(service) as client:
+        client.service = service
+        yield client
+
+
+@pytest.fixture(scope="module")
+def torch(models) -> Iterator[httpx.Client]:
+    with _serving(models, "v1") as service, process.client(service) as client:
+        yield client
+
+
+def _serving(models: Path, version: str, **how: object):
+    settings = {"MODEL_NAME": models / f"{NAME}_{version}", "DRAIN_SECONDS": 0, "NO_PROXY": "127.0.0.1"}
+    return running("apps.lm", **settings, **how)
+
+
+def generate(client: httpx.Client, **body: object) -> dict:
+    answer = client.post("/generate", json=body)
+    return answer.json() if answer.status_code == 200 else {"status": answer.status_code, **answer.json()}
+
+
+def together(client: httpx.Client, bodies: list[dict]) -> list[dict]:
+    with ThreadPoolExecutor(len(bodies)) as pool:
+        return list(pool.map(lambda body: generate(client, **body), bodies))
+
+
+def test_it_needs_neither_torch_nor_transformers(python, openvino):
+    program = "import importlib.util as u; print([n for n in ('torch', 'transformers') if u.find_spec(n)])"
+    assert subprocess.run([python, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
+    health = openvino.get("/healthz").json()["model"]
+    assert (health["engine"], health["version"], health["dtype"]) == ("openvino", "v2", "int8")
+
+
+def test_it_is_ready_within_three_seconds_of_its_start_with_a_warm_page_cache(python, models, openvino):
+    def seconds() -> float:
+        begun = time.monotonic()
+        with _serving(models, "v2", python=python):
+            return time.monotonic() - begun
+
+    assert min(seconds() for _ in range(3)) < 3
+
+
+def test_where_torch_is_missing_v1_is_refused_and_the_image_that_has_it_is_named(python, models):
+    settings = {"MODEL_NAME": models / f"{NAME}_v1"}
+    with running("apps.lm", ready=False, python=python, **settings) as service:
+        assert service.wait() == 1
+    (line,) = [line for line in service.log if line["level"] == "error"]
+    assert "for the engine 'transformers', and this image has openvino. Use the image lm-service:v1 " in line["message"]
+
+
+def test_it_answers_the_probes_of_its_manifest(openvino, models):
+    for probe in json.loads(manifest_path(models / f"{NAME}_v2").read_text())["probes"]:
+        answer = generate(openvino, prompt=probe["prompt"], max_new_tokens=probe["max_new_tokens"])
+        assert answer["generated_text"] == probe["generated_text"]
+
+
+@pytest.mark.parametrize("prompt", [*PROMPTS, "a " * 250, "a " * 300, ""])
+def test_counts_cuts_and_refusals_are_those_of_torch(openvino, torch, prompt):
+    for most in ({}, {"max_new_tokens": 300}):
+        ours, theirs = (generate(client, prompt=prompt, **most) for client in (openvino, torch))
+        assert ours.get("errors") == theirs.get("errors")
+        assert ours.get("usage", {}).get("prompt_tokens") == theirs.get("usage", {}).get("prompt_tokens")
+        if "usage" in ours and ours["finish_reason"] == theirs["finish_reason"] == "length":
+            assert ours["usage"] == theirs["usage"]
+
+
+def test_a_chat_has_the_same_tokens_and_ends_by_itself(openvino, torch):
+    body = {"messages": [{"role": "user", "content": "What is 2 + 2?"}], "model": NAME, "max_tokens": 150}
+    ours, theirs = (client.post("/v1/chat/completions", json=body).json() for client in (openvino, torch))
+    assert ours["usage"]["prompt_tokens"] == theirs["usage"]["prompt_tokens"]
+    assert ours["choices"][0]["finish_reason"] == theirs["choices"][0]["finish_reason"] == "stop"
+
+
+def test_a_stop_sequence_across_tokens_ends_the_answer_before_it(openvino):
+    whole = generate(openvino, prompt="1, 2, 3, 4, 5, 6,", max_new_tokens=40)["generated_text"]
+    assert "10, 11" in whole
+    cut = generate(openvino, prompt="1, 2, 3, 4, 5, 6,", max_new_tokens=40, stop=["0, 1"])
+    assert (cut["generated_text"], cut["finish_reason"]) == (whole[: whole.index("0, 1")], "stop")
+
+
+def test_emoji_in_a_stream_come_out_whole(openvino):
+    body = {"prompt": "🦊🐻🦊🐻🦊🐻🦊🐻🦊🐻🦊", "max_new_tokens": 40}
+    whole = generate(openvino, **body)["generated_text"]
+    with openvino.stream("POST", "/generate", json=body | {"stream": True}) as answer:
+        events = [json.loads(line.removeprefix("data: ")) for line in answer.iter_lines() if line]
+    pieces = [event["text"] for event in events[:-1]]
+    assert "".join(pieces) == whole == events[-1]["generated_text"]
+    assert any(ord(character) > 0xFFFF for character in whole) and "\N{REPLACEMENT CHARACTER}" not in whole
+
+
+def test_a_seed_repeats_its_answer_in_any_company(openvino):
+    drawn = {"prompt": "My favourite animal is", "max_new_tokens": 30, "temperature": 1.0, "top_p": 0.95, "top_k": 50}
+    bodies = [drawn | {"seed": seed} for seed in range(6)]
+    alone = [generate(openvino, **body)["generated_text"] for body in bodies]
+    assert [answer["generated_text"] for answer in together(openvino, bodies)] == alone
+    assert len(set(alone)) == 6
+    assert len({generate(openvino, **drawn)["generated_text"] for _ in range(3)}) == 3
+
+
+def test_the_largest_batch_is_answered_to_its_last_token_within_its_memory(openvino):
+    bodies = [{"prompt": f"{n} " + "a " * 100, "max_new_tokens": 300} for n in range(16)]
+    answers = together(openvino, bodies)
+    assert {answer["usage"]["total_tokens"] for answer in answers} == {256}
+    status = Path(f"/proc/{openvino.service.popen.pid}/status").read_text()
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    assert int(peak.split()[1]) * 1024 < MEMORY
+
+
+def test_who_hangs_up_leaves_at_once_and_an_idle_service_uses_no_cpu(openvino):
+    for _ in range(3):
+        with pytest.raises(httpx.ReadTimeout):
+            openvino.post("/generate", json=LONG, timeout=0.3)
+    assert generate(openvino, prompt="1, 2, 3,", max_new_tokens=2)["timings"]["total_seconds"] < 1
+    service = openvino.service
+
+    def idle() -> bool:
+        before = service.cpu_seconds()
+        time.sleep(1)
+        return service.cpu_seconds() - before < 0.02
+
+    until(idle)
