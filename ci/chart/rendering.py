@@ -29,14 +29,17 @@ class MissingTool(Exception):
     """A program of the lane `chart` is not there."""
 
 
-def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
+def run(
+    *command: str | Path, cwd: Path = ROOT, input: str | None = None, **environment: str
+) -> subprocess.CompletedProcess:
     """Run a program, whatever its exit status; raise MissingTool where it is not on PATH."""
     if shutil.which(str(command[0])) is None:
         raise MissingTool(
             f'{command[0]} is not on PATH. `ci/test chart` and `ci/up` build it; by hand: eval "$(ci/env)"'
         )
     environment = os.environ | NEUTRAL | environment
-    return subprocess.run(list(map(str, command)), cwd=cwd, env=environment, capture_output=True, text=True)
+    options = {"cwd": cwd, "env": environment, "input": input}
+    return subprocess.run(list(map(str, command)), **options, capture_output=True, text=True)
 
 
 def succeed(*command: str | Path, **options: object) -> str:

@@ -1,4 +1,5 @@
-"""Builds what only `ci/test full` needs: Helm 3, and the policy scanners kube-score and checkov.
+"""Builds what only `ci/test full` needs: Helm 3, the types of Prometheus' and KEDA's objects, and the policy
+scanners kube-score and checkov.
 
 Apart from build.py, so that a change here does not build Kubernetes anew."""
 
@@ -12,6 +13,7 @@ from ci.tools.build import ENVIRONMENT, SOURCES, go
 # Program -> its module here and its package. Helm 3 is in Helm 4's module already, where helmfile needs it.
 PROGRAMS = {
     "helm3": ("helm", "helm.sh/helm/v3/cmd/helm"),
+    "custom-kinds": ("custom-kinds", "."),
     "kube-score": ("kube-score", "github.com/zegl/kube-score/cmd/kube-score"),
 }
 

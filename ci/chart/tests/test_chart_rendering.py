@@ -10,8 +10,10 @@ import yaml
 
 from ci.chart import rendering
 from ci.chart.rendering import APPS, CHART, CUSTOM, ENVIRONMENTS, of_kind
+from ci.tools import extra
 
 MINORS = ("1.33", "1.34", "1.35")
+KEDA_TRIGGER = "autoscaling.keda.triggers.queue.type=prometheus,autoscaling.keda.triggers.queue.metadata.threshold=5"
 CONTROL_PLANE_MILLICORES = 200  # what the pods of kube-system request on the local cluster
 NODE_MILLICORES = 2000
 
@@ -51,6 +53,16 @@ def test_objects_are_valid_in_three_minors(environment, minor):
     for document in rendering.helmfile(environment):
         if document["kind"] not in CUSTOM:
             kubernetes_validate.validate(document, minor, strict=True)
+
+
+@pytest.mark.full
+def test_objects_of_custom_kinds_have_only_fields_that_their_owners_know():
+    extra.build("custom-kinds")
+    values = (f"--values={CHART}/values-classifier.yaml", f"--set=autoscaling.keda.enabled=true,{KEDA_TRIGGER}")
+    found = [*rendering.helmfile("production"), *rendering.template(*values)]
+    program = extra.folder("custom-kinds") / "custom-kinds"
+    said = rendering.succeed(program, input=yaml.safe_dump_all(found))
+    assert sorted(said.split()) == ["PrometheusRule"] * 2 + ["ScaledObject"] + ["ServiceMonitor"] * 2
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
