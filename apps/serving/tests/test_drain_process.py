@@ -63,7 +63,8 @@ def test_a_port_in_use_ends_the_process_with_a_line_that_says_so():
         assert "address already in use" in line["message"]
 
 
-def test_sigterm_under_load_loses_no_request():
+@pytest.mark.parametrize("kept", [0, None], ids=["new connections", "kept connections"])
+def test_sigterm_under_load_loses_no_request(kept):
     """New connections are accepted and answered for the whole drain; all that was asked is answered."""
     drain, answers, ended = 2, [], asyncio.Event()
 
@@ -73,7 +74,7 @@ def test_sigterm_under_load_loses_no_request():
             answers.append((answer.status_code, answer.headers.get("connection")))
 
     async def scenario(toy: Process) -> None:
-        limits = httpx.Limits(max_keepalive_connections=0)  # a new connection each time
+        limits = httpx.Limits(max_keepalive_connections=kept)
         async with httpx.AsyncClient(timeout=20, limits=limits) as session, asyncio.TaskGroup() as clients:
             for _ in range(12):
                 clients.create_task(client(session, f"{toy.url}/sleep"))

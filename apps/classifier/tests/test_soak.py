@@ -1,0 +1,38 @@
+"""A minute at saturation: every request is answered, and memory stays where it was."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from apps.serving.tests.processes import ROOT, Process, running, until
+
+pytestmark = [pytest.mark.service, pytest.mark.full]
+SECONDS, SETTLED_SECONDS = 60, 15
+GROWTH_BYTES = 4_000_000
+
+
+def resident_bytes(process: Process) -> int:
+    status = Path(f"/proc/{process.popen.pid}/status").read_text()
+    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+
+
+def test_a_minute_at_saturation_leaves_no_request_unanswered_and_no_memory_behind(artifact, tmp_path):
+    report = tmp_path / "report.json"
+    with running("apps.classifier", MODEL_PATH=artifact) as process:
+        options = ["--concurrency=64", f"--duration-seconds={SECONDS}", "--keep-connections", f"--output={report}"]
+        command = [sys.executable, "-m", "loadgen", "classifier", f"--url={process.url}/predict", *options]
+        begun = time.monotonic()
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as load:
+            until(lambda: time.monotonic() - begun > SETTLED_SECONDS, SECONDS)
+            settled = resident_bytes(process)
+            assert load.wait(2 * SECONDS) == 0
+        grown = resident_bytes(process) - settled
+        descriptors = len(list(Path(f"/proc/{process.popen.pid}/fd").iterdir()))
+    summary = json.loads(report.read_text())["summary"]
+    assert summary["failed"] == 0 and summary["succeeded"] > 5_000
+    assert grown < GROWTH_BYTES
+    assert descriptors < 30
