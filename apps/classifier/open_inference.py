@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import FastAPI, Header, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool, StrictInt
 from pydantic_core import to_json
 from starlette.responses import JSONResponse, Response
 
@@ -24,14 +24,15 @@ EXAMPLES = {
         "value": {"inputs": [{"name": INPUT, "shape": [1, 784], "datatype": "FP32", "data": [0] * 784}]},
     }
 }
+ANSWERS: Any = {200: {"content": {"application/octet-stream": {}}, "description": "JSON, or JSON and binary tensors"}}
 TAGS: Any = {"tags": ["Open Inference Protocol v2"]}
 
 
 class Parameters(BaseModel):
     """`scale` as in /predict; others are for other servers."""
 
-    scale: int = 1
-    binary_data_output: bool = False
+    scale: StrictInt = 1
+    binary_data_output: StrictBool = False
 
 
 class Output(BaseModel):
@@ -94,8 +95,8 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
         """Inputs and outputs of the model."""
         return _metadata(model_named(name, version))
 
-    @app.post("/v2/models/{name}/infer", **TAGS, openapi_extra=body)
-    @app.post("/v2/models/{name}/versions/{version}/infer", **TAGS, openapi_extra=body)
+    @app.post("/v2/models/{name}/infer", **TAGS, openapi_extra=body, responses=ANSWERS)
+    @app.post("/v2/models/{name}/versions/{version}/infer", **TAGS, openapi_extra=body, responses=ANSWERS)
     async def infer(
         request: Request,
         name: str,

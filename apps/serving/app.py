@@ -16,7 +16,12 @@ def create_app(service: Service, settings: ServingSettings) -> FastAPI:
     """
     runtime = Runtime(service, settings)
     app = FastAPI(
-        title=service.title, description=service.description, version="1", redoc_url=None, redirect_slashes=False
+        title=service.title,
+        description=service.description,
+        version="1",
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=problems.RESPONSES,
     )
     app.state.runtime = runtime
     app.add_middleware(Access, runtime=runtime)

@@ -12,6 +12,22 @@ from starlette.responses import Response
 from apps.serving.context import context
 
 MEDIA_TYPE = "application/problem+json"
+TEXTS = ("type", "title", "detail", "instance", "request_id")
+ERROR = {"type": "object", "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}}}
+SCHEMA = {  # of the body that `problem_response` makes
+    "type": "object",
+    "required": [*TEXTS, "status", "model_version", "errors"],
+    "properties": {
+        **{key: {"type": "string"} for key in TEXTS},
+        "status": {"type": "integer"},
+        "model_version": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        "errors": {"type": "array", "items": ERROR},
+    },
+}
+RESPONSES = {  # of every route, in the OpenAPI document
+    kind: {"description": f"A problem (RFC 9457): {whose}.", "content": {MEDIA_TYPE: {"schema": SCHEMA}}}
+    for kind, whose in {"4XX": "the request's", "5XX": "the service's"}.items()
+}
 MAX_ERRORS = 20  # a body of 784 wrong numbers shall not get an answer longer than itself
 
 
