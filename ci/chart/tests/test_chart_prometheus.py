@@ -1,0 +1,138 @@
+"""What a real Prometheus scrapes from running services answers every query of the chart's dashboard and alerts.
+
+Needs Debian's package prometheus; it belongs to `ci/test full`.
+"""
+
+import json
+import math
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from apps.classifier.tests import forests
+from apps.serving.tests.processes import Process, running, until
+from ci.chart import rendering
+from ci.chart.rendering import CHART, of_kind
+
+pytestmark = pytest.mark.full
+RELEASE = "classifier-service"
+OPTIONS = ("dashboard.enabled=true", "prometheusRule.enabled=true", "serviceMonitor.enabled=true")
+SLOW = "prometheusRule.latencySeconds=0.2"
+FEATURES = {"features": forests.images(1)[0].tolist(), "scale": 255}
+OVERLOADED = {"ARTIFICIAL_CPU_SEC": 0.3, "MAX_QUEUE": 1}
+
+
+@pytest.fixture(scope="module")
+def chart() -> dict[str, dict]:
+    """The rendered objects of the monitoring, by kind."""
+    options = [f"--set={option}" for option in (*OPTIONS, SLOW)]
+    found = rendering.template(f"--values={CHART}/values-classifier.yaml", *options, release=RELEASE)
+    boards = [one for one in of_kind(found, "ConfigMap").values() if any(".json" in key for key in one["data"])]
+    kinds = {kind: of_kind(found, kind)[RELEASE] for kind in ("PrometheusRule", "ServiceMonitor")}
+    return kinds | {"dashboard": json.loads(next(iter(boards[0]["data"].values())))}
+
+
+class Prometheus:
+    """Scrapes every second what `watch` was given."""
+
+    def __init__(self, folder: Path, path: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+        self.url, self.targets = f"http://{address}", folder / "targets.json"
+        self.watch({})
+        discovery = [{"files": [str(self.targets)]}]
+        scrape = {"job_name": RELEASE, "metrics_path": path, "file_sd_configs": discovery}
+        config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [scrape]}
+        (folder / "prometheus.yml").write_text(json.dumps(config))
+        options = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+        command = ["prometheus", *options, f"--web.listen-address={address}", "--log.level=error"]
+        self.popen = subprocess.Popen(command)
+        until(self.ready, 30)
+
+    def ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/-/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def watch(self, pods: dict[str, Process]) -> None:
+        """Scrape these, labelled as the operator does it for pods."""
+        groups = [
+            {"targets": [f"127.0.0.1:{process.port}"], "labels": {"namespace": "inference", "pod": pod}}
+            for pod, process in pods.items()
+        ]
+        self.targets.with_suffix(".new").write_text(json.dumps(groups))
+        self.targets.with_suffix(".new").replace(self.targets)
+
+    def ask(self, query: str) -> list[float]:
+        """The values that a query gives now."""
+        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": query.replace("$__rate_interval", "15s")})
+        assert answer.status_code == 200, answer.text
+        return [float(one["value"][1]) for one in answer.json()["data"]["result"]]
+
+
+@pytest.fixture
+def prometheus(tmp_path, chart) -> Iterator[Prometheus]:
+    (endpoint,) = chart["ServiceMonitor"]["spec"]["endpoints"]
+    server = Prometheus(tmp_path, endpoint.get("path", "/metrics"))
+    yield server
+    server.popen.terminate()
+    server.popen.wait(10)
+
+
+@pytest.fixture
+def pod(tmp_path) -> Iterator[Callable[..., Process]]:
+    """Start a classifier of a version; the test's end stops it."""
+    with ExitStack() as pods:
+
+        def start(version: str, **settings: object) -> Process:
+            artifact = tmp_path / f"tiny_{version}.joblib"
+            forests.publish(forests.digits_forest(trees=2), artifact)
+            return pods.enter_context(running("apps.classifier", MODEL_PATH=artifact, **settings))
+
+        yield start
+
+
+def load(process: Process, prometheus: Prometheus, query: str) -> None:
+    """Send predictions, eight at a time, until the query has an answer."""
+
+    def send(_: int) -> int:
+        return httpx.post(f"{process.url}/predict", json=FEATURES, timeout=30).status_code
+
+    def answered() -> bool:
+        assert set(pool.map(send, range(8))) <= {200, 503}
+        return any(map(math.isfinite, prometheus.ask(query)))
+
+    with ThreadPoolExecutor(8) as pool:
+        until(answered, 30)
+
+
+def test_dashboard_and_alerts_see_a_healthy_pod_an_overloaded_one_of_another_model_and_none(chart, prometheus, pod):
+    queries = [target["expr"] for panel in chart["dashboard"]["panels"] for target in panel["targets"]]
+    rules = [rule for group in chart["PrometheusRule"]["spec"]["groups"] for rule in group["rules"]]
+
+    def firing() -> set[str]:
+        return {rule["alert"] for rule in rules if prometheus.ask(rule["expr"])}
+
+    healthy = pod("v1")
+    prometheus.watch({"a": healthy})
+    for query in queries:
+        load(healthy, prometheus, query)
+    assert firing() == set()
+
+    overloaded = pod("v2", **OVERLOADED)
+    prometheus.watch({"a": healthy, "b": overloaded})
+    errors = next(rule["expr"] for rule in rules if rule["alert"] == "InferenceServiceErrors")
+    load(overloaded, prometheus, errors)
+    until(lambda: firing() == {"InferenceServiceErrors", "InferenceServiceSlow", "InferenceServiceMixedModels"}, 30)
+
+    for process in (healthy, overloaded):
+        process.popen.kill()
+    until(lambda: "InferenceServiceDown" in firing(), 30)
