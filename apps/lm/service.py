@@ -1,5 +1,6 @@
 """The language model on the serving core: what it loads, how it warms up, which routes it has."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from apps.lm import engines, probes, routes, source
@@ -8,6 +9,7 @@ from apps.lm.metrics import Meter
 from apps.lm.openai import forms
 from apps.lm.openai import routes as openai_routes
 from apps.lm.settings import LanguageModelSettings
+from apps.serving import page
 from apps.serving.service import Service
 
 if TYPE_CHECKING:
@@ -38,10 +40,11 @@ class LanguageModelService(Service):
         probes.check(model)
 
     def add_routes(self, app: "FastAPI", runtime: "Runtime") -> None:
-        """POST /generate, and OpenAI's API."""
+        """POST /generate, OpenAI's API and the page."""
         self._answering = Answering(runtime)
         routes.add_routes(app, self._answering)
         openai_routes.add_routes(app, self._answering)
+        page.add_routes(app, Path(__file__).parent / "page")
 
     def ready(self, runtime: "Runtime", model: "LanguageModel") -> None:
         """Measure tokens under the model's name."""
