@@ -1,7 +1,10 @@
 """The language model on the serving core: what it loads, how it warms up, which routes it has."""
 
+import logging
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from apps.lm import engines, probes, routes, source
 from apps.lm.answering import Answering
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from apps.serving.problems import Problem
     from apps.serving.runtime import Runtime
 
+LOG = logging.getLogger("lm")
+T = TypeVar("T")
+
 
 class LanguageModelService(Service):
     """The engine is imported by `load`, when the port already answers `starting`."""
@@ -33,7 +39,8 @@ class LanguageModelService(Service):
 
     def load(self, settings: LanguageModelSettings) -> "LanguageModel":
         """Verify or fetch the model, then load it by the engine that it is for."""
-        return engines.load(source.find(settings), settings)
+        found = _timed("verified", lambda: source.find(settings))
+        return _timed("loaded", lambda: engines.load(found, settings))
 
     def warm_up(self, model: "LanguageModel") -> None:
         """Answer the manifest's first probe, and refuse to serve a model that computes something else."""
@@ -53,3 +60,11 @@ class LanguageModelService(Service):
     def error(self, path: str, problem: "Problem") -> dict | None:
         """OpenAI's clients look for theirs below /v1."""
         return forms.error(problem) if path.startswith("/v1/") else None
+
+
+def _timed(what: str, function: Callable[[], T]) -> T:
+    """Say in the log how far the start has come: it takes seconds, and for a hub id minutes."""
+    begun = time.monotonic()
+    result = function()
+    LOG.info(what, extra={"seconds": round(time.monotonic() - begun, 3)})
+    return result

@@ -1,5 +1,6 @@
 import json
 import signal
+import socket
 import time
 
 import httpx
@@ -49,9 +50,10 @@ def test_a_folder_never_calls_the_hub(hub, client):
 
 
 def test_health_answers_starting_before_the_model_is_loaded(service):
-    starting = [line for line in service.log if line["message"] in ("listening", "ready")]
-    assert [line["message"] for line in starting] == ["listening", "ready"]
-    assert starting[1]["seconds"] > 0.5
+    steps = ("listening", "verified", "loaded", "ready")
+    starting = [line for line in service.log if line["message"] in steps]
+    assert [line["message"] for line in starting] == list(steps)
+    assert starting[-1]["seconds"] > 0.5
 
 
 def test_a_client_that_hangs_up_frees_the_model_at_once(client):
@@ -94,6 +96,21 @@ def test_a_stream_that_is_left_frees_the_model_at_once(client):
     with client.stream("POST", "/generate", json=LONG | {"stream": True}) as answer:
         next(answer.iter_lines())
     assert seconds_of(client, SHORT) < 2
+
+
+def test_a_reader_who_does_not_read_keeps_nobody_waiting(service, client):
+    body = json.dumps(SHORT | {"stream": True, "max_new_tokens": 1000}).encode()
+    head = f"POST /generate HTTP/1.1\r\nHost: lm\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        slow.settimeout(60)
+        slow.connect(("127.0.0.1", service.port))
+        slow.sendall(head.encode() + body)
+        assert slow.recv(1)
+        assert seconds_of(client, SHORT) < 8, "as soon as the slow one's answer is computed, read or not"
+        received = b"".join(iter(lambda: slow.recv(65536), b""))
+    *_, last = (line for line in received.decode().splitlines() if line.startswith("data: "))
+    assert json.loads(last.removeprefix("data: "))["usage"]["completion_tokens"] == 1000
 
 
 def test_pieces_arrive_while_the_answer_is_still_computed(client):
