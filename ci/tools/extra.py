@@ -1,5 +1,5 @@
-"""Builds what only `ci/test full` needs: Helm 3, the types of Prometheus' and KEDA's objects, and the policy
-scanners kube-score and checkov.
+"""Builds what only `ci/test full` needs: Helm 3, the types of Prometheus' and KEDA's objects, promtool, and the
+policy scanners kube-score and checkov.
 
 Apart from build.py, so that a change here does not build Kubernetes anew."""
 
@@ -42,3 +42,15 @@ def checkov() -> Path:
     if not (result / "complete").exists():
         python.create(result, ["checkov==3.3.30"])
     return result / "bin/checkov"
+
+
+def promtool() -> Path:
+    """Prometheus' judge of alert rules, out of Debian's package; installed, that would start a server."""
+    result = CACHE / "tools" / "promtool"
+    if not result.exists():
+        work = unfinished(result)
+        run(["apt-get", "update", "--quiet"])
+        run(["apt-get", "download", "--quiet", "prometheus"], cwd=work)
+        run(["dpkg-deb", "--extract", next(work.glob("*.deb")), work])
+        work.rename(result)
+    return result / "usr/bin/promtool"

@@ -1,13 +1,11 @@
-"""Each alert of the PrometheusRule fires when it should and not before, by Prometheus' own evaluation.
-
-Needs promtool, which Debian's package prometheus holds; it belongs to `ci/test full`.
-"""
+"""Each alert of the PrometheusRule fires when it should and not before, by Prometheus' own evaluation."""
 
 import pytest
 import yaml
 
 from ci.chart import rendering
 from ci.chart.rendering import CHART, of_kind
+from ci.tools import extra
 
 pytestmark = pytest.mark.full
 
@@ -71,4 +69,4 @@ def test_alert(rules, alert, fires):
     case = {"interval": "1m", "input_series": series, "promql_expr_test": [check]}
     path = rules.with_name(f"{alert}-{fires}.yaml")
     path.write_text(yaml.safe_dump({"rule_files": [rules.name], "evaluation_interval": "1m", "tests": [case]}))
-    rendering.succeed("promtool", "test", "rules", path)
+    rendering.succeed(extra.promtool(), "test", "rules", path)
