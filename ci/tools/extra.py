@@ -8,7 +8,7 @@ from pathlib import Path
 from ci import python
 from ci.cache import CACHE, key, unfinished
 from ci.run import run
-from ci.tools.build import ENVIRONMENT, SOURCES, go
+from ci.tools.build import ENVIRONMENT, KUBERNETES, SOURCES, go
 
 # Program -> its module here and its package. Helm 3 is in Helm 4's module already, where helmfile needs it.
 PROGRAMS = {
@@ -16,6 +16,8 @@ PROGRAMS = {
     "custom-kinds": ("custom-kinds", "."),
     "kube-score": ("kube-score", "github.com/zegl/kube-score/cmd/kube-score"),
 }
+CAPABILITIES = "helm.sh/helm/v3/pkg/chartutil.k8sVersion"  # what Helm 3 renders for where it asks no cluster
+LINKED = f"-X {CAPABILITIES}Major=1 -X {CAPABILITIES}Minor={KUBERNETES.split('.')[1]}"
 
 
 def folder(program: str) -> Path:
@@ -31,7 +33,7 @@ def build(program: str) -> None:
     module, package = PROGRAMS[program]
     work = unfinished(result)
     environment = {**ENVIRONMENT, "GOCACHE": str(CACHE / "go-build"), **python.path_with(go())}
-    options = ["-gcflags=all=-dwarf=false", "-ldflags=-s -w", "-o", f"{work}/"]
+    options = ["-gcflags=all=-dwarf=false", f"-ldflags=-s -w {LINKED}", "-o", f"{work}/"]
     run(["go", "build", *options, package], cwd=SOURCES / module, env=environment)
     work.rename(result)
 
