@@ -40,7 +40,11 @@ def document(measures: Sequence[Measure], rows: Sequence[Row], absent: Mapping[s
         "machine": machine(),
         "measures": [asdict(measure) for measure in measures],
         "contenders": [
-            asdict(row) | {"ratios": {key: ratio(value, ours[key]) for key, value in row.figures.items()}}
+            {
+                **vars(row),
+                "failures": dict(row.failures),
+                "ratios": {key: ratio(value, ours[key]) for key, value in row.figures.items()},
+            }
             for row in rows
         ],
         "absent": dict(absent),

@@ -86,7 +86,7 @@ def contenders(folder: Path) -> list[Contender]:
             {
                 "MLSERVER_HOST": "127.0.0.1",
                 "MLSERVER_HTTP_PORT": "{port}",
-                "MLSERVER_METRICS_PORT": "{port}",
+                "MLSERVER_METRICS_PORT": str(free_port()),
                 "MLSERVER_GRPC_PORT": str(free_port()),
             },
         ),

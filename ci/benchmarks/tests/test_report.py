@@ -1,5 +1,7 @@
 """The table of `ci/bench`: ratios to ours, and an honest word on where ours is behind."""
 
+from collections import Counter
+
 from ci.benchmarks.report import Measure, Row, document, table
 
 MEASURES = (
@@ -8,12 +10,13 @@ MEASURES = (
     Measure("idle", "idle", "%"),
 )
 OURS = Row("ours", {"python": "3.11"}, {"rate": 1000.0, "p99": 2.0, "idle": 0.0}, {})
-PEER = Row("peer", {"peer": "1.0"}, {"rate": 250.0, "p99": 1.5, "idle": 0.1}, {"status 500": 3})
+PEER = Row("peer", {"peer": "1.0"}, {"rate": 250.0, "p99": 1.5, "idle": 0.1}, Counter({"status 500": 3}))
 
 
 def test_each_figure_of_a_peer_stands_with_its_ratio_to_ours():
     content = document(MEASURES, [OURS, PEER], {"other": "it does not install"}, subject="serving")
     assert content["contenders"][1]["ratios"] == {"rate": 0.25, "p99": 0.75, "idle": None}
+    assert content["contenders"][1]["failures"] == {"status 500": 3}
     assert content["absent"] == {"other": "it does not install"}
     assert content["subject"] == "serving" and content["machine"]["cores"] >= 1
 
