@@ -2,9 +2,11 @@
 
 import importlib
 import os
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from apps.serving import cpu
 from apps.serving.service import LoadError
@@ -49,7 +51,21 @@ def require(engine: str, model: str) -> None:
         )
 
 
+def begin(engine: str) -> None:
+    """Import `engine` in the background, which takes seconds, while its model is verified; `load` tells what fails."""
+
+    def importing() -> None:
+        with suppress(Exception):
+            _module(engine)
+
+    threading.Thread(target=importing, name="import", daemon=True).start()
+
+
 def load(found: "Source", settings: "LanguageModelSettings") -> "LanguageModel":
     """Load a model by its engine, ready for its warm-up; raise LoadError."""
+    return _module(found.engine).load(found, settings)
+
+
+def _module(engine: str) -> Any:
     os.environ.setdefault("OMP_NUM_THREADS", str(cpu.threads()))  # read when torch is imported
-    return importlib.import_module(ENGINES[found.engine].module).load(found, settings)
+    return importlib.import_module(ENGINES[engine].module)

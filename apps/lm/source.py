@@ -57,8 +57,9 @@ def _verified(folder: Path, settings: LanguageModelSettings) -> Source:
             f"MODEL_NAME={settings.model_name!r} is a folder. Unset it; "
             "MODEL_VERSION and MODEL_SHA256 say which folder is expected."
         )
+    engines.require(engine := registry.read(folder).engine, str(folder))
+    engines.begin(engine)
     manifest = registry.verify(folder, version=settings.model_version, sha256=settings.model_sha256)
-    engines.require(manifest.engine, str(folder))
     return Source(folder, manifest.name, manifest.version, manifest.sha256, manifest.engine, manifest.probes)
 
 
