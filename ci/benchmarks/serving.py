@@ -89,6 +89,7 @@ def contenders(folder: Path) -> list[Contender]:
                 "MLSERVER_METRICS_PORT": str(free_port()),
                 "MLSERVER_GRPC_PORT": str(free_port()),
             },
+            folder,  # where it leaves files of its metrics
         ),
     ]
 

@@ -15,7 +15,7 @@ import pytest
 
 SECONDS = 30
 PHONE, DESKTOP = (390, 844), (1280, 800)
-KEYS = {"Enter": 13, "Tab": 9, "Escape": 27, " ": 32}
+KEYS = {"Enter": 13, "Tab": 9, "Escape": 27, " ": 32, "ArrowDown": 40}
 FLAGS = ["--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--no-first-run"]
 
 
