@@ -80,6 +80,7 @@ def test_what_is_drawn_is_classified_and_shown_as_ten_bars(page, draw):
     assert len(bars) == 10 and abs(sum(bars) - 1) < 1e-6
     assert page.text("#answer") == f"{bars.index(max(bars))}, {100 * max(bars):.1f} %"
     assert page.fits()
+    assert page.value("document.getElementById('bars').getBoundingClientRect().bottom <= innerHeight")
     assert page.complaints() == []
 
 
