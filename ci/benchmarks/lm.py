@@ -144,8 +144,9 @@ def measured(speaker: Speaker) -> Row:
                 if setup.cpus == cpus:
                     _hear(setup, cores, port, speaker.model, server, figures, failures)
             figures["memory_megabytes"] = server.memory_megabytes()
-            figures["same_percent"] = 100 * _same(port, speaker.model)
-            figures["idle_cpu_percent"] = idle_percent(server)
+            if cpus == max(setup.cpus for setup in SETUPS):
+                figures["same_percent"] = 100 * _same(port, speaker.model)
+                figures["idle_cpu_percent"] = idle_percent(server)
     figures["environment_megabytes"] = speaker.environment.megabytes()
     return Row(speaker.name, speaker.environment.versions(), figures, failures)
 
