@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -68,4 +69,5 @@ def load(found: "Source", settings: "LanguageModelSettings") -> "LanguageModel":
 
 def _module(engine: str) -> Any:
     os.environ.setdefault("OMP_NUM_THREADS", str(cpu.threads()))  # read when torch is imported
+    sys.modules.setdefault("openvino_telemetry", None)  # not to be imported: it reports to OpenVINO's makers
     return importlib.import_module(ENGINES[engine].module)

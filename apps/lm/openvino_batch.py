@@ -17,6 +17,7 @@ from apps.lm.member import Member
 BLOCK = 32  # tokens; the CPU plugin's
 PROMPT_PART = 64  # tokens computed in one step, answers included: a long prompt does not keep the others waiting
 PRECISION = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "u8"}  # on every CPU, whatever it prefers
+PROPERTIES = PRECISION | {"ENABLE_CPU_PINNING": False}  # a thread would wait for its core while a neighbour has it
 
 
 def pipeline(folder: Path, rows: int, tokens: int, threads: int) -> ContinuousBatchingPipeline:
@@ -24,7 +25,7 @@ def pipeline(folder: Path, rows: int, tokens: int, threads: int) -> ContinuousBa
     plan = SchedulerConfig()
     plan.max_num_seqs, plan.max_num_batched_tokens = rows, max(PROMPT_PART, rows)
     plan.num_kv_blocks = tokens // BLOCK + rows + 1  # the last block of a sequence is not full
-    return ContinuousBatchingPipeline(folder, plan, "CPU", PRECISION | {"INFERENCE_NUM_THREADS": threads})
+    return ContinuousBatchingPipeline(folder, plan, "CPU", PROPERTIES | {"INFERENCE_NUM_THREADS": threads})
 
 
 class OpenVinoBatch:

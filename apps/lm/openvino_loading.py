@@ -1,6 +1,7 @@
 """The engine `openvino`: loads a folder that `python -m training lm --engine openvino` has published."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,9 +24,11 @@ def load(found: "Source", settings: "LanguageModelSettings") -> LanguageModel:
     """As `engines.load` says."""
     threads = cpu.threads()
     try:
-        tokenizer, context = PlainTokenizer(found.folder), _read(found.folder, "config")["max_position_embeddings"]
-        budget = Budget.within(settings.max_total_tokens, context)
-        pipeline = openvino_batch.pipeline(found.folder, settings.max_in_flight, settings.capacity, threads)
+        with ThreadPoolExecutor() as pool:  # the longest part computes on one core
+            reading = pool.submit(PlainTokenizer, found.folder)
+            pipeline = openvino_batch.pipeline(found.folder, settings.max_in_flight, settings.capacity, threads)
+            tokenizer = reading.result()
+        budget = Budget.within(settings.max_total_tokens, _read(found.folder, "config")["max_position_embeddings"])
         ends = _ends(found.folder, tokenizer)
     except Exception as error:  # a folder can be wrong in ways that each library tells its own way
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
