@@ -168,7 +168,7 @@ def _hear(
 
 def _answers(port: int, model: str) -> bool:
     try:
-        return bool(asyncio.run(lm_load.ask(port, model, ["Once upon a time"])).answers)
+        return bool(asyncio.run(lm_load.ask(port, model, ["Once upon a time"], 1)).answers)
     except OSError:
         return False
 

@@ -65,14 +65,14 @@ class Heard:
         return _percentile([b - a for answer in self.answers for a, b in pairwise(answer.times)], percent)
 
 
-async def ask(port: int, model: str, texts: Sequence[str]) -> Heard:
-    """Send all prompts at once, by OpenAI's completions protocol; greedy, streamed, NEW_TOKENS each."""
+async def ask(port: int, model: str, texts: Sequence[str], tokens: int = NEW_TOKENS) -> Heard:
+    """Send all prompts at once, by OpenAI's completions protocol; greedy, streamed, with so many new tokens each."""
     heard, begun = Heard(), time.monotonic()
 
     async def one(text: str) -> None:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                answer = await _answer(port, model, text)
+                answer = await _answer(port, model, text, tokens)
         except (OSError, TimeoutError, ValueError) as error:
             heard.failures[type(error).__name__ if not isinstance(error, ValueError) else str(error)] += 1
         else:
@@ -83,9 +83,9 @@ async def ask(port: int, model: str, texts: Sequence[str]) -> Heard:
     return heard
 
 
-async def _answer(port: int, model: str, text: str) -> Spoken:
+async def _answer(port: int, model: str, text: str, tokens: int) -> Spoken:
     """Raise ValueError where the answer is not a stream of text."""
-    body = {"model": model, "prompt": text, "max_tokens": NEW_TOKENS, "temperature": 0, "stream": True}
+    body = {"model": model, "prompt": text, "max_tokens": tokens, "temperature": 0, "stream": True}
     content = json.dumps(body).encode()
     head = "POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nConnection: close\r\n"
     spoken, begun = Spoken("", []), time.monotonic()

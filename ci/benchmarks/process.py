@@ -13,6 +13,7 @@ from ci.run import Failed
 START_SECONDS = 120
 PAUSE_SECONDS = 0.005  # between two looks
 STOP_SECONDS = 10
+UNCOMPILED = "PYTHONDONTWRITEBYTECODE"  # with it every start compiles all that it imports
 
 
 class Server:
@@ -26,7 +27,7 @@ class Server:
             self.popen = subprocess.Popen(
                 ["taskset", "--cpu-list", str(core), *map(str, command)],
                 cwd=cwd,
-                env={**os.environ, **env},
+                env={key: value for key, value in os.environ.items() if key != UNCOMPILED} | dict(env),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
