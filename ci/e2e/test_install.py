@@ -1,12 +1,18 @@
 """What a user has right after `helmfile apply`."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import joblib
 import numpy
 import pytest
+import yaml
 from sklearn.model_selection import train_test_split
 
+from ci.chart.rendering import CUSTOM, ENVIRONMENTS, objects, of_kind
 from ci.e2e.cluster import URLS, Workspace, ask
 
+DRY_RUN = "inference-dry-run"
 IMAGES = 300
 MODELS = {"classifier": "mnist_rf_v1", "lm": "smollm2-135m-instruct_v1"}
 
@@ -21,10 +27,15 @@ def test_healthz_tells_the_manifests_identity(installed: Workspace, app: str):
     }
 
 
-@pytest.mark.parametrize("app", MODELS)
-def test_helm_test_passes(installed: Workspace, app: str):
-    said = installed.helm("test", f"{app}-service", "--logs").stdout
-    assert said.count("Succeeded") == 3
+def test_helmfile_test_passes_for_both_releases(installed: Workspace):
+    done = installed.helmfile("test", "--logs")
+    assert (done.stdout + done.stderr).count("Succeeded") == 6
+
+
+def test_releases_share_no_endpoint_and_their_tests_are_none(installed: Workspace):
+    found = {app: {pod["metadata"]["name"] for pod in installed.pods(app)} for app in MODELS}
+    for app, names in found.items():
+        assert names and all(name.startswith(f"{app}-service-") and "-test-" not in name for name in names)
 
 
 def test_held_out_images_get_scikit_learns_labels_and_probabilities(installed: Workspace, mnist):
@@ -62,3 +73,26 @@ def test_metrics_of_pods_are_measured(installed: Workspace):
 
 def test_apply_again_changes_nothing(installed: Workspace):
     assert installed.helmfile("diff", "--detailed-exitcode").returncode == 0
+
+
+@pytest.fixture(scope="module")
+def empty(workspace: Workspace) -> Iterator[Workspace]:
+    """A namespace with nothing but the service accounts, without which no pod is accepted."""
+    workspace.run("kubectl", "create", "namespace", DRY_RUN, check=False)  # one that an interrupt left will do
+    there = replace(workspace, namespace=DRY_RUN)
+    for app in MODELS:
+        there.kubectl("create", "serviceaccount", f"{app}-service", check=False)
+    yield there
+    workspace.run("kubectl", "delete", "namespace", DRY_RUN, "--timeout=60s")
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_api_server_accepts_every_object(empty: Workspace, environment: str):
+    """All but the custom kinds, which this cluster does not know. The wanted node ports may be taken: it chooses."""
+    command = ["--quiet", "--environment", environment, "template", "--state-values-set", f"namespace={DRY_RUN}"]
+    known = [found for found in objects(empty.helmfile(*command).stdout) if found["kind"] not in CUSTOM]
+    for service in of_kind(known, "Service").values():
+        service["spec"]["ports"][0].pop("nodePort", None)
+    dry_run = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "--filename=-"]
+    accepted = empty.kubectl(*dry_run, input=yaml.safe_dump_all(known)).stdout
+    assert accepted.count("serverside-applied") == len(known) > 16

@@ -1,0 +1,29 @@
+"""What NOTES tell a user to type works as pasted."""
+
+import re
+
+import pytest
+
+from ci.e2e.cluster import Workspace
+from ci.e2e.test_switch import CHART
+
+pytestmark = pytest.mark.full
+
+
+@pytest.mark.parametrize(
+    ("app", "answer"), [("classifier", '"label":'), ("lm", '"generated_text":')], ids=["classifier", "lm"]
+)
+def test_every_command_of_the_notes_works_as_pasted(installed: Workspace, app: str, answer: str):
+    release = f"{app}-service"
+    second = ["--set", "service.annotations.note=second"]  # without a second release there is none to go back from
+    installed.helm("upgrade", release, CHART, "--reuse-values", *second, "--wait")
+    notes = installed.helm("get", "notes", release).stdout
+    commands = re.findall(r"^  (.+)$", notes.partition("Call it:")[2], re.M)
+    pasted = "\n".join(
+        f"{command}\nended=$?; echo; echo command {n} ended $ended" for n, command in enumerate(commands)
+    )
+    done = installed.run("bash", "-c", f"trap 'kill $(jobs -p)' EXIT\n{pasted}")
+    said = done.stdout + done.stderr
+    assert re.findall(r"^command \d+ ended (\d+)", said, re.M) == ["0"] * 6, said
+    assert '"status":"ready"' in said and answer in said and said.count("Succeeded") == 3, said
+    assert "note" not in installed.get("service", release)["metadata"]["annotations"]

@@ -1,0 +1,47 @@
+"""The chart's README teaches a third model in five minutes: done here to the letter."""
+
+import re
+import shlex
+import shutil
+import textwrap
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from ci import python
+from ci.cache import CHECKOUT
+from ci.e2e.cluster import Workspace
+
+pytestmark = pytest.mark.full
+
+README = CHECKOUT / "charts/inference-service/README.md"
+
+
+@pytest.fixture
+def checkout(installed: Workspace) -> Iterator[Workspace]:
+    """The copy with what trains and publishes a model, too; what the test adds is taken away."""
+    for part in ("training", "apps"):
+        shutil.copytree(CHECKOUT / part, installed.folder / part, dirs_exist_ok=True)
+    for module in (CHECKOUT / "models").glob("*.py"):
+        shutil.copy(module, installed.folder / "models")
+    helmfile = installed.folder / "helmfile.yaml"
+    before = helmfile.read_text()
+    yield installed
+    installed.helmfile("--selector", "name=digits-small-service", "destroy")
+    helmfile.write_text(before)
+
+
+def test_readmes_third_model_serves_within_five_minutes(checkout: Workspace):
+    section = README.read_text().partition("## A third model")[2].partition("\n## ")[0]
+    values, release = (textwrap.dedent(text) for text in re.findall(r"```yaml\n(.*?)```", section, re.S))
+    prose = re.sub(r"```.*?```", "", section, flags=re.S)
+    train, values_file, install, *_ = (code for code in re.findall(r"`(.+?)`", prose) if "digits" in code)
+    started = time.monotonic()
+    checkout.run("bash", "-ec", train.replace("python", shlex.quote(str(python.executable())), 1))
+    (checkout.folder / values_file).write_text(values)
+    with (checkout.folder / "helmfile.yaml").open("a") as helmfile:
+        helmfile.write(textwrap.indent(release, "  "))
+    done = checkout.run("bash", "-ec", install)
+    assert (done.stdout + done.stderr).count("Succeeded") == 3
+    assert time.monotonic() - started < 300
