@@ -2,6 +2,7 @@
 torch, whose contract it must keep to the letter."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from apps.lm.tests import process
+from apps.lm.tests import process, tiny
 from apps.serving.tests.processes import ROOT, Process, running, until
 from models.registry import manifest_path
 
@@ -115,6 +116,15 @@ def test_where_torch_is_missing_v1_is_refused_and_the_image_that_has_it_is_named
         assert service.wait() == 1
     (line,) = [line for line in service.log if line["level"] == "error"]
     assert "for the engine 'transformers', and this image has openvino. Use the image lm-service:v1 " in line["message"]
+
+
+def test_a_folder_that_lacks_its_weights_ends_the_process_with_one_line(python, models, tmp_path):
+    shutil.copytree(models / f"{NAME}_v2", tmp_path / "broken_v2", ignore=shutil.ignore_patterns("*.bin"))
+    tiny.publish(tmp_path / "broken_v2", engine="openvino")
+    with running("apps.lm", ready=False, python=python, MODEL_NAME=tmp_path / "broken_v2") as service:
+        assert service.wait() == 1
+    (line,) = [line for line in service.log if line["level"] == "error"]
+    assert "is not a model for OpenVINO with its tokenizer" in line["message"] and "\n" not in line["message"]
 
 
 def test_it_answers_the_probes_of_its_manifest(openvino, models):
