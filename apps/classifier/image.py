@@ -4,14 +4,10 @@ Pillow is imported with the first picture: a start does not pay for it.
 """
 
 import io
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from apps.serving.problems import Problem
-
-if TYPE_CHECKING:
-    pass
 
 SIDE, BOX = 28, 20  # of the model's image, and of the box in it that a digit fills
 MAX_PIXELS = 50_000_000

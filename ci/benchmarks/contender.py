@@ -12,7 +12,7 @@ from pathlib import Path
 from ci.benchmarks import load
 from ci.benchmarks.environments import Environment
 from ci.benchmarks.load import Measured, Request, Target
-from ci.benchmarks.process import Server, serving
+from ci.benchmarks.process import Server, core_seconds, serving
 from ci.benchmarks.report import Row
 from ci.cache import CACHE, CHECKOUT
 
@@ -60,7 +60,9 @@ def measure(contender: Contender, core: int, phases: Callable[[Target, Server], 
         with contender.started(port, core) as server:
             starts.append(server.wait_for(lambda target=target: load.answers(target)))
             if last:
+                begun, before = time.monotonic(), core_seconds(core) - server.cpu_seconds()
                 figures, failures = phases(target, server)
+                others = (core_seconds(core) - server.cpu_seconds() - before) / (time.monotonic() - begun)
                 memory, idle = server.memory_megabytes(), idle_percent(server)
     figures |= {
         "cold_start_seconds": sorted(starts)[STARTS // 2],
@@ -68,7 +70,7 @@ def measure(contender: Contender, core: int, phases: Callable[[Target, Server], 
         "environment_megabytes": contender.environment.megabytes(),
         "idle_cpu_percent": idle,
     }
-    return Row(contender.name, contender.environment.versions(), figures, failures)
+    return Row(contender.name, contender.environment.versions(), figures, failures, 100 * others)
 
 
 def closed(target: Target, server: Server, connections: int, seconds: float) -> tuple[Measured, float]:

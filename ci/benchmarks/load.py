@@ -16,16 +16,6 @@ LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)")
 
 
 @dataclass(frozen=True)
-class Answer:
-    """`first` and `end` are when the body's first byte and its last came, by the monotonic clock, in seconds."""
-
-    status: int
-    body: bytes
-    first: float
-    end: float
-
-
-@dataclass(frozen=True)
 class Request:
     """The bytes to send, and whether the body of a 200 answers them rightly."""
 
@@ -39,7 +29,6 @@ class Measured:
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -64,16 +53,16 @@ class Target:
         request, begun = next(self._next), time.monotonic()
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                answer = await connection.send(request.content)
+                status, body = await connection.send(request.content)
         except (OSError, TimeoutError) as error:
             measured.failures[type(error).__name__] += 1
             connection.close()
             return
-        if answer.status != 200 or not request.accept(answer.body):
-            measured.failures[f"status {answer.status}" if answer.status != 200 else "wrong answer"] += 1
-            return
-        measured.latencies.append(answer.end - begun)
-        measured.answers.append(answer)
+        seconds = time.monotonic() - begun
+        if status == 200 and request.accept(body):
+            measured.latencies.append(seconds)
+        else:
+            measured.failures["wrong answer" if status == 200 else f"status {status}"] += 1
 
 
 class Connection(asyncio.Protocol):
@@ -84,8 +73,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._clear()
 
-    async def send(self, request: bytes) -> Answer:
-        """Send `request` as it is; raises OSError when the connection breaks."""
+    async def send(self, request: bytes) -> tuple[int, bytes]:
+        """Send `request` as it is; return the answer's status and body. Raises OSError when the connection breaks."""
         loop = asyncio.get_running_loop()
         if self._transport is None or self._transport.is_closing():
             await loop.create_connection(lambda: self, "127.0.0.1", self.port)
@@ -113,19 +102,16 @@ class Connection(asyncio.Protocol):
             self._size = int(length[1]) if length else None
         if not self._body or self._outcome is None or self._outcome.done():
             return
-        if not self._first and len(self._received) > self._body:
-            self._first = time.monotonic()
         if self._complete():
-            status, end = int(self._received[9:12]), time.monotonic()
-            self._outcome.set_result(Answer(status, bytes(self._received[self._body :]), self._first or end, end))
+            self._outcome.set_result((int(self._received[9:12]), bytes(self._received[self._body :])))
 
     def _complete(self) -> bool:
         if self._size is not None:
             return len(self._received) >= self._body + self._size
-        return self._received.endswith(b"\r\n0\r\n\r\n")  # in chunks, which `Answer.body` keeps
+        return self._received.endswith(b"\r\n0\r\n\r\n")  # in chunks; the body keeps their marks
 
     def _clear(self) -> None:
-        self._received, self._body, self._size, self._first = bytearray(), 0, None, 0.0
+        self._received, self._body, self._size = bytearray(), 0, None
         self._outcome: asyncio.Future | None = None
 
 

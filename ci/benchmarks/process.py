@@ -108,6 +108,13 @@ def cores() -> Iterator[int]:
         os.sched_setaffinity(0, available)
 
 
+def core_seconds(core: int) -> float:
+    """CPU time that a core has spent on anyone since the machine started, to the tick."""
+    (line,) = [line for line in Path("/proc/stat").read_text().splitlines() if line.startswith(f"cpu{core} ")]
+    user, nice, system, _idle, _wait, *others = map(int, line.split()[1:9])
+    return (user + nice + system + sum(others)) / os.sysconf("SC_CLK_TCK")
+
+
 def _processes() -> Iterator[tuple[int, int, int]]:
     """Id, parent and session of every process that is no zombie."""
     for stat in Path("/proc").glob("[0-9]*/stat"):

@@ -24,12 +24,16 @@ class Measure:
 
 @dataclass(frozen=True)
 class Row:
-    """One contender: its figures by the keys of the measures, in their units."""
+    """One contender: its figures by the keys of the measures, in their units.
+
+    `others_percent` of its core went to other programs meanwhile, which makes the figures worse.
+    """
 
     name: str
     versions: Mapping[str, str]
     figures: Mapping[str, float]
     failures: Mapping[str, int]
+    others_percent: float = 0.0
 
 
 def document(measures: Sequence[Measure], rows: Sequence[Row], absent: Mapping[str, str], **about: Any) -> dict:
@@ -76,6 +80,9 @@ def table(measures: Sequence[Measure], rows: Sequence[Row], absent: Mapping[str,
     drawn.insert(1, "| " + " | ".join("-" * (width - 1) + (":" if n else "-") for n, width in enumerate(widths)) + " |")
     notes = [f"{row.name}: {_together(row.versions)}" for row in rows]
     notes += [f"{row.name} failed: {_together(row.failures)}" for row in rows if row.failures]
+    notes += [
+        f"{row.name}: others took {shown(row.others_percent)}% of its core" for row in rows if row.others_percent >= 1
+    ]
     notes += [f"Not measured: {name} ({reason})" for name, reason in absent.items()]
     notes += [f"Ours is behind: {line}" for line in behind(measures, rows)] or ["Ours is ahead in every line."]
     return "\n".join([*drawn, "", "In brackets: divided by ours.", *notes, _together(machine())])

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ci.benchmarks.process import cores, serving
+from ci.benchmarks.process import core_seconds, cores, serving
 from ci.run import Failed
 
 PROGRAM = """
@@ -36,6 +36,7 @@ def test_cpu_and_memory_are_those_of_all_processes_on_the_one_core(start, tmp_pa
     with serve(PROGRAM) as server:
         server.wait_for((tmp_path / "ready").exists)
         assert 0.3 <= server.cpu_seconds() < 2
+        assert core_seconds(core) > server.cpu_seconds()
         assert 50 < server.memory_megabytes() < 120
         assert len(server.processes()) == 2
         assert (tmp_path / "log").read_text() == f"{{{core}}}\n"

@@ -10,7 +10,7 @@ MEASURES = (
     Measure("idle", "idle", "%"),
 )
 OURS = Row("ours", {"python": "3.11"}, {"rate": 1000.0, "p99": 2.0, "idle": 0.0}, {})
-PEER = Row("peer", {"peer": "1.0"}, {"rate": 250.0, "p99": 1.5, "idle": 0.1}, Counter({"status 500": 3}))
+PEER = Row("peer", {"peer": "1.0"}, {"rate": 250.0, "p99": 1.5, "idle": 0.1}, Counter({"status 500": 3}), 12.34)
 
 
 def test_each_figure_of_a_peer_stands_with_its_ratio_to_ours():
@@ -27,6 +27,7 @@ def test_the_table_names_what_failed_what_is_absent_and_where_ours_is_behind():
     assert rows[0] == ["", "ours", "peer"]
     assert rows[2:] == [["rate [1/s]", "1000", "250 (0.25)"], ["p99 [ms]", "2", "1.5 (0.75)"], ["idle [%]", "0", "0.1"]]
     assert "peer failed: status 500 3" in text
+    assert "peer: others took 12.3% of its core" in text and "ours: others" not in text
     assert "Not measured: other (it does not install)" in text
     assert [line for line in text.splitlines() if "behind" in line] == ["Ours is behind: p99: 2 ms, peer 1.5"]
 
