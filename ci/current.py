@@ -16,7 +16,7 @@ from ci.steps import Step, run_steps
 TOOLS = {
     "kubectl": (["kubectl", "version", "--client"], r"v1\.(2[89]|[3-9]\d)\.", "1.28 or newer"),
     "helm": (["helm", "version", "--short"], r"v(3\.(1[7-9]|[2-9]\d)|4)\.", "3.17 or newer, or 4"),
-    "helmfile": (["helmfile", "--version"], r"\b1\.\d+", "1.x"),
+    "helmfile": (["helmfile", "--version"], r"version v?1\.\d+", "1.x"),
     "helm-diff": (["helm", "plugin", "list"], r"(?m)^diff\s+\S*\d", "any (helm plugin install)"),
 }
 ENGINES = ["docker", "podman"]
@@ -24,7 +24,7 @@ ENGINES = ["docker", "podman"]
 
 @dataclass
 class Transport:
-    """How images reach a cluster: commands to run on a local image's name, and the name's prefix there."""
+    """How images reach a cluster: commands to run on each name of a local image, and the name's prefix there."""
 
     commands: list[list[str]]
     prefix: str = ""
@@ -50,6 +50,8 @@ def tools() -> None:
 
 
 def context() -> str:
+    if not shutil.which("kubectl"):
+        raise Failed("kubectl is not on PATH", "Install it: its current context says which cluster is meant.")
     try:
         return output(["kubectl", "config", "current-context"], timeout=30).strip()
     except Failed as failure:
@@ -75,7 +77,14 @@ def transport(cluster: str, engine_name: str, registry: str | None) -> Transport
         return Transport(
             [[engine_name, "tag", "{image}", target], [engine_name, "push", target]], f"{registry.rstrip('/')}/"
         )
+    if engine_name != "docker":
+        raise Failed(
+            f"kind, minikube and docker-desktop take images from docker, and the engine that runs is {engine_name}",
+            "Start docker, or name a registry: ci/up --cluster current --registry HOST/PATH",
+        )
     if cluster.startswith("kind-"):
+        if not shutil.which("kind"):
+            raise Failed(f"context {cluster!r} is kind's, and kind is not on PATH", "Install it: it brings the images.")
         return Transport([["kind", "load", "docker-image", "{image}", "--name", cluster.removeprefix("kind-")]])
     if _is_minikube(cluster):
         return Transport([["minikube", "image", "load", "{image}", "--profile", cluster]])
@@ -93,12 +102,22 @@ def _is_minikube(cluster: str) -> bool:
 
 def build(app: str, engine_name: str, torch_index: str | None, way: Transport) -> None:
     """Builds one app's image with the engine and brings it to the cluster."""
-    name = images.tags(app)[0]
-    index = ["--build-arg", f"PIP_EXTRA_INDEX_URL={torch_index}"] if torch_index else []
+    names = images.tags(app)
+    given = [*images.pip_arguments(torch_index), *(word for name in names for word in ("--tag", name))]
     dockerfile = CHECKOUT / "apps/Dockerfile"
-    run([engine_name, "build", "--file", dockerfile, *images.app_arguments(app), *index, "--tag", name, CHECKOUT])
-    for command in way.commands:
-        run([word.replace("{image}", name) for word in command])
+    run([engine_name, "build", "--file", dockerfile, *images.app_arguments(app), *given, CHECKOUT])
+    for name in names:
+        for command in way.commands:
+            run([word.replace("{image}", name) for word in command])
+
+
+CALLS = """
+Both services are up. Call them:
+
+  kubectl -n inference port-forward service/classifier-service 8000:8000 &
+  kubectl -n inference port-forward service/lm-service 8100:8000 &
+  curl -s http://127.0.0.1:8000/healthz
+  curl -s http://127.0.0.1:8100/healthz"""
 
 
 def up(registry: str | None, torch_index: str | None) -> bool:

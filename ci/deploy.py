@@ -7,14 +7,24 @@ from collections.abc import Mapping
 from ci import images
 from ci.cache import CHECKOUT
 from ci.cluster import control_plane, layout
-from ci.run import Failed, output, run
+from ci.run import Failed, output, run, succeeds
 
 NAMESPACE = "inference"
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy would look for 127.0.0.1 on itself
 
 
 def apply(environment: Mapping[str, str]) -> None:
     """`helmfile apply`: only a release whose values, chart or image changed is touched."""
+    _settle(environment)
     run(["helmfile", "apply", "--suppress-diff"], cwd=CHECKOUT, env=environment, timeout=900)
+
+
+def _settle(environment: Mapping[str, str]) -> None:
+    """Ends what a killed helm had begun: while a release is pending, Helm refuses every other change of it."""
+    listed = ["helm", "list", "--pending", "--namespace", NAMESPACE, "--output", "json"]
+    for release in json.loads(output(listed, env=environment)):
+        change = "uninstall" if release["revision"] == "1" else "rollback"
+        run(["helm", change, release["name"], "--namespace", NAMESPACE], env=environment)
 
 
 def test(environment: Mapping[str, str]) -> None:
@@ -25,11 +35,11 @@ def test(environment: Mapping[str, str]) -> None:
 
 def remove(environment: Mapping[str, str]) -> None:
     """Removes the two releases, where they are installed, and nothing else."""
-    said = output(["helm", "list", "--namespace", NAMESPACE, "--all", "--output", "json"], env=environment)
-    installed = {release["name"] for release in json.loads(said)}
+    run(["helm", "list", "--namespace", NAMESPACE], env=environment)  # fails where the cluster does not answer
     for app in images.APPS:
-        if f"{app}-service" in installed:
-            run(["helm", "uninstall", f"{app}-service", "--namespace", NAMESPACE, "--wait"], env=environment)
+        release = [f"{app}-service", "--namespace", NAMESPACE]
+        if succeeds(["helm", "status", *release], env=environment, timeout=60):
+            run(["helm", "uninstall", *release, "--wait"], env=environment)
 
 
 def forget_images() -> None:
@@ -48,7 +58,7 @@ def served(app: str) -> dict[str, str]:
     """The identity of the model that the app's service says it serves."""
     url = f"http://127.0.0.1:{layout.NODE_PORTS[app]}/healthz"
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with DIRECT.open(url, timeout=10) as answer:
             return json.load(answer)["model"]
     except OSError as error:
         raise Failed(f"{url}: {error}") from error

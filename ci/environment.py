@@ -1,6 +1,7 @@
 """What a shell needs so that `helmfile apply`, typed by hand, does what ci/up did."""
 
 import os
+import shlex
 
 from ci import images, python
 from ci.cache import CHECKOUT
@@ -16,6 +17,7 @@ def local() -> dict[str, str]:
         "HELM_PLUGINS": str(build.folder("helm") / "plugins"),
         "HELMFILE_ENVIRONMENT": "local",
         "MODELS_DIR": f"/host{CHECKOUT}/models",  # the node sees the machine's files under /host
+        "IMAGE_REGISTRY": "",  # the images are in the node
         **image_tags(),
     }
 
@@ -29,5 +31,6 @@ def exports() -> str:
     """The same as lines that a shell evaluates. A second evaluation leaves PATH as the first made it."""
     variables = local()
     own = variables["PATH"].removesuffix(os.environ["PATH"]).rstrip(os.pathsep)
-    lines = [f"export {name}='{value}'" for name, value in variables.items() if name != "PATH"]
-    return "\n".join([f"case \":$PATH:\" in *':{own}:'*) ;; *) export PATH='{own}':\"$PATH\" ;; esac", *lines])
+    if own in os.environ["PATH"]:
+        del variables["PATH"]
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())

@@ -48,11 +48,11 @@ def buildah(*words: object) -> list[object]:
 def forget_builds() -> None:
     """Ends what a build that was killed left behind: its containers and their mounts."""
     if (CACHE / "buildah").exists() and shutil.which("buildah"):
-        run(buildah("rm", "--all"), env=BUILDAH)
+        succeeds(buildah("rm", "--all"), env=BUILDAH, timeout=60)
     mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
     for path in reversed(mounted):
         if path.startswith((f"{CACHE}/buildah/", f"{RUNROOT}/")):
-            run(["umount", "--lazy", path])
+            succeeds(["umount", "--lazy", path])
     shutil.rmtree(RUNROOT.parent, ignore_errors=True)
 
 
@@ -89,7 +89,7 @@ def tags(image: str) -> list[str]:
     inputs = key(
         *DEBIAN["python"],
         CHECKOUT / "pyproject.toml",
-        *(CHECKOUT / "models").glob("*.py"),
+        *sorted((CHECKOUT / "models").glob("*.py")),
         *(CHECKOUT / "apps" / p for p in parts),
     )
     return [f"{app}-service:{version}-{inputs}", f"{app}-service:{version}"]
@@ -128,12 +128,14 @@ def _package_sources(torch_index: str | None) -> list[str]:
     links = os.environ.get("PIP_FIND_LINKS", "")
     if os.path.isdir(links):
         found += ["--volume", f"{os.path.abspath(links)}:/mnt:ro", "--build-arg", "PIP_FIND_LINKS=/mnt"]
-    if torch_index:
-        found += ["--build-arg", f"PIP_EXTRA_INDEX_URL={torch_index}"]
-    for name in ("PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT"):
-        if name in os.environ:
-            found += ["--build-arg", f"{name}={os.environ[name]}"]
-    return found
+    return found + pip_arguments(torch_index)
+
+
+def pip_arguments(torch_index: str | None) -> list[str]:
+    """pip's settings as build arguments; `torch_index` goes before the environment's own extra index."""
+    settings = {name: os.environ.get(name) for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_DEFAULT_TIMEOUT")}
+    settings["PIP_EXTRA_INDEX_URL"] = torch_index or settings["PIP_EXTRA_INDEX_URL"]
+    return [word for name, value in settings.items() if value for word in ("--build-arg", f"{name}={value}")]
 
 
 def in_node() -> list[str]:
@@ -145,11 +147,12 @@ def loaded(name: str) -> bool:
 
 
 def forget(used: set[str]) -> None:
-    """Removes from the node the apps' images that are neither `used` nor what the sources make now."""
-    keep = used.union(*(app_names(app) for app in APPS))
+    """Removes the apps' images that are neither `used` nor what the sources make now."""
+    keep = used.union(*(app_names(image) for image in wanted(openvino=True)))
     repositories = tuple(f"docker.io/library/{app}-service:v1-" for app in APPS)
     if unused := [name for name in in_node() if name.startswith(repositories) and name not in keep]:
         node.inside("ctr", "--namespace=k8s.io", "images", "remove", *unused)
+        succeeds(buildah("rmi", *unused), env=BUILDAH, timeout=60)
 
 
 def load(name: str, *aliases: str) -> None:
@@ -158,9 +161,11 @@ def load(name: str, *aliases: str) -> None:
         # docker-archive is not compressed: half the time of oci-archive.
         exported = CACHE / f"{key(name)}.tar"
         exported.unlink(missing_ok=True)
-        run(buildah("push", "--quiet", name, f"docker-archive:{exported}:{name}"), env=BUILDAH)
-        node.inside("ctr", "--namespace=k8s.io", "images", "import", f"/host{exported}")
-        exported.unlink()
+        try:
+            run(buildah("push", "--quiet", name, f"docker-archive:{exported}:{name}"), env=BUILDAH)
+            node.inside("ctr", "--namespace=k8s.io", "images", "import", f"/host{exported.resolve()}")
+        finally:
+            exported.unlink(missing_ok=True)
     for alias in aliases:
         node.inside("ctr", "--namespace=k8s.io", "images", "tag", "--force", name, alias)
 

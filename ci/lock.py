@@ -2,32 +2,34 @@
 
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from ci.cache import CACHE
 from ci.run import INHERITED
 
-HELD = "INFERENCE_SERVICE_LOCK"  # tells a command that ci/test starts that the lock is its parent's
+MACHINE = Path("/run/lock")  # the cluster is the machine's; a cache may be one of several
+
+
+def path() -> Path:
+    folder = MACHINE if sys.platform == "linux" and os.access(MACHINE, os.W_OK) and os.geteuid() == 0 else CACHE
+    return folder / "inference-service.lock"
 
 
 @contextmanager
 def held() -> Iterator[None]:
     """Waits for the other command, saying so."""
-    if HELD in os.environ:
-        yield
-        return
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as file:
+    path().parent.mkdir(parents=True, exist_ok=True)
+    with path().open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             print("Another ci/up, ci/down or ci/test runs on this machine: waiting for it.", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
-        os.environ[HELD] = "1"
         inherited = INHERITED.set((file.fileno(),))
         try:
             yield
         finally:
             INHERITED.reset(inherited)
-            del os.environ[HELD]

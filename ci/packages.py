@@ -5,9 +5,11 @@ import json
 import shutil
 
 from ci.cache import CACHE
-from ci.run import output, run
+from ci.run import Failed, output, run
 
 INSTALLED = CACHE / "debian-packages.json"  # what we installed, with all that came along
+
+APT = ["apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=120"]  # a fresh machine may be updating itself
 
 
 def missing() -> list[str]:
@@ -18,8 +20,8 @@ def missing() -> list[str]:
 def install() -> None:
     before = _names()
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    run(["apt-get", "update", "--quiet"], env=quiet)
-    run(["apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *missing()], env=quiet)
+    run([*APT, "update"], env=quiet)
+    run([*APT, "install", "--yes", "--no-install-recommends", *missing()], env=quiet)
     ours = set(json.loads(INSTALLED.read_text())) if INSTALLED.exists() else set()
     INSTALLED.parent.mkdir(parents=True, exist_ok=True)
     INSTALLED.write_text(json.dumps(sorted(ours | (_names() - before))))
@@ -31,7 +33,12 @@ def purge() -> None:
         return
     left = sorted(set(json.loads(INSTALLED.read_text())) & _names())
     if left:
-        run(["apt-get", "purge", "--quiet", "--yes", *left], env={"DEBIAN_FRONTEND": "noninteractive"})
+        simulated = output([*APT, "purge", "--simulate", *left]).splitlines()
+        others = {line.split()[1] for line in simulated if line.startswith("Purg")} - set(left)
+        if others:
+            what = f"{', '.join(sorted(others))} came later and need what ci/up installed: {', '.join(left)}"
+            raise Failed(f"the Debian packages stay, because {what}", "Remove those first, then run this again.")
+        run([*APT, "purge", "--yes", *left], env={"DEBIAN_FRONTEND": "noninteractive"})
     INSTALLED.unlink()
 
 

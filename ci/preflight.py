@@ -30,20 +30,16 @@ def check() -> None:
 
 
 def _disk() -> list[str]:
-    problems = []
     needed = DISK_GB[(CACHE / "tools").exists() and (CACHE / "buildah").exists()]
-    for folder in {CACHE, layout.STATE}:
-        existing = next(p for p in [folder, *folder.parents] if p.exists())
-        free = shutil.disk_usage(existing).free / 1e9
-        if free < needed:
-            problems.append(
-                f"{existing} has {free:.1f} GB free; {needed} GB are needed: free some or set XDG_CACHE_HOME"
-            )
-    return problems
+    existing = [next(p for p in [folder, *folder.parents] if p.exists()) for folder in (CACHE, layout.STATE)]
+    disks = {folder.stat().st_dev: folder for folder in existing}  # both may be on one
+    free = {folder: shutil.disk_usage(folder).free / 1e9 for folder in disks.values()}
+    remedy = f"{needed} GB are needed: free some (the cache, {CACHE}, can be elsewhere by XDG_CACHE_HOME)"
+    return [f"{folder} has {space:.1f} GB free; {remedy}" for folder, space in free.items() if space < needed]
 
 
 def _ports() -> list[str]:
-    if node_runs():
+    if Path("/proc/mounts").exists() and node.processes():
         return []  # it is our own cluster that holds them
     taken = []
     for port in layout.DOORS:

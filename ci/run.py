@@ -3,6 +3,7 @@
 import contextvars
 import os
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -10,6 +11,8 @@ from typing import IO
 LOG: contextvars.ContextVar[IO[str] | None] = contextvars.ContextVar("log", default=None)
 # Open files that every program inherits: the machine's lock is free when the last of them has ended, killed or not.
 INHERITED: contextvars.ContextVar[tuple[int, ...]] = contextvars.ContextVar("inherited", default=())
+
+STOPPED = threading.Event()  # set when the user interrupts: no step starts another program
 
 
 class Failed(Exception):
@@ -61,6 +64,8 @@ def succeeds(
 
 
 def _start(command, cwd, env, input, timeout, stdout) -> subprocess.CompletedProcess:
+    if STOPPED.is_set():
+        raise KeyboardInterrupt
     words = [str(word) for word in command]
     log = LOG.get()
     if log:
@@ -82,6 +87,8 @@ def _start(command, cwd, env, input, timeout, stdout) -> subprocess.CompletedPro
     except FileNotFoundError as error:
         raise Failed(f"{words[0]} is not on this machine ({error.strerror})") from error
     except subprocess.CalledProcessError as error:
+        if STOPPED.wait(0.5 if error.returncode in (-2, 130) else 0):  # it had the user's Ctrl-C before we did
+            raise KeyboardInterrupt from error
         raise Failed(f"`{' '.join(words[:6])}{' …' if words[6:] else ''}` ended with {error.returncode}") from error
     except subprocess.TimeoutExpired as error:
         raise Failed(f"`{' '.join(words[:6])}` took longer than {error.timeout:.0f} s") from error

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from ci.cache import CACHE
-from ci.run import LOG, Failed
+from ci.run import LOG, STOPPED, Failed
 
 TAIL = 15  # lines of a failed step's log that are shown
 LOGS = CACHE / "logs"
@@ -54,7 +54,7 @@ class Display:
         with self.lock:
             self._clear()
             now = time.monotonic()
-            going = ", ".join(f"{name} {now - since:.0f} s" for name, since in self.running.items())
+            going = ", ".join(f"{name} {now - since:.0f} s" for name, since in list(self.running.items()))
             line = f"{self.elapsed():>6}  running {going}"
             width = shutil.get_terminal_size().columns - 1  # a line that wraps cannot be taken back
             print(line if len(line) <= width else line[: width - 1] + "…", end="", flush=True)
@@ -78,7 +78,12 @@ def run_steps(steps: list[Step]) -> bool:
                 waiting.remove(step)
                 pool = patient if step.patient else prompt
                 under_way[pool.submit(contextvars.copy_context().run, _run, step, display)] = step
-            ended, _ = wait(under_way, timeout=1, return_when=FIRST_COMPLETED)
+            try:
+                ended, _ = wait(under_way, timeout=1, return_when=FIRST_COMPLETED)
+            except KeyboardInterrupt:
+                STOPPED.set()
+                print(f"\nstopping: {', '.join(display.running)}", file=sys.stderr)
+                raise
             for future in ended:
                 step = under_way.pop(future)
                 if error := future.exception():

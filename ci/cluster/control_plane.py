@@ -1,9 +1,11 @@
 """Kubernetes on the node: kubeadm's control plane, CoreDNS, metrics-server, and the file that kubectl reads."""
 
 import shutil
+from pathlib import Path
 
 from ci import images
-from ci.cluster import layout, node
+from ci.cache import key
+from ci.cluster import init, layout, node
 from ci.run import Failed, output, run, succeeds
 from ci.tools import build
 
@@ -16,9 +18,15 @@ def kubectl(*words: object, input: str | None = None, timeout: float = 60) -> st
     return output([build.folder("kube") / "kubectl", *words], env=KUBECONFIG, input=input, timeout=timeout)
 
 
+def made_by() -> str:
+    """What a cluster is made of, as far as a change of it needs another cluster."""
+    programs = [build.folder("kube").name, images.archive("node").parent.name]
+    return key(layout.MANIFESTS, Path(init.__file__), *programs, str(layout.DOORS))
+
+
 def ready() -> bool:
     """Whether the node is up, and Kubernetes on it says that the node and its own pods are ready."""
-    if not layout.INITIALISED.exists() or node.first_process() is None:
+    if not _made_by_us() or node.first_process() is None:
         return False
     kubectl_path = build.folder("kube") / "kubectl"
     check = [kubectl_path, "--request-timeout=3s", "get", "--raw", "/readyz"]
@@ -30,9 +38,18 @@ def ready() -> bool:
     return succeeds(node_ready, env=KUBECONFIG) and succeeds(addons, env=KUBECONFIG)
 
 
+def _made_by_us() -> bool:
+    return layout.INITIALISED.exists() and layout.INITIALISED.read_text() == made_by()
+
+
 def up() -> None:
     """Makes the cluster, or brings back the one that was there after a reboot or a crash."""
     layout.STATE.mkdir(parents=True, exist_ok=True)
+    if layout.INITIALISED.exists() and not _made_by_us():
+        raise Failed(
+            "the cluster on this machine was made by another version of ci/",
+            "`ci/down` removes it, with what is installed in it; models and caches stay. Then run this again.",
+        )
     if not layout.INITIALISED.exists():
         node.end()  # a first start that was interrupted leaves halves: nothing of value is in them yet
         shutil.rmtree(layout.NODE, ignore_errors=True)
@@ -80,7 +97,7 @@ def _initialise() -> None:
     layout.KUBECONFIG.write_text(admin)
     kubectl("apply", "-f", "-", input=_coredns())
     kubectl("apply", "-f", layout.MANIFESTS / "metrics-server.yaml")
-    layout.INITIALISED.touch()
+    layout.INITIALISED.write_text(made_by())
 
 
 def _coredns() -> str:

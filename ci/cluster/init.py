@@ -4,7 +4,8 @@ containerd, kubelet and the port forwarding alive.
 The node has no network link to the machine: it is reached through sockets that were opened before it left, and nothing
 of it can get out. All of it (mounts, bridge, routes, firewall rules, processes) ends with this process.
 
-Started twice: as `init.py enter` in the machine's namespaces, which then starts `init.py boot` in new ones.
+Started three times: as `init.py enter` in the machine's namespaces, as `init.py descend` when the node's control group
+is the root of its view, and as `init.py boot` in namespaces of its own.
 It imports the standard library only, all of it before the root changes.
 """
 
@@ -15,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+INIT = "init"  # the control group of this process and its services, below the node's
 RESTART_SECONDS = 1.0  # at least this long between two starts of a service
 KUBELET = "--config=/var/lib/kubelet/config.yaml --kubeconfig=/etc/kubernetes/kubelet.conf"
 KUBELET += " --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf"
@@ -25,17 +27,15 @@ def enter(group: str, arguments: list[str]) -> None:
     for _, folder, _ in hierarchies():
         if (Path(folder) / group).is_dir():
             (Path(folder) / group / "cgroup.procs").write_text(str(os.getpid()))
-    new = [
-        "--net",
-        "--mount",
-        "--pid",
-        "--uts",
-        "--ipc",
-        "--cgroup",
-        "--propagation=slave",
-        "--fork",
-        "--kill-child",
-    ]
+    os.execvp("unshare", ["unshare", "--cgroup", sys.executable, __file__, "descend", group, *arguments])
+
+
+def descend(group: str, arguments: list[str]) -> None:
+    """Moves one group down where it must, and leaves the machine's other namespaces."""
+    if unified(groups := hierarchies()):
+        # A group of version 2 cannot hold both processes and limited children.
+        (Path(groups[0][1]) / group / INIT / "cgroup.procs").write_text(str(os.getpid()))
+    new = ["--net", "--mount", "--pid", "--uts", "--ipc", "--propagation=slave", "--fork", "--kill-child"]
     os.execvp("unshare", ["unshare", *new, sys.executable, __file__, "boot", *arguments])
 
 
@@ -43,6 +43,11 @@ def hierarchies() -> list[tuple[str, str, str]]:
     """(type, mount point, options) of each control group hierarchy: many of version 1, one of version 2."""
     lines = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
     return [(kind, folder, options) for _, folder, kind, options, *_ in lines if kind in ("cgroup", "cgroup2")]
+
+
+def unified(groups: list[tuple[str, str, str]]) -> bool:
+    """Whether the machine has control groups of version 2 only."""
+    return all(kind == "cgroup2" for kind, _, _ in groups)
 
 
 def make_root(root: Path) -> None:
@@ -67,12 +72,8 @@ def make_root(root: Path) -> None:
 
 
 def mount_groups(groups: list[tuple[str, str, str]]) -> None:
-    if len(groups) == 1:
+    if unified(groups):
         mount("-t", "cgroup2", "cgroup2", "sys/fs/cgroup")
-        # A group of version 2 cannot hold both processes and limited children, so this process moves down first.
-        own = Path("sys/fs/cgroup/init")
-        own.mkdir()
-        (own / "cgroup.procs").write_text("1")
         controllers = Path("sys/fs/cgroup/cgroup.controllers").read_text().split()
         Path("sys/fs/cgroup/cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in controllers))
         return
@@ -144,10 +145,10 @@ def start(name: str, words: list[str]) -> int:
 
 
 def boot(root: str, name: str, address: str, doors: list[str]) -> None:
+    os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     make_root(Path(root))
     socket.sethostname(name)
     make_network(address)
-    os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     Path("/run/booted").touch()
     supervise(doors)
 
@@ -155,4 +156,6 @@ def boot(root: str, name: str, address: str, doors: list[str]) -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "enter":
         enter(sys.argv[2], sys.argv[3:])
+    if sys.argv[1] == "descend":
+        descend(sys.argv[2], sys.argv[3:])
     boot(sys.argv[2], sys.argv[3], sys.argv[4], sys.argv[5:])

@@ -5,8 +5,8 @@ from pathlib import Path
 STATE = Path("/var/lib/inference-service")
 NODE = STATE / "node"  # the node's root file system; a checkout is seen in it under /host
 KUBECONFIG = STATE / "kubeconfig"
-INITIALISED = STATE / "initialised"
-SYSCTLS = STATE / "sysctls.json"
+INITIALISED = STATE / "initialised"  # holds what the cluster was made by
+MACHINE = STATE / "machine.json"  # how to give back what the node changes for the whole machine
 
 NAME = "inference-node"
 GROUP = "inference-service"  # the node's control group: whatever runs in it is the cluster's

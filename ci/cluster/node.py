@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -13,17 +14,22 @@ from pathlib import Path
 
 from ci.cache import key
 from ci.cluster import init, layout
-from ci.run import Failed, output, run, succeeds
+from ci.run import STOPPED, Failed, output, run, succeeds
 
 # What kubelet sets for the whole machine; everything else that the node sets is its own.
 GLOBAL_SYSCTLS = [
-    "vm/overcommit_memory",
-    "vm/panic_on_oom",
-    "kernel/panic",
-    "kernel/panic_on_oops",
-    "kernel/keys/root_maxkeys",
+    f"/proc/sys/{name}"
+    for name in (
+        "vm/overcommit_memory",
+        "vm/panic_on_oom",
+        "kernel/panic",
+        "kernel/panic_on_oops",
+        "kernel/keys/root_maxkeys",
+        "kernel/keys/root_maxbytes",
+    )
 ]
-GLOBAL_SYSCTLS += ["kernel/keys/root_maxbytes"]
+BRIDGES = Path("/proc/sys/net/bridge")  # there once the kernel module br_netfilter is
+CONTROLLERS = Path("/sys/fs/cgroup/cgroup.subtree_control")  # of version 2: what groups may be limited in
 
 
 def processes() -> list[int]:
@@ -44,7 +50,7 @@ def groups() -> list[Path]:
 
 def first_process() -> int | None:
     """The node's process 1 by the machine's numbers, once the node is booted."""
-    for members in (m for group in groups() for m in (group / "cgroup.procs", group / "init/cgroup.procs")):
+    for members in (m for group in groups() for m in (group / "cgroup.procs", group / init.INIT / "cgroup.procs")):
         for pid in members.read_text().split() if members.exists() else []:
             if _is_first(int(pid)):
                 return int(pid)
@@ -55,10 +61,10 @@ def _is_first(pid: int) -> bool:
     try:
         status = Path(f"/proc/{pid}/status").read_text()
         numbers = next(line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:"))
+        booted = Path(f"/proc/{pid}/root/run/booted").exists()  # only root may look
     except OSError:
         return False
-    alive = "State:\tZ" not in status
-    return alive and len(numbers) == 2 and numbers[1] == "1" and Path(f"/proc/{pid}/root/run/booted").exists()
+    return "State:\tZ" not in status and len(numbers) == 2 and numbers[1] == "1" and booted
 
 
 def command(*words: object) -> list[str]:
@@ -72,7 +78,7 @@ def command(*words: object) -> list[str]:
 def boot() -> None:
     """Starts the node from its root file system."""
     end()
-    _remember_sysctls()
+    _prepare_machine()
     for _, folder, _ in init.hierarchies():
         _make_group(Path(folder))
     listeners = [_listen(port) for port in layout.DOORS]
@@ -120,7 +126,7 @@ def _listen(port: int) -> socket.socket:
 
 def _make_group(hierarchy: Path) -> None:
     group = hierarchy / layout.GROUP
-    group.mkdir(exist_ok=True)
+    (group / init.INIT if init.unified(init.hierarchies()) else group).mkdir(parents=True, exist_ok=True)
     for name in ("cpuset.cpus", "cpuset.mems"):  # of version 1: no process may enter while they are empty
         if (group / name).exists() and not (group / name).read_text().strip():
             (group / name).write_text((hierarchy / name).read_text())
@@ -136,7 +142,8 @@ def end() -> None:
                 "They wait for the kernel: reboot, then run this again.",
             )
         for pid in pids:
-            subprocess.run(["kill", "-9", str(pid)], stderr=subprocess.DEVNULL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         time.sleep(0.1)
     for group in groups():
         for folder, _, _ in os.walk(group, topdown=False):
@@ -163,18 +170,35 @@ def _is_zombie(pid: int) -> bool:
         return True
 
 
-def _remember_sysctls() -> None:
-    if not layout.SYSCTLS.exists():
-        values = {name: Path("/proc/sys", name).read_text().strip() for name in GLOBAL_SYSCTLS}
-        layout.SYSCTLS.write_text(json.dumps(values))
+def _prepare_machine() -> None:
+    """Makes the machine fit for the node, and writes down beforehand how to give back what that changes."""
+    module = not BRIDGES.exists()
+    if not layout.MACHINE.exists():
+        files = {path: Path(path).read_text().strip() for path in GLOBAL_SYSCTLS}
+        enabled = CONTROLLERS.read_text().split() if CONTROLLERS.exists() else None
+        if enabled is not None:
+            missing = set(CONTROLLERS.with_name("cgroup.controllers").read_text().split()) - set(enabled)
+            files[str(CONTROLLERS)] = " ".join(f"-{name}" for name in sorted(missing))
+        unfinished = layout.MACHINE.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps({"files": files, "module": module}))
+        unfinished.rename(layout.MACHINE)
+    if module:
+        run(["modprobe", "br_netfilter"])
+        for setting in BRIDGES.glob("bridge-nf-call-*"):
+            setting.write_text("0")  # the machine's own bridges go on as they did
+    if CONTROLLERS.exists():
+        CONTROLLERS.write_text(json.loads(layout.MACHINE.read_text())["files"][str(CONTROLLERS)].replace("-", "+"))
 
 
 def remove() -> None:
     """Ends the node and takes back everything that it changed on the machine. Safe to repeat."""
     end()
-    if layout.SYSCTLS.exists():
-        for name, value in json.loads(layout.SYSCTLS.read_text()).items():
-            Path("/proc/sys", name).write_text(value)
+    if layout.MACHINE.exists():
+        before = json.loads(layout.MACHINE.read_text())
+        for path, text in before["files"].items():
+            Path(path).write_text(text)
+        if before["module"]:
+            succeeds(["modprobe", "--remove", "br_netfilter"])
     mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
     inside = [path for path in mounted if path.startswith(f"{layout.STATE}/")]
     if inside:
@@ -187,6 +211,8 @@ def wait_for(what: str, condition: Callable[[], bool], seconds: float, log: Path
     """Returns once `condition` holds; raises Failed with the end of `log` after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
+        if STOPPED.is_set():
+            raise KeyboardInterrupt
         if time.monotonic() > deadline:
             tail = log.read_text(errors="replace")[-2000:] if log and log.exists() else ""
             raise Failed(

@@ -18,8 +18,11 @@ class Machine:
         self.note.touch()
 
     def program(self, name: str, says: str = "", status: int = 0) -> None:
+        self.script(name, f"cat <<'END'\n{says}\nEND\nexit {status}")
+
+    def script(self, name: str, body: str) -> None:
         path = self.bin / name
-        path.write_text(f"#!/bin/sh\necho {name} \"$@\" >> {self.note}\ncat <<'END'\n{says}\nEND\nexit {status}\n")
+        path.write_text(f'#!/bin/sh\necho {name} "$@" >> {self.note}\n{body}\n')
         path.chmod(0o755)
 
     def calls(self) -> list[str]:
@@ -31,7 +34,7 @@ def machine(tmp_path, monkeypatch) -> Machine:
     made = Machine(tmp_path)
     for name in ("sh", "cat"):
         (made.bin / name).symlink_to(f"/bin/{name}")
-    monkeypatch.setattr(os, "environ", {**os.environ, "PATH": str(made.bin)})
+    monkeypatch.setattr(os, "environ", {"PATH": str(made.bin)})
     return made
 
 
@@ -46,6 +49,23 @@ def test_every_missing_or_old_tool_is_told_at_once(machine):
         "- helmfile is 'helmfile version 0.144.0'; 1.x is needed",
         "- helm is not on PATH; any (helm plugin install) is needed",
     ]
+
+
+@pytest.mark.parametrize("helmfile", ["helmfile version v1.8.0", "helmfile version 1.2.0"])
+@pytest.mark.parametrize(
+    ("helm", "diff"), [("v4.3.1+g1234567", "diff\t3.13.0\tcli/v1"), ("v3.19.0+gabc", "diff\t3.12.3")]
+)
+def test_tools_as_they_are_built_and_as_they_are_packaged_are_taken(machine, helmfile, helm, diff):
+    machine.program("kubectl", "Client Version: v1.35.4\nKustomize Version: v5.7.1")
+    machine.program("helmfile", helmfile)
+    machine.script("helm", f"""[ "$1" = version ] && echo '{helm}' || printf 'NAME VERSION\\n{diff}\\n'""")
+    current.tools()
+
+
+def test_podman_needs_a_registry_for_kind_takes_images_from_docker(machine):
+    machine.program("kind")
+    with pytest.raises(Failed, match="the engine that runs is podman"):
+        current.transport("kind-dev", "podman", None)
 
 
 def test_a_docker_client_without_an_engine_is_no_engine(machine):
@@ -63,19 +83,20 @@ def test_the_engine_that_runs_is_taken(machine):
 @pytest.mark.parametrize(
     ("cluster", "command"),
     [
-        ("kind-dev", "kind load docker-image lm-service:v1-x --name dev"),
-        ("minikube", "minikube image load lm-service:v1-x --profile minikube"),
+        ("kind-dev", "kind load docker-image {image} --name dev"),
+        ("minikube", "minikube image load {image} --profile minikube"),
     ],
 )
 def test_images_reach_kind_and_minikube_by_their_own_commands(machine, monkeypatch, cluster, command):
     for name in ("docker", "kind", "minikube"):
         machine.program(name)
-    monkeypatch.setattr(current.images, "tags", lambda app: [f"{app}-service:v1-x"])
+    monkeypatch.setattr(current.images, "tags", lambda app: [f"{app}-service:v1-x", f"{app}-service:v1"])
     current.build("lm", "docker", "https://index.example/cpu", current.transport(cluster, "docker", None))
     built = next(call for call in machine.calls() if call.startswith("docker build"))
     arguments = "--build-arg APP=lm --build-arg EXTRA=lm --build-arg PIP_EXTRA_INDEX_URL=https://index.example/cpu"
-    assert f"{arguments} --tag lm-service:v1-x" in built
-    assert machine.calls()[-1] == command
+    names = ["lm-service:v1-x", "lm-service:v1"]
+    assert f"{arguments} --tag {names[0]} --tag {names[1]}" in built
+    assert machine.calls()[-2:] == [command.format(image=name) for name in names]
 
 
 def test_another_cluster_needs_a_registry_and_the_option_is_named(machine):
@@ -87,16 +108,18 @@ def test_another_cluster_needs_a_registry_and_the_option_is_named(machine):
 
 def test_a_registry_gets_the_image_and_the_chart_its_name(machine, monkeypatch):
     machine.program("docker")
-    monkeypatch.setattr(current.images, "tags", lambda app: [f"{app}-service:v1-x"])
+    monkeypatch.setattr(current.images, "tags", lambda app: [f"{app}-service:v1-x", f"{app}-service:v1"])
     way = current.transport("prod", "docker", "registry.example.com/team/")
     current.build("lm", "docker", None, way)
-    assert machine.calls()[-1] == "docker push registry.example.com/team/lm-service:v1-x"
+    pushed = [call for call in machine.calls() if call.startswith("docker push")]
+    assert pushed == [f"docker push registry.example.com/team/lm-service:{tag}" for tag in ("v1-x", "v1")]
     assert way.prefix == "registry.example.com/team/"
 
 
 def test_down_removes_the_installed_releases_and_nothing_else(machine):
     machine.program("kubectl", "somewhere")
-    machine.program("helm", '[{"name": "lm-service"}, {"name": "other"}]')
+    # As Helm 4 does, it refuses options that it does not know; only one of the two releases is installed.
+    machine.script("helm", 'case "$*" in *--all*|"status classifier-service"*) exit 1 ;; esac')
     current.down()
-    changes = [call for call in machine.calls() if not call.startswith(("helm list", "kubectl config"))]
+    changes = [call for call in machine.calls() if call.startswith(("helm uninstall", "helm rollback"))]
     assert changes == ["helm uninstall lm-service --namespace inference --wait"]

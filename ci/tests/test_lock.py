@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-COMMAND = "from ci import lock, run\nwith lock.held(): run.run(['sh', '-c', 'read line <$FIFO'])"
+COMMAND = """
+from ci import cache, lock, run
+lock.MACHINE = cache.CACHE
+with lock.held():
+    run.run(["sh", "-c", "read line <$FIFO"])
+"""
 
 
 def test_what_a_killed_command_had_started_keeps_the_lock_until_it_ends(tmp_path):
@@ -21,7 +26,7 @@ def test_what_a_killed_command_had_started_keeps_the_lock_until_it_ends(tmp_path
     with fifo.open("w"):  # opens when the program has opened its end, and so runs
         killed.send_signal(signal.SIGKILL)
         killed.wait()
-        with (tmp_path / "inference-service/lock").open() as lock, pytest.raises(BlockingIOError):
+        with (tmp_path / "inference-service/inference-service.lock").open() as lock, pytest.raises(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    with (tmp_path / "inference-service/lock").open() as lock:
+    with (tmp_path / "inference-service/inference-service.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the program has read the end of its input, and is gone

@@ -11,7 +11,7 @@ from ci.run import Failed
 
 def test_a_taken_port_and_a_user_who_is_not_root_are_told_together(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(preflight, "node_runs", lambda: False)
+    monkeypatch.setattr(preflight.node, "processes", list)
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
@@ -25,11 +25,11 @@ def test_a_taken_port_and_a_user_who_is_not_root_are_told_together(monkeypatch):
 
 def test_a_full_disk_is_told_with_what_is_needed(monkeypatch):
     monkeypatch.setattr(preflight, "DISK_GB", {True: 10**9, False: 10**9})
-    monkeypatch.setattr(preflight, "node_runs", lambda: True)
+    monkeypatch.setattr(preflight.node, "processes", lambda: [1])
     with pytest.raises(Failed, match="GB free; 1000000000 GB are needed"):
         preflight.check()
 
 
 def test_ports_of_our_own_cluster_are_not_in_the_way(monkeypatch):
-    monkeypatch.setattr(preflight, "node_runs", lambda: True)
+    monkeypatch.setattr(preflight.node, "processes", lambda: [1])
     assert preflight._ports() == []
