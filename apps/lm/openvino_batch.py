@@ -40,6 +40,14 @@ class OpenVinoBatch:
         """Everybody: which of them a step computes is the pipeline's choice."""
         return list(self._handles)
 
+    def cache_bytes(self) -> int:
+        """Compute one token, upon which the pipeline allocates all keys and values; return how large they are."""
+        member = Member([0], 1)
+        self.join(member)
+        while not member.finished:
+            self.answer()
+        return self._pipeline.get_metrics().kv_cache_size_in_bytes
+
     def join(self, member: Member) -> None:
         """As `SteppedBatch` says; raises RuntimeError for a sampling that the pipeline refuses."""
         prompt = Tensor(np.array([member.prompt], np.int64))

@@ -27,6 +27,8 @@ def load(found: "Source", settings: "LanguageModelSettings") -> LanguageModel:
         with ThreadPoolExecutor() as pool:  # the longest part computes on one core
             reading = pool.submit(PlainTokenizer, found.folder)
             pipeline = openvino_batch.pipeline(found.folder, settings.max_in_flight, settings.capacity, threads)
+            batch = openvino_batch.OpenVinoBatch(pipeline)
+            cache_bytes = batch.cache_bytes()
             tokenizer = reading.result()
         budget = Budget.within(settings.max_total_tokens, _read(found.folder, "config")["max_position_embeddings"])
         ends = _ends(found.folder, tokenizer)
@@ -39,9 +41,9 @@ def load(found: "Source", settings: "LanguageModelSettings") -> LanguageModel:
         "threads": threads,
         "max_total_tokens": budget.total,
         "max_batch_total_tokens": settings.capacity,
+        "kv_cache_bytes": cache_bytes,
     }
-    engine = BatchEngine(openvino_batch.OpenVinoBatch(pipeline))
-    return LanguageModel(found.identity(**facts), tokenizer, engine, budget, ends, found.probes, MARGIN)
+    return LanguageModel(found.identity(**facts), tokenizer, BatchEngine(batch), budget, ends, found.probes, MARGIN)
 
 
 def _ends(folder: Path, tokenizer: PlainTokenizer) -> frozenset[int]:

@@ -183,6 +183,9 @@ def test_the_largest_batch_is_answered_to_its_last_token_within_its_memory(openv
     bodies = [{"prompt": prompt, "max_new_tokens": 300} for prompt in counted]
     answers = together(openvino, bodies)
     assert {answer["usage"]["total_tokens"] for answer in answers} == {256}
+    health = openvino.get("/healthz").json()["model"]
+    a_token = 2 * 30 * 3 * 64  # bytes: keys and values, layers, key-value heads, numbers of 8 bits
+    assert 1 < health["kv_cache_bytes"] / (health["max_batch_total_tokens"] * a_token) < 2
     status = Path(f"/proc/{openvino.service.popen.pid}/status").read_text()
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     assert int(peak.split()[1]) * 1024 < MEMORY
