@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-TIMEOUT_SECONDS = 240  # for one answer: some servers compute one after another
+TIMEOUT_SECONDS = 120  # for one answer: some servers compute one after another
 NEW_TOKENS = 64
 SUBJECTS = "water music history cats language science trees money bread glass horses winter fire rivers books light"
 # Tokens (of SmolLM2, with any of the subjects) -> the text. Its greedy answers go on for more than NEW_TOKENS.
