@@ -7,7 +7,7 @@ import time
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from apps.serving.context import RequestContext, begin
+from apps.serving.context import ARRIVED, RequestContext, begin
 from apps.serving.lifecycle import State
 from apps.serving.problems import Problem, problem_response
 from apps.serving.runtime import Runtime
@@ -30,6 +30,7 @@ class Access:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         request, status = begin(scope), 0
+        self.runtime.admission.arrived -= scope.pop(ARRIVED, 0)
 
         async def answer(message: Message) -> None:
             nonlocal status

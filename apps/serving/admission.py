@@ -20,13 +20,14 @@ class Admission:
         self.max_in_flight, self.max_queue = max_in_flight, max_queue
         self.capacity = max_in_flight if capacity is None else capacity
         self.in_flight = self.held = 0  # requests that compute, and the sum of their sizes
+        self.arrived = 0  # requests that are read and that the event loop has not come to yet
         self.seconds = 0.0  # moving mean of what a request computes
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @property
     def waiting(self) -> int:
         """Requests that wait for a place."""
-        return len(self._waiters)
+        return self.arrived + len(self._waiters)
 
     @property
     def saturation(self) -> float:
@@ -39,6 +40,11 @@ class Admission:
         """The header with an estimate of when what waits now is done, from 1 to 60 s."""
         wait = ceil(self.seconds * (self.waiting + 1) / self.max_in_flight)
         return {"Retry-After": str(min(max(wait, 1), 60))}
+
+    def check(self) -> None:
+        """For what is computed without a place: raises as `place` does when more than `max_queue` are waiting."""
+        if self.waiting > self.max_queue:
+            raise self._full()
 
     @asynccontextmanager
     async def place(self, size: int = 1) -> AsyncIterator[None]:

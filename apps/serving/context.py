@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from starlette.types import Scope
 
 KEY = "serving.context"
+ARRIVED = "serving.arrived"  # in the scope of a request that Admission counts as arrived
 TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}")
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from apps.serving.context import ARRIVED
+
 LOG = logging.getLogger("serving")
 MAX_HEADER_BYTES = 32_768  # request line and headers together
 HEADER_SECONDS = 10  # from connecting, or from a request's first byte, to the end of its headers
@@ -62,6 +64,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEADER_BYTES:
             raise RefusedError  # the parser turns it into its own error, which `send_400_response` answers
         super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        """Count the request as waiting until its turn on the event loop: a burst shall not queue there unseen."""
+        cycle.scope[ARRIVED] = 1
+        self.config.app.state.runtime.admission.arrived += 1
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or for the end of this one when it was answered before it was complete."""

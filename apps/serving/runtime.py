@@ -78,6 +78,7 @@ class Runtime:
         self.lifecycle.model  # noqa: B018  (503 while starting)
         work = Work()
         if brief and not self._burn.seconds:
+            self.admission.check()
             begun = time.monotonic()
             try:
                 return function(work)

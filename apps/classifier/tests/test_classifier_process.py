@@ -3,7 +3,10 @@
 import asyncio
 import json
 import signal
+import socket
 import time
+from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -112,6 +115,42 @@ def test_the_demo_of_forty_connections_gets_no_503_and_no_504_and_health_stays_q
     assert statuses == [200] * 40
     assert 40 * 0.1 <= used < 40 * 0.1 * 1.5
     assert sorted(health)[int(len(health) * 0.99)] < 0.25, "seconds; a busy machine included"
+
+
+def answer_of(connection: socket.socket) -> bytes:
+    """Read one JSON answer."""
+    answer = b""
+    while not answer.endswith(b"}"):
+        answer += connection.recv(65536)
+    return answer
+
+
+def test_a_burst_beyond_the_queue_is_refused_at_once_and_health_is_not(artifact):
+    """While the process is stopped 300 requests come in; it may let 20 wait."""
+    body = json.dumps(FEATURES).encode()
+    predict = (
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    )
+    health = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    with running(MODULE, MODEL_PATH=artifact, MAX_QUEUE=20) as process, ExitStack() as opened:
+        address = ("127.0.0.1", process.port)
+        connections = [opened.enter_context(socket.create_connection(address, timeout=20)) for _ in range(300)]
+        for connection in connections:
+            connection.sendall(health)
+            assert answer_of(connection).startswith(b"HTTP/1.1 200")
+        process.signal(signal.SIGSTOP)
+        for number, connection in enumerate(connections):
+            connection.sendall(health if number % 10 == 0 else predict + body)
+        process.signal(signal.SIGCONT)
+        answers = [answer_of(connection) for connection in connections]
+        again = httpx.post(f"{process.url}/predict", json=FEATURES)
+    predictions = [answer for number, answer in enumerate(answers) if number % 10]
+    statuses = Counter(answer[9:12] for answer in predictions)
+    assert set(statuses) == {b"200", b"503"}
+    assert 0 < statuses[b"200"] <= 2 * 21, "the bursts that one look at the sockets finds"
+    assert all(b"retry-after: 1\r\n" in answer.lower() for answer in predictions if answer[9:12] == b"503")
+    assert all(answer.startswith(b"HTTP/1.1 200") for answer in answers[::10])
+    assert again.status_code == 200, "nothing is left of the burst"
 
 
 def test_kill_minus_nine_and_a_new_start_need_no_repair(artifact):
