@@ -20,6 +20,8 @@ ENVIRONMENT = {
     "GOTOOLCHAIN": "local",
     "GOGC": "400",
     "GOFLAGS": "-trimpath -buildvcs=false",
+    "GOMODCACHE": str(CACHE / "go-mod"),
+    "GOCACHE": str(CACHE / "go-build"),
 }
 
 KUBE_NAMES = [
@@ -63,7 +65,7 @@ def build(module: str) -> None:
     work = unfinished(result)
     source = work / "source"
     shutil.copytree(SOURCES / module, source)
-    environment = {**ENVIRONMENT, "GOCACHE": str(CACHE / "go-build"), **python.path_with(go())}
+    environment = {**ENVIRONMENT, **python.path_with(go())}
     if module == "kube":
         _fit_metrics_server(source, environment)
     arguments = ["-gcflags=all=-dwarf=false", f"-ldflags=-s -w {LINKED[module]}", "-o", f"{work}/"]

@@ -32,7 +32,7 @@ def build(program: str) -> None:
         return
     module, package = PROGRAMS[program]
     work = unfinished(result)
-    environment = {**ENVIRONMENT, "GOCACHE": str(CACHE / "go-build"), **python.path_with(go())}
+    environment = {**ENVIRONMENT, **python.path_with(go())}
     options = ["-gcflags=all=-dwarf=false", f"-ldflags=-s -w {LINKED}", "-o", f"{work}/"]
     run(["go", "build", *options, package], cwd=SOURCES / module, env=environment)
     work.rename(result)
