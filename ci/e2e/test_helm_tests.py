@@ -1,0 +1,35 @@
+"""Each helm test fails when what it claims is not so, and says why."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ci.e2e.cluster import Workspace
+from ci.e2e.test_switch import CHART, RELEASE
+
+pytestmark = pytest.mark.full
+
+
+@pytest.fixture
+def changed(installed: Workspace) -> Iterator[Workspace]:
+    """A release whose Deployment a test may change behind Helm's back."""
+    yield installed
+    installed.helmfile("sync", "--selector", f"name={RELEASE}")
+
+
+def failure(workspace: Workspace, claim: str) -> str:
+    """What a helm test logs, which must fail."""
+    done = workspace.helm("test", RELEASE, "--filter", f"name={RELEASE}-test-{claim}", check=False)
+    assert done.returncode, f"{claim} passed"
+    return workspace.kubectl("logs", f"{RELEASE}-test-{claim}").stdout
+
+
+def test_identity_and_prediction_fail_when_another_version_serves(changed: Workspace):
+    sha256 = changed.manifest("mnist_rf_v2")["sha256"]
+    values = ["--set", f"model.version=v2,model.sha256={sha256}"]
+    changed.helm("upgrade", RELEASE, CHART, "--reuse-values", *values, "--wait")
+    changed.kubectl("rollout", "undo", f"deployment/{RELEASE}")
+    changed.kubectl("rollout", "status", f"deployment/{RELEASE}", "--timeout=180s")
+    changed.wait("one pod", lambda: len(changed.pods("classifier")) == 1, 60)
+    assert "version 'v2' expected, 'v1' came" in failure(changed, "identity")
+    assert "expected" in failure(changed, "prediction")

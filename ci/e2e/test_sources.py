@@ -1,0 +1,80 @@
+"""Models from a claim and from an OCI image, in a namespace that enforces the Pod Security Standard `restricted`."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from ci import images
+from ci.e2e.cluster import Workspace
+
+pytestmark = pytest.mark.full
+
+NAMESPACE = "inference-restricted"
+CHART = "charts/inference-service"
+VALUES = f"--values={CHART}/values-classifier.yaml"
+SOURCES = {"claim": "model.persistentVolumeClaim.claimName=models", "image": "model.image.reference={image}"}
+
+
+@pytest.fixture(scope="module")
+def restricted(workspace: Workspace) -> Iterator[Workspace]:
+    """The namespace, with a claim and a loaded image that hold the models."""
+    name = models_image(workspace)
+    images.build(name, f"FROM {images.base('python')}\nCOPY mnist_rf_v1.* /models/\n", workspace.folder / "models")
+    images.load(name)
+    objects = yaml.safe_dump_all([namespace(), *claim(workspace.environment["MODELS_DIR"])])
+    remove = ["kubectl", "delete", "--filename=-", "--ignore-not-found", "--timeout=120s"]
+    workspace.run(*remove, input=objects)  # what an interrupted run left points at another folder
+    workspace.run("kubectl", "apply", "--filename=-", input=objects)
+    yield replace(workspace, namespace=NAMESPACE)
+    workspace.run(*remove, input=objects)
+
+
+def models_image(workspace: Workspace) -> str:
+    return f"localhost/mnist-rf:{workspace.manifest('mnist_rf_v1')['sha256'][:12]}"
+
+
+def namespace() -> dict:
+    enforced = {"pod-security.kubernetes.io/enforce": "restricted"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": enforced}}
+
+
+def claim(folder: str) -> list[dict]:
+    """A read-only claim on a folder of the node, bound by name, and its volume."""
+    access = {"accessModes": ["ReadOnlyMany"], "storageClassName": ""}
+    size = {"storage": "1Gi"}
+    wanted = {**access, "volumeName": "inference-models", "resources": {"requests": size}}
+    metadata = {"name": "models", "namespace": NAMESPACE}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": "inference-models"},
+            "spec": {**access, "capacity": size, "hostPath": {"path": folder}},
+        },
+        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": wanted},
+    ]
+
+
+def chosen(workspace: Workspace, source: str) -> str:
+    """Values for --set: this source, and the image and the sha256 that helmfile would find."""
+    tag, sha256 = workspace.environment["CLASSIFIER_IMAGE_TAG"], workspace.manifest("mnist_rf_v1")["sha256"]
+    return f"{source},image.tag={tag},model.sha256={sha256}"
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_release_of_this_source_passes_its_tests_where_restricted_is_enforced(restricted: Workspace, name: str):
+    values = chosen(restricted, f"model.hostPath.path=,{SOURCES[name]}".format(image=models_image(restricted)))
+    restricted.helm("upgrade", "--install", name, CHART, VALUES, "--set", values, "--wait", "--timeout=3m")
+    assert restricted.helm("test", name, "--logs").stdout.count("Succeeded") == 3
+
+
+def test_model_from_a_folder_of_the_node_is_refused_there_and_for_nothing_but_that(restricted: Workspace):
+    values = chosen(restricted, f"model.hostPath.path={restricted.environment['MODELS_DIR']}")
+    pods = restricted.helm(
+        "template", "folder", CHART, VALUES, "--set", values, "--show-only=templates/deployment.yaml"
+    )
+    said = restricted.kubectl("apply", "--dry-run=server", "--filename=-", input=pods.stdout).stderr
+    volume = 'restricted volume types (volume "models" uses restricted volume type "hostPath")'
+    assert said == f'Warning: would violate PodSecurity "restricted:latest": {volume}\n'
