@@ -5,6 +5,7 @@ uvicorn alone stops listening as soon as SIGTERM comes, while Kubernetes still s
 
 import argparse
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -88,6 +89,7 @@ class Server(uvicorn.Server):
             LOG.debug("load failed", exc_info=True)
             self._fail(f"The model could not be loaded: {type(error).__name__}: {error}")
         else:
+            gc.freeze()  # what is loaded stays: collections while serving need not walk through it again
             facts = self.runtime.lifecycle.health()
             LOG.info("ready", extra={"model": facts["model"], "seconds": facts["uptime_seconds"]})
 
