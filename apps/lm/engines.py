@@ -69,5 +69,6 @@ def load(found: "Source", settings: "LanguageModelSettings") -> "LanguageModel":
 
 def _module(engine: str) -> Any:
     os.environ.setdefault("OMP_NUM_THREADS", str(cpu.threads()))  # read when torch is imported
-    sys.modules.setdefault("openvino_telemetry", None)  # not to be imported: it reports to OpenVINO's makers
+    # Not to be imported with OpenVINO: a converter, which takes time and reports to its makers.
+    sys.modules.setdefault("openvino.tools.ovc", None)
     return importlib.import_module(ENGINES[engine].module)
