@@ -68,7 +68,9 @@ def load(found: "Source", settings: "LanguageModelSettings") -> "LanguageModel":
 
 
 def _module(engine: str) -> Any:
-    os.environ.setdefault("OMP_NUM_THREADS", str(cpu.threads()))  # read when torch is imported
+    # Read when torch is imported. One CPU is left to the event loop, the tokenizer and neighbours: OpenMP's threads
+    # wait for the slowest of them, so where each CPU has one, whoever else computes holds up all.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cpu.threads() - 1)))
     # Not to be imported with OpenVINO: a converter, which takes time and reports to its makers.
     sys.modules.setdefault("openvino.tools.ovc", None)
     return importlib.import_module(ENGINES[engine].module)
