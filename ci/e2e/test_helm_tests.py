@@ -9,11 +9,14 @@ from ci.e2e.test_switch import CHART, RELEASE
 
 pytestmark = pytest.mark.full
 
+SERVING = f"app.kubernetes.io/name=inference-service,app.kubernetes.io/instance={RELEASE}"
+
 
 @pytest.fixture
 def changed(installed: Workspace) -> Iterator[Workspace]:
     """A release whose Deployment a test may change behind Helm's back."""
     yield installed
+    installed.kubectl("scale", f"deployment/{RELEASE}", "--replicas=1")  # an autoscaler leaves none alone
     installed.helmfile("sync", "--selector", f"name={RELEASE}")
 
 
@@ -33,3 +36,10 @@ def test_identity_and_prediction_fail_when_another_version_serves(changed: Works
     changed.wait("one pod", lambda: len(changed.pods("classifier")) == 1, 60)
     assert "version 'v2' expected, 'v1' came" in failure(changed, "identity")
     assert "expected" in failure(changed, "prediction")
+
+
+def test_health_fails_when_no_pod_answers(changed: Workspace):
+    changed.kubectl("scale", f"deployment/{RELEASE}", "--replicas=0")
+    gone = ("wait", "pods", "--for=delete", f"--selector={SERVING}", "--timeout=90s")  # an ending pod answers still
+    changed.kubectl(*gone)
+    assert "an answer expected, none came" in failure(changed, "health")

@@ -106,6 +106,8 @@ def test_one_edited_value_and_helmfile_apply_switch(at_v1: Workspace):
     at_v1.helmfile("apply", "--suppress-diff")
     at_v1.wait("v2 to answer", lambda: served("v2"), 60)
     assert at_v1.get("deployment", "lm-service")["metadata"]["generation"] == before
+    sha256 = at_v1.manifest("mnist_rf_v2")["sha256"]
+    assert f"mnist_rf v2 (sha256 {sha256[:12]})" in at_v1.kubectl("rollout", "history", f"deployment/{RELEASE}").stdout
 
 
 @contextmanager
@@ -159,3 +161,14 @@ def test_replicas_that_another_manager_applies_cause_no_conflict(at_v1: Workspac
     fields = at_v1.get("deployment", RELEASE, "--show-managed-fields")["metadata"]["managedFields"]
     owners = {entry["manager"] for entry in fields if "f:replicas" in entry["fieldsV1"].get("f:spec", {})}
     assert owners and owners <= {"another", "kube-controller-manager"}, "of Helm's fields the count is none"
+
+
+@pytest.mark.full
+def test_a_rollback_lasts_once_the_value_is_set_back(at_v1: Workspace):
+    at_v1.edit_version("classifier", "v2")
+    at_v1.helmfile("apply", *ONLY)
+    at_v1.helm("rollback", RELEASE, "--wait", "--timeout=5m")
+    diff = ["diff", "--selector", f"name={RELEASE}", "--detailed-exitcode"]
+    assert at_v1.helmfile(*diff, check=False).returncode == 2
+    at_v1.edit_version("classifier", "v1")
+    assert at_v1.helmfile(*diff).returncode == 0
