@@ -22,7 +22,10 @@ def apply(environment: Mapping[str, str]) -> None:
 def _settle(environment: Mapping[str, str]) -> None:
     """Ends what a killed helm had begun: while a release is pending, Helm refuses every other change of it."""
     listed = ["helm", "list", "--pending", "--namespace", NAMESPACE, "--output", "json"]
+    ours = {f"{app}-service" for app in images.APPS}
     for release in json.loads(output(listed, env=environment)):
+        if release["name"] not in ours:
+            continue
         change = "uninstall" if release["revision"] == "1" else "rollback"
         run(["helm", change, release["name"], "--namespace", NAMESPACE], env=environment)
 

@@ -85,11 +85,11 @@ def _configuration(member: Member) -> GenerationConfig:
     found, sampling = GenerationConfig(), member.sampling
     found.max_new_tokens = member.most
     found.stop_token_ids, found.ignore_eos = set(member.ends), not member.ends
-    if found_drawn := sampling.temperature > 0:
+    found.do_sample = sampling.temperature > 0
+    if found.do_sample:
         found.temperature = sampling.temperature
         found.rng_seed = secrets.randbits(32) if sampling.seed is None else sampling.seed
         found.top_p = 1.0 if sampling.top_p is None else sampling.top_p
         if sampling.top_k is not None:
             found.top_k = sampling.top_k
-    found.do_sample = found_drawn
     return found

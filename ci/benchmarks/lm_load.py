@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-import math
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+
+from ci.benchmarks.load import percentile
 
 TIMEOUT_SECONDS = 120  # for one answer: some servers compute one after another
 NEW_TOKENS = 64
@@ -57,12 +58,12 @@ class Heard:
         return self.tokens / self.seconds
 
     def first(self, percent: float) -> float:
-        """Seconds to the first token, by nearest rank; infinity without any."""
-        return _percentile([answer.times[0] for answer in self.answers], percent)
+        """Seconds to the first token; infinity without any."""
+        return percentile([answer.times[0] for answer in self.answers], percent)
 
     def next(self, percent: float) -> float:
         """Seconds from a token to the next of its answer."""
-        return _percentile([b - a for answer in self.answers for a, b in pairwise(answer.times)], percent)
+        return percentile([b - a for answer in self.answers for a, b in pairwise(answer.times)], percent)
 
 
 async def ask(port: int, model: str, texts: Sequence[str], tokens: int = NEW_TOKENS) -> Heard:
@@ -112,8 +113,3 @@ def _note(spoken: Spoken, event: dict, seconds: float) -> None:
     if piece:
         spoken.text += piece
         spoken.times.append(seconds)
-
-
-def _percentile(values: Sequence[float], percent: float) -> float:
-    ordered = sorted(values)
-    return ordered[max(math.ceil(len(ordered) * percent / 100), 1) - 1] if ordered else math.inf

@@ -37,9 +37,14 @@ class Measured:
         return len(self.latencies) / self.seconds
 
     def percentile(self, percent: float) -> float:
-        """Seconds, by nearest rank; infinity without a right answer."""
-        ordered = sorted(self.latencies)
-        return ordered[max(math.ceil(len(ordered) * percent / 100), 1) - 1] if ordered else math.inf
+        """Seconds; infinity without a right answer."""
+        return percentile(self.latencies, percent)
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """By nearest rank; infinity without values."""
+    ordered = sorted(values)
+    return ordered[max(math.ceil(len(ordered) * percent / 100), 1) - 1] if ordered else math.inf
 
 
 class Target:

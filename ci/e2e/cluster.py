@@ -3,10 +3,12 @@
 import json
 import os
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,3 +102,26 @@ def ask(url: str, body: object = None, timeout: float = 60) -> tuple[int, dict[s
     except urllib.error.HTTPError as error:
         with error:
             return error.code, json.load(error)
+
+
+@contextmanager
+def client(url: str, body: object, *members: str) -> Iterator[list[tuple[int | str, ...]]]:
+    """Posts `body` without a pause, a new connection each time; collects status and these members of each answer."""
+    seen: list[tuple[int | str, ...]] = []
+    stop = threading.Event()
+
+    def loop() -> None:
+        while not stop.is_set():
+            try:
+                status, answer = ask(url, body)
+                seen.append((status, *(answer.get(member) for member in members)))
+            except OSError as error:
+                seen.append((repr(error), *(None for _ in members)))
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join()

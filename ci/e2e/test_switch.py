@@ -1,16 +1,16 @@
 """A new version by `helm upgrade` or by one edited value, and back again, while a client asks without a pause."""
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from ci.e2e.cluster import URLS, Workspace, ask
+from ci.e2e.cluster import URLS, Workspace, ask, client
 
 RELEASE = "classifier-service"
 CHART = "charts/inference-service"
+PREDICT = (f"{URLS['classifier']}/predict", {"features": [0] * 784}, "model_version")
 ONLY = ("--suppress-diff", "--selector", f"name={RELEASE}")
 
 
@@ -28,32 +28,9 @@ def two_pods(at_v1: Workspace) -> Workspace:
     at_v1.helmfile("apply", *ONLY, "--state-values-set", f"classifier.artificialCpuSec=0.1,{calm}")
     with ExitStack() as clients:
         for _ in range(6):
-            clients.enter_context(client())
+            clients.enter_context(client(*PREDICT))
         at_v1.wait("the autoscaler to add a pod", lambda: at_v1.ready("classifier") == 2, 180)
     return at_v1
-
-
-@contextmanager
-def client() -> Iterator[list[tuple[int | str, str | None]]]:
-    """Asks /predict without a pause, a new connection each time; collects (status, model_version)."""
-    seen: list[tuple[int | str, str | None]] = []
-    stop = threading.Event()
-
-    def loop() -> None:
-        while not stop.is_set():
-            try:
-                status, answer = ask(f"{URLS['classifier']}/predict", {"features": [0] * 784})
-                seen.append((status, answer.get("model_version")))
-            except OSError as error:
-                seen.append((repr(error), None))
-
-    thread = threading.Thread(target=loop)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        thread.join()
 
 
 @contextmanager
@@ -89,7 +66,7 @@ def prove(workspace: Workspace, version: str) -> None:
 def test_upgrade_and_rollback_fail_no_request_and_keep_the_autoscalers_pods(two_pods: Workspace):
     sha256 = two_pods.manifest("mnist_rf_v2")["sha256"]
     prove(two_pods, "v1")
-    with client() as seen, wanted_pods(two_pods) as pods:
+    with client(*PREDICT) as seen, wanted_pods(two_pods) as pods:
         values = ["--set", "model.version=v2", "--set", f"model.sha256={sha256}"]
         two_pods.helm("upgrade", RELEASE, CHART, "--reuse-values", *values, "--wait", "--timeout=5m")
         prove(two_pods, "v2")
@@ -132,7 +109,7 @@ DAMAGES = ["altered", *(pytest.param(damage, marks=pytest.mark.full) for damage 
 def test_apply_of_a_damaged_artifact_fails_and_rolls_back_while_the_old_version_serves(at_v1: Workspace, damage: str):
     (revision, _) = at_v1.history(RELEASE)[-1]
     at_v1.edit_version("classifier", "v2")
-    with damaged(at_v1, damage), client() as seen, ThreadPoolExecutor() as pool:
+    with damaged(at_v1, damage), client(*PREDICT) as seen, ThreadPoolExecutor() as pool:
         applying = pool.submit(at_v1.helmfile, "apply", *ONLY, "--timeout", "30", check=False)
         at_v1.wait("the gate to tell why", lambda: "mnist_rf_v2" in refusal(at_v1), 60)
         assert applying.result().returncode != 0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ci import current
+from ci import current, deploy
 from ci.run import Failed
 
 
@@ -114,6 +114,19 @@ def test_a_registry_gets_the_image_and_the_chart_its_name(machine, monkeypatch):
     pushed = [call for call in machine.calls() if call.startswith("docker push")]
     assert pushed == [f"docker push registry.example.com/team/lm-service:{tag}" for tag in ("v1-x", "v1")]
     assert way.prefix == "registry.example.com/team/"
+
+
+def test_what_a_killed_helm_left_pending_is_ended_and_other_releases_are_left_alone(machine):
+    names = {"classifier-service": "1", "lm-service": "4", "somebody-elses": "2"}
+    pending = ", ".join(f'{{"name": "{name}", "revision": "{revision}"}}' for name, revision in names.items())
+    machine.program("helm", f"[{pending}]")
+    machine.program("helmfile")
+    deploy.apply({})
+    assert [call for call in machine.calls() if not call.startswith("helm list")] == [
+        "helm uninstall classifier-service --namespace inference",
+        "helm rollback lm-service --namespace inference",
+        "helmfile apply --suppress-diff",
+    ]
 
 
 def test_down_removes_the_installed_releases_and_nothing_else(machine):
