@@ -16,8 +16,8 @@ Times of day are ISO 8601 in UTC: `started_at` was read once, `ended_at` is `sta
       rate_per_second     succeeded / elapsed_seconds
       latency_seconds     of what succeeded: p50, p90, p95, p99 (nearest rank), max, mean; null without any
       errors              [{outcome, status, detail, requests}], the most frequent first
-      served_by           [{pod, model_version, requests}], of all answers, errors too; pod is null where
-                          the header X-Served-By was missing
+      served_by           [{pod, model_version, requests, first_answer}], of all answers, errors too; pod is
+                          null where the header X-Served-By was missing; first_answer counts from the run's start
       accuracy            {correct, judged, share} against MNIST's labels; null for the lm. The images are
                           from all of MNIST: the model was trained on most of them
       completion_tokens   {total, rate_per_second}; null for the classifier

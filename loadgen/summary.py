@@ -50,9 +50,15 @@ def errors(seen: list[Observation]) -> list[dict[str, Any]]:
 
 
 def served_by(seen: list[Observation]) -> list[dict[str, Any]]:
-    answers = Counter((one.served_by, one.model_version) for one in seen if one.status is not None)
+    answers: Counter[tuple[str | None, str | None]] = Counter()
+    first: dict[tuple[str | None, str | None], float] = {}
+    for one in seen:
+        if one.status is not None:
+            server = one.served_by, one.model_version
+            answers[server] += 1
+            first.setdefault(server, one.end)
     return [
-        {"pod": pod, "model_version": version, "requests": requests}
+        {"pod": pod, "model_version": version, "requests": requests, "first_answer": first[pod, version]}
         for (pod, version), requests in answers.most_common()
     ]
 

@@ -153,7 +153,7 @@ def pod_lines(summary: dict[str, Any]) -> list[str]:
     width = max((len(pod) for pod, _ in served), default=0)
     return [
         f"{'answered by' if number == 0 else '':11}  {pod:{width}}  {entry['model_version'] or '-'}  "
-        f"{entry['requests']:>8,}"
+        f"{entry['requests']:>8,}  from {entry['first_answer']:.1f} s on"
         for number, (pod, entry) in enumerate(served)
     ]
 

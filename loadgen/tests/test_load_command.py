@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import os
 import signal
 from datetime import datetime
@@ -47,10 +48,12 @@ def test_a_good_run_exits_0_and_agrees_with_what_the_service_counted(load, stub,
     assert status == 0
     summary = report["summary"]
     assert summary["requests"] == summary["succeeded"] == stub.requests >= 20
-    assert summary["served_by"] == [{"pod": "pod-a", "model_version": "v1", "requests": stub.requests}]
+    pod = {"pod": "pod-a", "model_version": "v1", "requests": stub.requests}
+    assert summary["served_by"] == [pod | {"first_answer": report["requests"][0]["end"]}]
     fours = sum(one["sample_index"] % 10 == 4 for one in report["requests"])
     assert summary["accuracy"]["correct"] == fours >= 2
-    assert "failed       0\n" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "failed       0\n" in shown and re.search(r"answered by  pod-a  v1 .*  from \d\.\d s on\n", shown)
 
 
 def test_requests_carry_the_images_in_turn_as_numbers_from_0_to_1(load, stub):

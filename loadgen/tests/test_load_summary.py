@@ -72,6 +72,11 @@ def test_pods_are_told_apart_by_name_and_by_version():
     assert counts == {("pod-b", "v2"): 2, ("pod-a", "v1"): 1, ("pod-a", "v2"): 1, (None, "v2"): 1}
 
 
+def test_a_pod_that_joins_later_shows_when_it_first_answered():
+    run = run_of(*[took(seconds, served_by=pod) for seconds, pod in [(1, "a"), (2, "a"), (3, "b"), (4, "a"), (5, "b")]])
+    assert {one["pod"]: one["first_answer"] for one in summarise(run)["served_by"]} == {"a": 2.0, "b": 4.0}
+
+
 def test_accuracy_counts_judged_answers_only():
     run = run_of(*[took(0.1, correct=correct) for correct in (True, True, False, None)])
     assert summarise(run)["accuracy"] == {"correct": 2, "judged": 3, "share": pytest.approx(2 / 3)}
