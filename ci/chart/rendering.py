@@ -1,8 +1,10 @@
 """Runs helm and helmfile for the tests of the chart, and reads the objects that they render."""
 
 import os
+import re
 import shutil
 import subprocess
+import textwrap
 from functools import cache
 from pathlib import Path
 
@@ -64,6 +66,12 @@ def helmfile(environment: str, *arguments: str, root: Path = ROOT, **variables: 
     """Render both releases of an environment by the helmfile in `root`."""
     command = ("helmfile", "--quiet", "--environment", environment, *arguments, "template")
     return objects(succeed(*command, cwd=root, **variables))
+
+
+def readme_yaml(title: str) -> list[str]:
+    """The examples in YAML of a section of the chart's README."""
+    section = (CHART / "README.md").read_text().partition(f"## {title}\n")[2].partition("\n## ")[0]
+    return [textwrap.dedent(text) for text in re.findall(r"^ *```yaml\n(.*?)^ *```", section, re.M | re.S)]
 
 
 def of_kind(found: list[dict], kind: str) -> dict[str, dict]:

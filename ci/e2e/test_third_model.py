@@ -11,11 +11,13 @@ import pytest
 
 from ci import python
 from ci.cache import CHECKOUT
+from ci.chart import rendering
+from ci.chart.rendering import CHART
 from ci.e2e.cluster import Workspace
 
 pytestmark = pytest.mark.full
 
-README = CHECKOUT / "charts/inference-service/README.md"
+TITLE = "A third model, in five minutes"
 
 
 @pytest.fixture
@@ -33,8 +35,8 @@ def checkout(installed: Workspace) -> Iterator[Workspace]:
 
 
 def test_readmes_third_model_serves_within_five_minutes(checkout: Workspace):
-    section = README.read_text().partition("## A third model")[2].partition("\n## ")[0]
-    values, release = (textwrap.dedent(text) for text in re.findall(r"```yaml\n(.*?)```", section, re.S))
+    section = (CHART / "README.md").read_text().partition(f"## {TITLE}\n")[2].partition("\n## ")[0]
+    values, release = rendering.readme_yaml(TITLE)
     prose = re.sub(r"```.*?```", "", section, flags=re.S)
     train, values_file, install, *_ = (code for code in re.findall(r"`(.+?)`", prose) if "digits" in code)
     started = time.monotonic()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from apps.classifier.tests import forests
 from apps.serving.tests.processes import Process, running, until
@@ -116,6 +117,8 @@ def load(process: Process, prometheus: Prometheus, query: str) -> None:
 
 def test_dashboard_and_alerts_see_a_healthy_pod_an_overloaded_one_of_another_model_and_none(chart, prometheus, pod):
     queries = [target["expr"] for panel in chart["dashboard"]["panels"] for target in panel["targets"]]
+    keda = yaml.safe_load(rendering.readme_yaml("Scale on more than CPU")[0])["autoscaling"]["keda"]
+    queries.append(keda["triggers"]["saturation"]["metadata"]["query"].replace("lm-service", RELEASE))
     rules = [rule for group in chart["PrometheusRule"]["spec"]["groups"] for rule in group["rules"]]
 
     def firing() -> set[str]:
