@@ -17,6 +17,7 @@ def changed(installed: Workspace) -> Iterator[Workspace]:
     """A release whose Deployment a test may change behind Helm's back."""
     yield installed
     installed.kubectl("scale", f"deployment/{RELEASE}", "--replicas=1")  # an autoscaler leaves none alone
+    installed.helm("upgrade", RELEASE, CHART, "--reuse-values", "--force-conflicts", "--wait")  # Helm's again
     installed.helmfile("sync", "--selector", f"name={RELEASE}")
 
 
