@@ -48,7 +48,7 @@ class Workspace:
         return self.run("helm", *words, "--namespace", self.namespace, **options)
 
     def kubectl(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        return self.run("kubectl", *words, "--namespace", self.namespace, **options)
+        return self.run("kubectl", "--namespace", self.namespace, *words, **options)
 
     def get(self, *words: str) -> dict[str, Any]:
         return json.loads(self.kubectl("get", *words, "--output=json").stdout)

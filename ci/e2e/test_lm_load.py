@@ -1,7 +1,7 @@
 """The language model under load: three pods and back for two users, and its largest batch within the memory limit."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -13,16 +13,18 @@ from ci.cache import CHECKOUT
 from ci.e2e.cluster import URLS, Workspace, ask
 
 pytestmark = pytest.mark.full
-RELEASE = "lm-service"
 
 
 @pytest.fixture
-def calm(installed: Workspace) -> Iterator[Workspace]:
-    """One pod, and an autoscaler that takes pods away after a quarter of a minute."""
-    brief = "lm.autoscaling.behavior.scaleDown.stabilizationWindowSeconds=15"
-    installed.helmfile("apply", "--suppress-diff", "--state-values-set", brief)
-    installed.wait("one pod at rest", lambda: installed.ready("lm") == 1, 300)
-    yield installed
+def at_most(installed: Workspace) -> Iterator[Callable[[int], Workspace]]:
+    """Begin with one pod; the autoscaler may make as many of it as the test says."""
+
+    def scaled(pods: int) -> Workspace:
+        installed.helmfile("apply", "--suppress-diff", "--state-values-set", f"lm.autoscaling.maxReplicas={pods}")
+        installed.wait("one pod at rest", lambda: installed.ready("lm") == len(installed.pods("lm")) == 1, 300)
+        return installed
+
+    yield scaled
     installed.helmfile("apply", "--suppress-diff")
 
 
@@ -37,32 +39,34 @@ def cold_starts(workspace: Workspace) -> dict[str, float]:
     return found
 
 
-def test_two_users_of_40_tokens_bring_three_pods_and_back_without_a_failed_request(calm: Workspace, tmp_path: Path):
+def test_two_users_of_40_tokens_bring_three_pods_and_back_without_a_failed_request(at_most, tmp_path: Path):
+    three = at_most(3)
     report = tmp_path / "run.json"
     load = [str(python.executable()), "-m", "loadgen", "lm", "--url", f"{URLS['lm']}/generate", "--output", str(report)]
     options = ["--duration-seconds", "240", "--concurrency", "2", "--max-new-tokens", "40"]
     with ThreadPoolExecutor() as pool:
-        running = pool.submit(calm.run, "env", f"PYTHONPATH={CHECKOUT}", *load, *options, check=False)
-        calm.wait("three pods", lambda: calm.ready("lm") == 3, 230)
-        started = cold_starts(calm)
+        running = pool.submit(three.run, "env", f"PYTHONPATH={CHECKOUT}", *load, *options, check=False)
+        three.wait("three pods", lambda: three.ready("lm") == 3, 230)
+        started = cold_starts(three)
         print(running.result().stdout, f"seconds from creation to ready: {started}", sep="\n")
     summary = json.loads(report.read_text())["summary"]
     assert summary["failed"] == 0, summary["errors"]
     assert {one["pod"] for one in summary["served_by"]} == set(started)
-    calm.wait("one pod again", lambda: calm.ready("lm") == 1, 300)
+    three.wait("one pod again", lambda: three.ready("lm") == 1, 300)
 
 
-def test_the_largest_batches_stay_within_the_memory_limit(calm: Workspace):
+def test_the_largest_batches_stay_within_the_memory_limit(at_most):
+    one = at_most(1)
     for count, words in ((16, 100), (8, 228)):  # as many sequences as may be, and as long ones: 2048 tokens each time
         body = {"prompt": "one " * words, "max_new_tokens": 2048 // count - words - 1}
         with ThreadPoolExecutor(count) as pool:
             answers = list(pool.map(lambda _, body=body: ask(f"{URLS['lm']}/generate", body), range(count)))
         assert {status for status, _ in answers} == {200}, answers
         assert sum(answer["usage"]["total_tokens"] for _, answer in answers) > 0.95 * 2048
-    (pod, *_) = calm.pods("lm")
+    (pod,) = one.pods("lm")
     (container,) = pod["status"]["containerStatuses"]
     assert container["restartCount"] == 0
-    said = calm.kubectl("exec", pod["metadata"]["name"], "--", "cat", "/proc/1/status").stdout
+    said = one.kubectl("exec", pod["metadata"]["name"], "--", "cat", "/proc/1/status").stdout
     (peak,) = [int(line.split()[1]) * 1024 for line in said.splitlines() if line.startswith("VmHWM:")]
     print(f"at most {peak / 2**20:.0f} MiB resident")
     assert 2**29 < peak < 0.9 * 2 * 2**30, "weights, and what is left below the limit of 2 GiB"
