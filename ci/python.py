@@ -47,8 +47,10 @@ def npm() -> Path | None:
     return result / "bin"
 
 
-def create(result: Path, packages: list[str], environment: Mapping[str, str] | None = None) -> None:
-    """Makes a virtual environment; `inference-service[extra]` is this checkout's own package."""
+def create(
+    result: Path, packages: list[str], environment: Mapping[str, str] | None = None, without: tuple[str, ...] = ()
+) -> None:
+    """Makes a virtual environment, and takes `without` out of it; `inference-service[extra]` is this checkout's own."""
     shutil.rmtree(result, ignore_errors=True)  # an environment cannot be moved, so a marker says that it is whole
     run([sys.executable, "-m", "venv", result])
     with tempfile.TemporaryDirectory() as copy:  # pip would leave its build folders in the checkout
@@ -57,6 +59,8 @@ def create(result: Path, packages: list[str], environment: Mapping[str, str] | N
         # What is imported is compiled then; all of torch and transformers would cost a minute now.
         options = ["--progress-bar=off", "--no-compile"]
         run([result / "bin/python", "-m", "pip", "install", *options, *words], env=environment)
+    if without:
+        run([result / "bin/python", "-m", "pip", "uninstall", "--yes", *without])
     (result / "complete").touch()
 
 

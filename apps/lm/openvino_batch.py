@@ -5,6 +5,7 @@ its agreement with the original was measured with these very properties.
 """
 
 import secrets
+import time
 from itertools import count
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from apps.lm.member import Member
 
 BLOCK = 32  # tokens; the CPU plugin's
 PROMPT_PART = 64  # tokens computed in one step, answers included: a long prompt does not keep the others waiting
+HAND_OVER_SECONDS = 0.0005  # a step holds the GIL: without a pause its tokens reach their readers some steps later
 PRECISION = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "u8"}  # on every CPU, whatever it prefers
 PROPERTIES = PRECISION | {"ENABLE_CPU_PINNING": False}  # a thread would wait for its core while a neighbour has it
 
@@ -66,6 +68,7 @@ class OpenVinoBatch:
         if not self._handles:
             return []
         self._pipeline.step()
+        time.sleep(HAND_OVER_SECONDS)
         return [member for member in list(self._handles) if self._collect(member)]
 
     def _collect(self, member: Member) -> bool:

@@ -17,10 +17,11 @@ class Environment:
 
     name: str
     packages: tuple[str, ...]
+    unwanted: tuple[str, ...] = ()  # what they bring and do not start with
 
     @property
     def folder(self) -> Path:
-        return CACHE / "benchmarks" / f"{self.name}-{key(sys.version, *self.packages, *self._ours())}"
+        return CACHE / "benchmarks" / f"{self.name}-{key(sys.version, *self.packages, *self.unwanted, *self._ours())}"
 
     @property
     def python(self) -> Path:
@@ -35,7 +36,7 @@ class Environment:
         with log.open("w") as file:
             token = LOG.set(file)
             try:
-                python.create(self.folder, list(self.packages))
+                python.create(self.folder, list(self.packages), without=self.unwanted)
             except Failed:
                 raise Failed(_reason(log), f"The whole log: {log}") from None
             finally:

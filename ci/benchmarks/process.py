@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ci.run import Failed
 
-START_SECONDS = 120
+START_SECONDS = 300  # vLLM compiles for two minutes
 PAUSE_SECONDS = 0.005  # between two looks
 STOP_SECONDS = 10
 UNCOMPILED = "PYTHONDONTWRITEBYTECODE"  # with it every start compiles all that it imports

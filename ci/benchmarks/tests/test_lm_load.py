@@ -22,7 +22,7 @@ def ask(handle, texts: list[str]) -> lm_load.Heard:
             writer.close()
 
         async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
-            return await lm_load.ask(server.sockets[0].getsockname()[1], "model", texts)
+            return await lm_load.ask(server.sockets[0].getsockname()[1], "model", texts, tokens=4)
 
     return asyncio.run(scenario())
 
@@ -53,12 +53,13 @@ async def broken(body: dict, writer: asyncio.StreamWriter) -> None:
     writer.write(b'HTTP/1.1 200 OK\r\n\r\ndata: {"choices": [{"text": "a"}]}\n\ndata: {"error": {}}\n\n')
 
 
-async def silent(body: dict, writer: asyncio.StreamWriter) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+async def cut_off(body: dict, writer: asyncio.StreamWriter) -> None:
+    await paced(body | {"prompt": "abc"}, writer)
 
 
 @pytest.mark.parametrize(
-    ("handle", "kind"), [(refused, "status 503"), (broken, "an error in the stream"), (silent, "no text")]
+    ("handle", "kind"),
+    [(refused, "status 503"), (broken, "an error in the stream"), (cut_off, "an answer that is cut off")],
 )
 def test_what_is_no_answer_is_counted_by_its_kind(handle, kind):
     heard = ask(handle, ["a", "b"])
