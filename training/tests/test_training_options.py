@@ -32,11 +32,16 @@ def test_every_mistake_is_reported_at_once_in_words(capsys):
     ]
 
 
-@pytest.mark.parametrize("command", ["classifier", "lm"])
+@pytest.mark.parametrize("command", [["classifier"], ["lm", "--source", "someone/gpt2"]])
 def test_missing_version_id_is_named_with_an_example(capsys, command):
-    assert mistakes(capsys, command) == [
+    assert mistakes(capsys, *command) == [
         "--version-id is missing. Give a name, '_' and a version that begins with 'v', such as mnist_rf_v1."
     ]
+
+
+def test_the_language_model_of_the_readme_has_a_version_for_each_engine():
+    engines = {options.parse(["lm", *words]).version_id for words in ([], ["--engine", "openvino"])}
+    assert engines == {"smollm2-135m-instruct_v1", "smollm2-135m-instruct_v2"}
 
 
 @pytest.mark.parametrize("ratio", ["nan", "inf", "0", "-0.5", "80%"])
