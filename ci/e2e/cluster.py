@@ -56,10 +56,14 @@ class Workspace:
     def pods(self, app: str) -> list[dict[str, Any]]:
         """The release's pods that are not on their way out."""
         labels = f"app.kubernetes.io/instance={app}-service"
-        endpoints = self.get("endpointslices", f"--selector=kubernetes.io/service-name={app}-service")["items"]
-        serving = {e["targetRef"]["name"] for s in endpoints for e in s.get("endpoints") or []}
+        serving = self.endpoints(app)
         found = self.get("pods", f"--selector={labels}")["items"]
         return [p for p in found if p["metadata"]["name"] in serving and "deletionTimestamp" not in p["metadata"]]
+
+    def endpoints(self, app: str) -> set[str]:
+        """The names of all pods that the release's Service sends to."""
+        slices = self.get("endpointslices", f"--selector=kubernetes.io/service-name={app}-service")["items"]
+        return {entry["targetRef"]["name"] for one in slices for entry in one.get("endpoints") or []}
 
     def ready(self, app: str) -> int:
         """Number of the release's pods that are ready."""
