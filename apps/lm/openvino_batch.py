@@ -17,7 +17,7 @@ from apps.lm.member import Member
 
 BLOCK = 32  # tokens; the CPU plugin's
 PROMPT_PART = 64  # tokens computed in one step, answers included: a long prompt does not keep the others waiting
-HAND_OVER_SECONDS = 0.0005  # a step holds the GIL: without a pause its tokens reach their readers some steps later
+HAND_OVER_SECONDS = 0.0005  # a step holds the GIL: in the pause before it the last one's tokens go to their readers
 PRECISION = {  # on every CPU, whatever it prefers
     "INFERENCE_PRECISION_HINT": "f32",
     "KV_CACHE_PRECISION": "u8",
@@ -71,8 +71,8 @@ class OpenVinoBatch:
         """As `SteppedBatch` says."""
         if not self._handles:
             return []
-        self._pipeline.step()
         time.sleep(HAND_OVER_SECONDS)
+        self._pipeline.step()
         return [member for member in list(self._handles) if self._collect(member)]
 
     def _collect(self, member: Member) -> bool:
