@@ -111,7 +111,7 @@ def test_it_is_ready_in_seconds_of_its_start_with_a_warm_page_cache(python, mode
             service.expect("ready", SECONDS)
             return time.monotonic() - begun
 
-    assert min(seconds() for _ in range(3)) < most
+    assert min(seconds() for _ in range(5)) < most  # the first compiles what it imports
 
 
 def test_where_torch_is_missing_v1_is_refused_and_the_image_that_has_it_is_named(python, models):
