@@ -41,7 +41,7 @@ def _answers(pipeline, members: list[Member]) -> list[list[int]]:
     for member in members:
         batch.join(member)
     while not all(member.finished for member in members):
-        batch.answer()
+        batch.step()
     return [member.tokens for member in members]
 
 

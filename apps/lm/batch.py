@@ -1,7 +1,8 @@
 """Computes the next token of many sequences in one forward pass; they join and leave between any two.
 
 The first rows of the cache are the sequences that answer, without gaps. Its last row is where the next prompt is
-read, a part at a time: a long one does not keep the others waiting.
+read. What most sequences wait for comes first: if more wait to be read than answer, prompts come before tokens; else a
+prompt is read in small parts between the tokens, so that a long one does not keep those who answer waiting.
 """
 
 from collections import deque
@@ -14,7 +15,7 @@ from apps.lm.cache import RowCache
 from apps.lm.member import Member
 from apps.lm.sampling import chooser
 
-PROMPT_PART, PROMPT_PART_ALONE = 32, 128  # tokens of a prompt in one step, while others answer and while none does
+PROMPT_PART, PROMPT_PART_MOST = 32, 128  # tokens of a prompt in one step: while few wait to be read, and else
 
 
 class Batch:
@@ -25,6 +26,7 @@ class Batch:
         self._cache = RowCache(model, rows + 1, context)
         self._waiting: deque[Member] = deque()  # the first one's prompt is being read
         self._running: list[Member] = []
+        self._read_last = False  # in the last step, and not answered
         self.computing: list[Member] = []  # whose forward pass is the last that was begun
         self._lay_out()
 
@@ -57,27 +59,26 @@ class Batch:
         self._cache.release(len(self._running))
 
     @torch.inference_mode()
-    def read(self) -> list[Member]:
-        """Read a part of the next prompt, if there is a row; return its sequence once that has its first token.
+    def step(self) -> list[Member]:
+        """Read a part of the next prompt, or compute one more token for every sequence that has its first.
 
-        A sequence that is finished has left the batch when `read` or `answer` returns it.
+        Return the sequences that have one more token or have failed; who has finished has left the batch by then.
         """
-        if not self._waiting or len(self._running) == self._rows:
-            return []
-        member, part = self._waiting[0], PROMPT_PART if self._running else PROMPT_PART_ALONE
+        may_read = bool(self._waiting) and len(self._running) < self._rows
+        most_wait = len(self._waiting) > len(self._running)
+        self._read_last = may_read and (most_wait or not self._read_last)
+        if self._read_last:
+            return self._read(self._waiting[0], PROMPT_PART_MOST if most_wait else PROMPT_PART)
+        members = list(self._running)
+        return self._choose(members, self._forward(0, members, [member.tokens[-1:] for member in members]))
+
+    def _read(self, member: Member, part: int) -> list[Member]:
         logits = self._forward(self._rows, [member], [member.prompt[member.length :][:part]])
         if member.length < len(member.prompt):
             return []
         self._cache.copy(self._rows, len(self._running), member.length)
         self._running.append(self._waiting.popleft())
         return self._choose([member], logits)
-
-    @torch.inference_mode()
-    def answer(self) -> list[Member]:
-        """Compute one more token for every sequence that has its first; return these sequences."""
-        if not (members := list(self._running)):
-            return []
-        return self._choose(members, self._forward(0, members, [member.tokens[-1:] for member in members]))
 
     @torch.inference_mode()
     def _lay_out(self) -> None:

@@ -20,11 +20,8 @@ class SteppedBatch(Protocol):
     def leave(self, member: Member) -> None:
         """Take out a sequence that has not finished."""
 
-    def read(self) -> list[Member]:
-        """Compute a part of a prompt; return the sequences that have one more token or have failed."""
-
-    def answer(self) -> list[Member]:
-        """The same, for all that answer already."""
+    def step(self) -> list[Member]:
+        """Compute for some or all who are in, of whom there are some; return who has one more token or has failed."""
 
 
 class BatchEngine:
@@ -50,8 +47,8 @@ class BatchEngine:
             self._welcome()
             for caller in [caller for caller in self._callers.values() if caller.gone]:
                 self._end(caller)
-            for compute in (self._batch.read, self._batch.answer):
-                self._deliver(compute)
+            if self._callers:
+                self._step()
 
     def _welcome(self) -> None:
         """Let everyone join who has come; wait for someone if nobody is there."""
@@ -63,9 +60,9 @@ class BatchEngine:
             except Exception as error:  # of this one; it has not joined
                 caller.output.put(error)
 
-    def _deliver(self, compute: Callable[[], list[Member]]) -> None:
+    def _step(self) -> None:
         try:
-            for member in compute():
+            for member in self._batch.step():
                 if member.error is None:
                     self._callers[member].output.put(member.tokens[-1])
                 if member.finished:

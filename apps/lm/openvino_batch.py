@@ -16,8 +16,8 @@ from openvino_genai import ContinuousBatchingPipeline, GenerationConfig, Generat
 from apps.lm.member import Member
 
 BLOCK = 32  # tokens; the CPU plugin's
-PROMPT_PART = 64  # tokens computed in one step, answers included: a long prompt does not keep the others waiting
-HAND_OVER_SECONDS = 0.0005  # a step holds the GIL: in the pause before it the last one's tokens go to their readers
+PROMPT_PART = 16  # tokens of prompts in a step in which all others answer: a long one does not keep them waiting
+HAND_OVER_SECONDS = 0.0002  # a token: a step holds the GIL, so the last one's tokens reach their readers before it
 PRECISION = {  # on every CPU, whatever it prefers
     "INFERENCE_PRECISION_HINT": "f32",
     "KV_CACHE_PRECISION": "u8",
@@ -29,7 +29,7 @@ PROPERTIES = PRECISION | {"ENABLE_CPU_PINNING": False}  # a thread would wait fo
 def pipeline(folder: Path, rows: int, tokens: int, threads: int) -> ContinuousBatchingPipeline:
     """Compile the model in `folder` for `rows` sequences that have at most `tokens` tokens together."""
     plan = SchedulerConfig()
-    plan.max_num_seqs, plan.max_num_batched_tokens = rows, max(PROMPT_PART, rows)
+    plan.max_num_seqs, plan.max_num_batched_tokens = rows, rows + PROMPT_PART
     plan.num_kv_blocks = tokens // BLOCK + rows + 1  # the last block of a sequence is not full
     return ContinuousBatchingPipeline(folder, plan, "CPU", PROPERTIES | {"INFERENCE_NUM_THREADS": threads})
 
@@ -40,6 +40,7 @@ class OpenVinoBatch:
     def __init__(self, a_pipeline: ContinuousBatchingPipeline) -> None:
         self._pipeline, self._numbers = a_pipeline, count()
         self._handles: dict[Member, object] = {}
+        self._given = 0  # tokens, by the last step
 
     @property
     def computing(self) -> list[Member]:
@@ -51,7 +52,7 @@ class OpenVinoBatch:
         member = Member([0], 1)
         self.join(member)
         while not member.finished:
-            self.answer()
+            self.step()
         return self._pipeline.get_metrics().kv_cache_size_in_bytes
 
     def join(self, member: Member) -> None:
@@ -63,17 +64,13 @@ class OpenVinoBatch:
         """As `SteppedBatch` says; the next step frees its blocks."""
         self._handles.pop(member).cancel()
 
-    def read(self) -> list[Member]:
-        """Nothing: `answer` does both."""
-        return []
-
-    def answer(self) -> list[Member]:
+    def step(self) -> list[Member]:
         """As `SteppedBatch` says."""
-        if not self._handles:
-            return []
-        time.sleep(HAND_OVER_SECONDS)
+        time.sleep(HAND_OVER_SECONDS * self._given)
         self._pipeline.step()
-        return [member for member in list(self._handles) if self._collect(member)]
+        members = [member for member in list(self._handles) if self._collect(member)]
+        self._given = len(members)
+        return members
 
     def _collect(self, member: Member) -> bool:
         """Whether the step has given `member` a token, or has ended it."""

@@ -22,7 +22,7 @@ members = some.builds(Member, prompt=prompts.map(tuple), most=some.integers(1, 1
 def short_parts(monkeypatch):
     """Prompts of a few tokens are read in several parts too."""
     monkeypatch.setattr(batch, "PROMPT_PART", 3)
-    monkeypatch.setattr(batch, "PROMPT_PART_ALONE", 5)
+    monkeypatch.setattr(batch, "PROMPT_PART_MOST", 5)
 
 
 @cache
@@ -43,11 +43,6 @@ def agrees(family: str, member: Member) -> bool:
     return member.tokens[: len(expected)] == expected
 
 
-def step(a_batch: Batch) -> None:
-    a_batch.read()
-    a_batch.answer()
-
-
 @pytest.mark.parametrize("family", sorted(MODELS))
 @settings(deadline=None, max_examples=20)
 @given(data=some.data(), coming=some.lists(members, min_size=1, max_size=7))
@@ -61,7 +56,8 @@ def test_whoever_joins_and_leaves_each_gets_what_it_gets_alone(family, data, com
             leaver = data.draw(some.sampled_from(list(a_batch)))
             a_batch.leave(leaver)
             stayed.remove(leaver)
-        step(a_batch)
+        if len(a_batch):
+            a_batch.step()
     assert all(agrees(family, member) for member in coming)
     assert all(len(member.tokens) == member.most for member in stayed)
 
@@ -70,23 +66,40 @@ def test_a_long_prompt_is_read_in_parts_between_the_others_tokens():
     a_batch = Batch(MODELS["gpt2"], ROWS, CONTEXT)
     first, long = Member((1, 2), most=20), Member(tuple(range(12)), most=2)
     a_batch.join(first)
-    step(a_batch)
+    while not first.tokens:
+        a_batch.step()
     a_batch.join(long)
     before = len(first.tokens)
     while not long.tokens:
-        step(a_batch)
+        a_batch.step()
     assert len(first.tokens) - before == 4  # 12 tokens in parts of 3
+
+
+def test_what_most_wait_for_comes_first():
+    a_batch, coming = Batch(MODELS["gpt2"], 8, CONTEXT), [Member((n, n), most=20) for n in range(6)]
+    for member in coming:
+        a_batch.join(member)
+    seen = []
+    for _ in range(6):
+        a_batch.step()
+        seen.append([len(member.tokens) for member in coming])
+    assert seen[2:] == [
+        [1, 1, 1, 0, 0, 0],  # until then more waited to be read
+        [2, 2, 2, 0, 0, 0],
+        [2, 2, 2, 1, 0, 0],
+        [3, 3, 3, 2, 0, 0],
+    ]
 
 
 def test_no_more_than_the_rows_answer_at_once_and_the_next_follows():
     a_batch, coming = Batch(MODELS["gpt2"], 2, CONTEXT), [Member((n,), most=4) for n in range(3)]
     for member in coming:
         a_batch.join(member)
-    for _ in range(3):
-        step(a_batch)
+    while len(coming[0].tokens) < 3:
+        a_batch.step()
     assert [bool(member.tokens) for member in coming] == [True, True, False]
     while len(a_batch):
-        step(a_batch)
+        a_batch.step()
     assert [len(member.tokens) for member in coming] == [4, 4, 4]
 
 

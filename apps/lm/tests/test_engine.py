@@ -105,8 +105,8 @@ def test_one_whose_choice_fails_is_told_and_takes_nobody_with_it(engine):
 
 
 def test_an_idle_engine_sleeps(monkeypatch):
-    turns, read = [], Batch.read
-    monkeypatch.setattr(Batch, "read", lambda self: turns.append(None) or read(self))
+    turns, step = [], Batch.step
+    monkeypatch.setattr(Batch, "step", lambda self: turns.append(None) or step(self))
     engine = BatchEngine(Batch(MODEL, 1, CONTEXT))
     tokens(engine, 1, most=8)
     assert not threading.Event().wait(0.2)
