@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from apps.lm import precision, support
+from apps.lm import packing, precision, support
 from apps.lm.batch import Batch
 from apps.lm.batch_engine import BatchEngine
 from apps.lm.budget import Budget
@@ -32,6 +32,8 @@ def load(found: "Source", settings: "LanguageModelSettings") -> LanguageModel:
     dtype = precision.dtype(settings.dtype, device)
     tokenizer, weights = load_model(found.folder, dtype)
     weights.to(device)
+    if device.type == "cpu":
+        packing.pack(weights)
     budget = Budget.within(settings.max_total_tokens, context_tokens(weights))
     support.check(weights, budget.total)
     batch = Batch(weights, settings.max_in_flight, budget.total)

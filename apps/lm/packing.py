@@ -1,0 +1,37 @@
+"""Lays out the weights of a model once in the order in which oneDNN computes with them.
+
+A plain linear layer hands its weights to a general routine that arranges them anew in each forward pass: for the few
+rows of a batch of answers that takes as long as the computing.
+"""
+
+from typing import Any
+
+import torch
+from transformers.pytorch_utils import Conv1D
+
+
+class PackedLinear(torch.nn.Module):
+    """Computes what a linear layer with `weight` of shape (outputs, inputs) and `bias` does."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        super().__init__()
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight, None)  # some models look at its dtype
+        self.bias = bias
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Take (…, inputs), return (…, outputs)."""
+        return torch.ops.mkldnn._linear_pointwise(inputs, self.weight, self.bias, "none", [], "")
+
+
+@torch.inference_mode()
+def pack(model: Any) -> None:
+    """Replace the linear layers of `model`, which is on a CPU; what was mapped from a file is let go of."""
+    if not torch.backends.mkldnn.is_available():
+        return
+    for module in list(model.modules()):
+        for name, layer in list(module.named_children()):
+            if type(layer) in (torch.nn.Linear, Conv1D):
+                weight = layer.weight if type(layer) is torch.nn.Linear else layer.weight.T.contiguous()
+                setattr(module, name, PackedLinear(weight, layer.bias))
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
