@@ -8,16 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from apps.serving.tests.processes import ROOT, Process, running, until
+from apps.serving.tests.processes import ROOT, resident_bytes, running, until
 
 pytestmark = [pytest.mark.service, pytest.mark.full]
 SECONDS, SETTLED_SECONDS = 60, 15
 GROWTH_BYTES = 4_000_000
-
-
-def resident_bytes(process: Process) -> int:
-    status = Path(f"/proc/{process.popen.pid}/status").read_text()
-    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
 
 
 def test_a_minute_at_saturation_leaves_no_request_unanswered_and_no_memory_behind(artifact, tmp_path):
@@ -28,9 +23,9 @@ def test_a_minute_at_saturation_leaves_no_request_unanswered_and_no_memory_behin
         begun = time.monotonic()
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as load:
             until(lambda: time.monotonic() - begun > SETTLED_SECONDS, SECONDS)
-            settled = resident_bytes(process)
+            settled = resident_bytes(process.popen.pid)
             assert load.wait(2 * SECONDS) == 0
-        grown = resident_bytes(process) - settled
+        grown = resident_bytes(process.popen.pid) - settled
         descriptors = len(list(Path(f"/proc/{process.popen.pid}/fd").iterdir()))
     summary = json.loads(report.read_text())["summary"]
     assert summary["failed"] == 0 and summary["succeeded"] > 5_000

@@ -1,7 +1,6 @@
 """How much memory keys and values take: as much as their tokens, and never more than what is said of it."""
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +9,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from apps.lm.batch import Batch
 from apps.lm.member import Member
 from apps.lm.tests import process, tiny
+from apps.serving.tests.processes import resident_bytes
 
 MB = 2**20
 SMALL = {"hidden_size": 256, "intermediate_size": 64, "num_attention_heads": 4, "eos_token_id": None}
@@ -22,26 +22,20 @@ def wide(vocabulary: int, context: int, layers: int) -> LlamaForCausalLM:
     return LlamaForCausalLM(config).eval()
 
 
-def resident(pid: int | str = "self", peak: bool = False) -> int:
-    """Bytes in memory, now or at most so far."""
-    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return int(lines["VmHWM" if peak else "VmRSS"].split()[0]) * 1024
-
-
 def test_a_row_takes_memory_as_it_is_written_and_gives_it_back_when_its_sequence_leaves():
     batch = Batch(wide(300, 4096, layers=4), rows=8, context=4096)
-    before = resident()
-    members = [Member((1,) * 2000, most=2 + n) for n in range(4)]
+    before = resident_bytes()
+    members = [Member((1,) * 2000, most=200 + n) for n in range(4)]
     for member in members:
         batch.join(member)
     while not members[-1].tokens:
-        batch.read()
-    full = resident() - before
+        batch.step()
+    full = resident_bytes() - before
     while len(batch):
-        batch.answer()
-    assert [len(member.tokens) for member in members] == [2, 3, 4, 5]
-    assert 5 * 15.5 * MB < full < batch.most_bytes(4 * 2005) + 16 * MB, "16 MB a sequence, and where prompts are read"
-    assert resident() - before < full - 3.5 * 16 * MB
+        batch.step()
+    assert [len(member.tokens) for member in members] == [200, 201, 202, 203]
+    assert 5 * 15.5 * MB < full < batch.most_bytes(4 * 2204) + 16 * MB, "16 MB a sequence, and where prompts are read"
+    assert resident_bytes() - before < full - 3.5 * 16 * MB
 
 
 @pytest.mark.service
@@ -67,8 +61,8 @@ def test_the_largest_batches_that_are_admitted_stay_within_what_health_tells(tmp
 
         prompt = client.post("/generate", json={"prompt": "a"}).json()["usage"]["prompt_tokens"]
         known = client.get("/healthz").json()["model"]["kv_cache_bytes"]
-        before = resident(service.popen.pid)
+        before = resident_bytes(service.popen.pid)
         answered(count=64, total=context // 4)
         answered(count=16, total=context)
-        grown = resident(service.popen.pid, peak=True) - before
+        grown = resident_bytes(service.popen.pid, peak=True) - before
     assert 0.8 * 16 * context * layers * 2048 < grown < known + 32 * MB, (grown // MB, known // MB)

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from apps.lm.tests import process, tiny
-from apps.serving.tests.processes import ROOT, Process, running, until
+from apps.serving.tests.processes import ROOT, Process, resident_bytes, running, until
 from models.registry import manifest_path
 
 pytestmark = [pytest.mark.service, pytest.mark.full]
@@ -194,9 +194,7 @@ def test_the_largest_batch_is_answered_to_its_last_token_within_its_memory(openv
     health = openvino.get("/healthz").json()["model"]
     a_token = 2 * 30 * 3 * 64  # bytes: keys and values, layers, key-value heads, numbers of 8 bits
     assert 1 < health["kv_cache_bytes"] / (health["max_batch_total_tokens"] * a_token) < 2
-    status = Path(f"/proc/{openvino.service.popen.pid}/status").read_text()
-    peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    assert int(peak.split()[1]) * 1024 < MEMORY
+    assert resident_bytes(openvino.service.popen.pid, peak=True) < MEMORY
 
 
 def test_who_hangs_up_leaves_at_once_and_an_idle_service_uses_no_cpu(openvino):

@@ -107,6 +107,12 @@ def until(condition: Callable[[], object], seconds: float = 10) -> None:
         time.sleep(0.01)
 
 
+def resident_bytes(pid: int | str = "self", peak: bool = False) -> int:
+    """What a process has in memory (Linux), now or at most so far."""
+    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return int(lines["VmHWM" if peak else "VmRSS"].split()[0]) * 1024
+
+
 def _inherited() -> dict[str, str]:
     ours = ("MODEL_", "MAX_", "ARTIFICIAL_", "DRAIN_", "REQUEST_", "LOG_LEVEL", "HOST", "PORT")
     return {key: value for key, value in os.environ.items() if not key.startswith(ours)}
