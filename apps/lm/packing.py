@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from transformers.pytorch_utils import Conv1D
 
+from apps.serving import cpu
+
 
 class PackedLinear(torch.nn.Module):
     """Computes what a linear layer with `weight` of shape (outputs, inputs) and `bias` does."""
@@ -28,6 +30,8 @@ def pack(model: Any) -> None:
     """Replace the linear layers of `model`, which is on a CPU; what was mapped from a file is let go of."""
     if not torch.backends.mkldnn.is_available():
         return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(cpu.threads())  # nobody is served yet: no CPU is to be left to anyone
     for module in list(model.modules()):
         for name, layer in list(module.named_children()):
             if type(layer) in (torch.nn.Linear, Conv1D):
@@ -35,3 +39,4 @@ def pack(model: Any) -> None:
                 setattr(module, name, PackedLinear(weight, layer.bias))
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()
+    torch.set_num_threads(threads)
