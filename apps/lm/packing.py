@@ -1,7 +1,7 @@
 """Lays out the weights of a model once in the order in which oneDNN computes with them.
 
-A plain linear layer hands its weights to a general routine that arranges them anew in each forward pass: for the few
-rows of a batch of answers that takes as long as the computing.
+A plain linear layer hands its weights to a general routine: for the 8 rows of a batch of answers in float32 it took
+half as long again.
 """
 
 from typing import Any
@@ -30,6 +30,8 @@ def pack(model: Any) -> None:
     """Replace the linear layers of `model`, which is on a CPU; what was mapped from a file is let go of."""
     if not torch.backends.mkldnn.is_available():
         return
+    if model.dtype is torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return  # it refuses them on CPUs without AVX-512, where plain layers compute with them
     threads = torch.get_num_threads()
     torch.set_num_threads(cpu.threads())  # nobody is served yet: no CPU is to be left to anyone
     for module in list(model.modules()):
