@@ -1,12 +1,15 @@
 """Computes the next token of many sequences in one forward pass; they join and leave between any two.
 
-The first rows of the cache are the sequences that answer, without gaps. Its last row is where the next prompt is
-read. What most sequences wait for comes first: if more wait to be read than answer, prompts come before tokens; else a
-prompt is read in small parts between the tokens, so that a long one does not keep those who answer waiting.
+The sequences that answer are the first rows of one cache, without gaps; a prompt is read in a cache of its own, part by
+part. Where a CPU would be idle it reads beside the tokens, so that nobody who answers waits for it. Else what most
+sequences wait for comes first: if more wait to be read than answer, large parts and no tokens, otherwise a small part
+between two tokens.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,20 +18,24 @@ from apps.lm.cache import RowCache
 from apps.lm.member import Member
 from apps.lm.sampling import chooser
 
-PROMPT_PART, PROMPT_PART_MOST = 32, 128  # tokens of a prompt in one step: while few wait to be read, and else
+PROMPT_PART, PROMPT_PART_MOST = 32, 128  # tokens of a prompt in one pass: between tokens, and else
 
 
 class Batch:
-    """At most `rows` sequences of at most `context` tokens that answer; more may wait. Not for several threads."""
+    """At most `rows` sequences of at most `context` tokens that answer; more may wait. Not for several threads.
 
-    def __init__(self, model: Any, rows: int, context: int) -> None:
-        self._model, self._rows, self._context = model, rows, context
-        self._cache = RowCache(model, rows + 1, context)
+    `reader` reads prompts, one part after another; without it, the thread that computes the tokens does.
+    """
+
+    def __init__(self, model: Any, rows: int, context: int, reader: Executor | None = None) -> None:
+        self._model, self._rows, self._context, self._reader = model, rows, context, reader
+        self._cache, self._prompt = RowCache(model, rows, context), RowCache(model, 1, context)
         self._waiting: deque[Member] = deque()  # the first one's prompt is being read
         self._running: list[Member] = []
-        self._read_last = False  # in the last step, and not answered
-        self.computing: list[Member] = []  # whose forward pass is the last that was begun
-        self._lay_out()
+        self._reading: tuple[Member, Future[torch.Tensor]] | None = None
+        self.computing: list[Member] = []  # who got or gets a token together
+        for cache in (self._cache, self._prompt):  # a pass of one token shows what keys and values look like
+            self._forward(cache, [Member((0,), 1)], [(0,)])
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._running)
@@ -38,7 +45,7 @@ class Batch:
 
     def most_bytes(self, tokens: int) -> int:
         """How large keys and values get while no more than `tokens` have room at once."""
-        return self._cache.most_bytes(tokens + self._context)  # what is read has its place in its row and in the last
+        return self._cache.most_bytes(tokens) + self._prompt.most_bytes(self._context)
 
     def join(self, member: Member) -> None:
         """Let a sequence wait for its turn; raise ValueError if it cannot fit."""
@@ -54,41 +61,61 @@ class Batch:
             return self._waiting.remove(member)
         row, last = self._running.index(member), self._running.pop()
         if last is not member:
-            self._cache.copy(len(self._running), row, last.length)
+            self._cache.copy(self._cache, len(self._running), row, last.length)
             self._running[row] = last
         self._cache.release(len(self._running))
 
     @torch.inference_mode()
     def step(self) -> list[Member]:
-        """Read a part of the next prompt, or compute one more token for every sequence that has its first.
+        """Compute one more token for the sequences that have their first, and read a part of the next prompt.
 
         Return the sequences that have one more token or have failed; who has finished has left the batch by then.
         """
-        may_read = bool(self._waiting) and len(self._running) < self._rows
+        next_one = self._waiting[0] if self._waiting and len(self._running) < self._rows else None
+        if self._reader:
+            if next_one and not self._reading:
+                self._reading = next_one, self._reader.submit(self._read, next_one, PROMPT_PART_MOST)
+            given = self._answer() if self._running else []
+            if self._reading and (not given or self._reading[1].done()):
+                (member, future), self._reading = self._reading, None
+                given += self._have_read(member, future.result)
+            return given
         most_wait = len(self._waiting) > len(self._running)
-        self._read_last = may_read and (most_wait or not self._read_last)
-        if self._read_last:
-            return self._read(self._waiting[0], PROMPT_PART_MOST if most_wait else PROMPT_PART)
-        members = list(self._running)
-        return self._choose(members, self._forward(0, members, [member.tokens[-1:] for member in members]))
+        given = [] if next_one and most_wait else self._answer()
+        if next_one:
+            part = PROMPT_PART_MOST if most_wait else PROMPT_PART
+            given += self._have_read(next_one, partial(self._read, next_one, part))
+        return given
 
-    def _read(self, member: Member, part: int) -> list[Member]:
-        logits = self._forward(self._rows, [member], [member.prompt[member.length :][:part]])
+    def _answer(self) -> list[Member]:
+        self.computing = list(self._running)
+        tokens = [member.tokens[-1:] for member in self.computing]
+        return self._choose(self.computing, self._forward(self._cache, self.computing, tokens))
+
+    def _have_read(self, member: Member, logits: Callable[[], torch.Tensor]) -> list[Member]:
+        """Let a sequence answer if all of its prompt is read."""
+        if member not in self._waiting:  # has left
+            return []
+        try:
+            following = logits()
+        except Exception as error:  # of this one; the others' tokens are good
+            member.error = error
+            self.leave(member)
+            return [member]
         if member.length < len(member.prompt):
             return []
-        self._cache.copy(self._rows, len(self._running), member.length)
+        self._cache.copy(self._prompt, 0, len(self._running), member.length)
         self._running.append(self._waiting.popleft())
-        return self._choose([member], logits)
+        return self._choose([member], following)
 
-    @torch.inference_mode()
-    def _lay_out(self) -> None:
-        """Let a forward pass of one token show what keys and values look like."""
-        self._forward(self._rows, [Member((0,), 1)], [(0,)])
+    def _read(self, member: Member, part: int) -> torch.Tensor:
+        return self._forward(self._prompt, [member], [member.prompt[member.length :][:part]])
 
-    def _forward(self, row: int, members: list[Member], tokens: list[Sequence[int]]) -> torch.Tensor:
-        """Add as many tokens to each of the rows from `row` on; return the logits that follow, a row each."""
-        self.computing, new = members, len(tokens[0])
-        about = self._cache.open(row, [member.length for member in members], new)
+    @torch.inference_mode()  # which holds for a thread
+    def _forward(self, cache: RowCache, members: list[Member], tokens: list[Sequence[int]]) -> torch.Tensor:
+        """Add as many tokens to each of the first rows; return the logits that follow, a row each."""
+        new = len(tokens[0])
+        about = cache.open([member.length for member in members], new)
         ids = torch.tensor(tokens, device=self._model.device)
         output = self._model(ids, use_cache=True, logits_to_keep=1, **about)
         for member in members:

@@ -12,7 +12,7 @@ from apps.lm.member import Member
 class SteppedBatch(Protocol):
     """What a runtime gives: `apps.lm.batch` on torch, `apps.lm.openvino_batch` on OpenVINO. Not for several threads."""
 
-    computing: list[Member]  # whom the last step computed for, should it fail
+    computing: list[Member]  # who has failed if a step fails
 
     def join(self, member: Member) -> None:
         """Let a sequence in; raise what is wrong with it."""

@@ -23,8 +23,8 @@ class RowCache(Cache):
         super().__init__(layers=[_Layer(rows, context) for _ in range(layers)])
         self._device, self._rows = model.device, rows
 
-    def open(self, first: int, lengths: Sequence[int], new: int) -> dict[str, Any]:
-        """Let the next forward pass add `new` tokens to the rows from `first` on, which have `lengths` tokens.
+    def open(self, lengths: Sequence[int], new: int) -> dict[str, Any]:
+        """Let the next forward pass add `new` tokens to the first rows, which have `lengths` tokens.
 
         Return the arguments that the model needs for it: positions of shape (rows, new), and a mask of shape
         (rows, 1, new, longest) in which each token sees itself and what comes before it in its own row.
@@ -32,15 +32,15 @@ class RowCache(Cache):
         positions = torch.tensor(lengths, device=self._device)[:, None] + torch.arange(new, device=self._device)
         longest = max(lengths) + new
         for layer in self.layers:
-            layer.window = (first, positions, longest)
+            layer.window = (positions, longest)
         mask = torch.arange(longest, device=self._device) <= positions[:, None, :, None]
         return {"past_key_values": self, "position_ids": positions, "attention_mask": mask}
 
-    def copy(self, source: int, target: int, length: int) -> None:
-        """Copy the first `length` tokens of row `source` to row `target`."""
-        for layer in self.layers:
-            for tensor in (layer.keys, layer.values):
-                tensor[target, :, :length] = tensor[source, :, :length]
+    def copy(self, source: "RowCache", row: int, target: int, length: int) -> None:
+        """Copy the first `length` tokens of a row of `source`, a cache of the same model, to row `target`."""
+        for ours, theirs in zip(self.layers, source.layers, strict=True):
+            ours.keys[target, :, :length] = theirs.keys[row, :, :length]
+            ours.values[target, :, :length] = theirs.values[row, :, :length]
 
     def release(self, row: int) -> None:
         """Give back the memory of a row whose sequence has left."""
@@ -63,7 +63,7 @@ class _Layer(CacheLayerMixin):
         super().__init__()
         self.rows, self.context = rows, context
         self.memories: list[_Memory] = []
-        self.window: tuple[int, torch.Tensor, int] = (0, torch.zeros(1, 1, dtype=torch.long), 1)
+        self.window: tuple[torch.Tensor, int] = (torch.zeros(1, 1, dtype=torch.long), 1)
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         self.keys, self.values = (self._room(states) for states in (key_states, value_states))
@@ -83,18 +83,17 @@ class _Layer(CacheLayerMixin):
         """Write the new tokens (rows, heads, new, size); return all of these rows up to the longest."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        first, positions, longest = self.window
-        rows = torch.arange(first, first + len(positions), device=positions.device)[:, None]
+        positions, longest = self.window
+        rows = torch.arange(len(positions), device=positions.device)[:, None]
         self.keys[rows, :, positions] = key_states.transpose(1, 2)
         self.values[rows, :, positions] = value_states.transpose(1, 2)
-        view = slice(first, first + len(positions))
-        return self.keys[view, :, :longest], self.values[view, :, :longest]
+        return self.keys[: len(positions), :, :longest], self.values[: len(positions), :, :longest]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return self.window[2], 0
+        return self.window[1], 0
 
     def get_seq_length(self) -> int:
-        return self.window[2]
+        return self.window[1]
 
     def get_max_length(self) -> int:
         return self.context

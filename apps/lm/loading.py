@@ -4,6 +4,7 @@ Imports torch and transformers, which takes seconds: import it late. transformer
 here; what it would download is not the hub module's business to know.
 """
 
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from apps.lm.batch import Batch
 from apps.lm.batch_engine import BatchEngine
 from apps.lm.budget import Budget
 from apps.lm.model import LanguageModel
+from apps.serving import cpu
 from apps.serving.service import LoadError
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def load(found: "Source", settings: "LanguageModelSettings") -> LanguageModel:
         packing.pack(weights)
     budget = Budget.within(settings.max_total_tokens, context_tokens(weights))
     support.check(weights, budget.total)
-    batch = Batch(weights, settings.max_in_flight, budget.total)
+    batch = Batch(weights, settings.max_in_flight, budget.total, _reader(device))
     facts = {
         "dtype": str(dtype).removeprefix("torch."),
         "device": device.type,
@@ -78,6 +80,12 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> tuple[Any, A
 def threads() -> int:
     """How many threads torch computes with."""
     return torch.get_num_threads()
+
+
+def _reader(device: torch.device) -> Executor | None:
+    """A thread that reads prompts beside a single one that computes tokens, where there is a CPU for each."""
+    idle = device.type == "cpu" and threads() == 1 and cpu.threads() > 1
+    return ThreadPoolExecutor(1, thread_name_prefix="reader") if idle else None
 
 
 def context_tokens(model: Any) -> int | None:

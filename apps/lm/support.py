@@ -32,12 +32,14 @@ def check(model: Any, context: int) -> None:
 
 @torch.inference_mode()
 def _same(model: Any, count: int) -> bool:
-    """Whether a row that is read in two parts, beside an empty one, ends with the logits of a plain forward pass."""
+    """Whether a row that was read elsewhere goes on, beside a shorter one, with the logits of a plain forward pass."""
     text_config = model.config.get_text_config()
     tokens = torch.arange(count, device=model.device)[None] % text_config.vocab_size
-    cache = RowCache(model, 2, count)
-    model(tokens[:, :-1], use_cache=True, **cache.open(1, [0], count - 1))
-    row = model(tokens[:, -1:], use_cache=True, **cache.open(1, [count - 1], 1)).logits[0, -1]
+    cache, prompt = RowCache(model, 2, count), RowCache(model, 1, count)
+    model(tokens[:, :-1], use_cache=True, **prompt.open([0], count - 1))
+    model(tokens[:, :1].expand(2, 1), use_cache=True, **cache.open([0, 0], 1))
+    cache.copy(prompt, 0, 1, count - 1)
+    row = model(tokens[:, [1, -1]].T, use_cache=True, **cache.open([1, count - 1], 1)).logits[1, -1]
     plain = model(tokens).logits[0, -1]
     return bool((row - plain).abs().max() <= TOLERANCES[model.dtype] * (plain.max() - plain.min()))
 

@@ -1,3 +1,4 @@
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import cache
 
 import pytest
@@ -16,6 +17,38 @@ TIE = 1e-4  # between the two best logits: rounding may decide
 
 prompts = some.lists(some.integers(0, VOCABULARY - 1), min_size=1, max_size=14)
 members = some.builds(Member, prompt=prompts.map(tuple), most=some.integers(1, 10))
+
+
+class Later(Executor):
+    """Reads when it is told to, or when it is waited for."""
+
+    def __init__(self) -> None:
+        self.work: list[Waited] = []
+
+    def submit(self, function, /, *args):
+        self.work.append(Waited(lambda: function(*args)))
+        return self.work[-1]
+
+    def read(self) -> None:
+        while self.work:
+            self.work.pop().run()
+
+
+class Waited(Future):
+    def __init__(self, work) -> None:
+        super().__init__()
+        self._work = work
+
+    def run(self) -> None:
+        if not self.done():
+            try:
+                self.set_result(self._work())
+            except Exception as error:
+                self.set_exception(error)
+
+    def result(self, timeout=None):
+        self.run()
+        return super().result(timeout)
 
 
 @pytest.fixture(autouse=True)
@@ -43,11 +76,12 @@ def agrees(family: str, member: Member) -> bool:
     return member.tokens[: len(expected)] == expected
 
 
+@pytest.mark.parametrize("reader", [None, Later(), ThreadPoolExecutor(1)], ids=["", "read beside", "read by a thread"])
 @pytest.mark.parametrize("family", sorted(MODELS))
 @settings(deadline=None, max_examples=20)
 @given(data=some.data(), coming=some.lists(members, min_size=1, max_size=7))
-def test_whoever_joins_and_leaves_each_gets_what_it_gets_alone(family, data, coming):
-    a_batch, waiting, stayed = Batch(MODELS[family], ROWS, CONTEXT), list(coming), list(coming)
+def test_whoever_joins_and_leaves_each_gets_what_it_gets_alone(family, reader, data, coming):
+    a_batch, waiting, stayed = Batch(MODELS[family], ROWS, CONTEXT, reader), list(coming), list(coming)
     while waiting or len(a_batch):
         for _ in range(data.draw(some.integers(0 if len(a_batch) else 1, 3))):
             if waiting:
@@ -56,6 +90,8 @@ def test_whoever_joins_and_leaves_each_gets_what_it_gets_alone(family, data, com
             leaver = data.draw(some.sampled_from(list(a_batch)))
             a_batch.leave(leaver)
             stayed.remove(leaver)
+        if isinstance(reader, Later) and data.draw(some.booleans()):
+            reader.read()
         if len(a_batch):
             a_batch.step()
     assert all(agrees(family, member) for member in coming)
@@ -80,15 +116,39 @@ def test_what_most_wait_for_comes_first():
     for member in coming:
         a_batch.join(member)
     seen = []
-    for _ in range(6):
+    for _ in range(5):
         a_batch.step()
         seen.append([len(member.tokens) for member in coming])
     assert seen[2:] == [
         [1, 1, 1, 0, 0, 0],  # until then more waited to be read
-        [2, 2, 2, 0, 0, 0],
         [2, 2, 2, 1, 0, 0],
-        [3, 3, 3, 2, 0, 0],
+        [3, 3, 3, 2, 1, 0],
     ]
+
+
+def test_tokens_go_on_while_a_prompt_is_read_beside():
+    reader = Later()
+    a_batch, first, second = Batch(MODELS["gpt2"], ROWS, CONTEXT, reader), Member((1,), 20), Member((2,), 20)
+    a_batch.join(first)
+    assert a_batch.step() == [first], "nobody answers: the prompt is waited for"
+    a_batch.join(second)
+    assert [a_batch.step() for _ in range(3)] == [[first]] * 3
+    reader.read()
+    assert a_batch.step() == [first, second]
+    assert (len(first.tokens), len(second.tokens)) == (5, 1)
+
+
+@pytest.mark.parametrize("reader", [None, Later()], ids=["", "read beside"])
+def test_a_prompt_that_cannot_be_read_ends_nobody_else(reader):
+    a_batch, good, bad = Batch(MODELS["gpt2"], ROWS, CONTEXT, reader), Member((1,), 4), Member((VOCABULARY,), 4)
+    for member in (good, bad):
+        a_batch.join(member)
+    given = []
+    while len(a_batch):
+        given += a_batch.step()
+    assert given.count(good) == len(good.tokens) == 4
+    assert given.count(bad) == 1
+    assert isinstance(bad.error, IndexError)
 
 
 def test_no_more_than_the_rows_answer_at_once_and_the_next_follows():
