@@ -16,7 +16,7 @@ from openvino_genai import ContinuousBatchingPipeline, GenerationConfig, Generat
 from apps.lm.member import Member
 
 BLOCK = 32  # tokens; the CPU plugin's
-PROMPT_PART = 16  # tokens of prompts in a step in which all others answer: a long one does not keep them waiting
+PROMPT_PART = 8  # tokens of prompts a thread, in a step in which all others answer: a long one keeps nobody waiting
 HAND_OVER_SECONDS = 0.0002  # a token: a step holds the GIL, so the last one's tokens reach their readers before it
 PRECISION = {  # on every CPU, whatever it prefers
     "INFERENCE_PRECISION_HINT": "f32",
@@ -29,7 +29,7 @@ PROPERTIES = PRECISION | {"ENABLE_CPU_PINNING": False}  # a thread would wait fo
 def pipeline(folder: Path, rows: int, tokens: int, threads: int) -> ContinuousBatchingPipeline:
     """Compile the model in `folder` for `rows` sequences that have at most `tokens` tokens together."""
     plan = SchedulerConfig()
-    plan.max_num_seqs, plan.max_num_batched_tokens = rows, rows + PROMPT_PART
+    plan.max_num_seqs, plan.max_num_batched_tokens = rows, rows + PROMPT_PART * threads
     plan.num_kv_blocks = tokens // BLOCK + rows + 1  # the last block of a sequence is not full
     return ContinuousBatchingPipeline(folder, plan, "CPU", PROPERTIES | {"INFERENCE_NUM_THREADS": threads})
 

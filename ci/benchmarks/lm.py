@@ -79,7 +79,7 @@ def measured(speaker: Speaker) -> Row:
         port = free_port()
         cores = sorted(os.sched_getaffinity(0))[-cpus:]
         with speaker.started(port, ",".join(map(str, cores))) as server:
-            figures["cold_start_seconds"] = server.wait_for(lambda port=port: _answers(port, speaker.model))
+            figures["cold_start_seconds"] = server.wait_for(lambda port=port: speaker.answers(port))
             for setup in SETUPS:
                 if setup.cpus == cpus:
                     _hear(setup, cores, port, speaker.model, server, figures, failures)
@@ -104,13 +104,6 @@ def _hear(
             figures[f"{prefix}_first_p50"] = 1000 * heard.first(50)
             figures |= {f"{prefix}_next_p{percent}": 1000 * heard.next(percent) for percent in (50, 99)}
             failures += heard.failures
-
-
-def _answers(port: int, model: str) -> bool:
-    try:
-        return bool(asyncio.run(lm_load.ask(port, model, ["Once upon a time"], 1)).answers)
-    except OSError:
-        return False
 
 
 def _same(port: int, model: str) -> float:

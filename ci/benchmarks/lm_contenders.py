@@ -1,8 +1,10 @@
 """Who serves the language model in `ci/bench lm`: ours, and others with the same weights, as their manuals show."""
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from ci.benchmarks import lm_load
 from ci.benchmarks.contender import Contender
 from ci.benchmarks.environments import Environment
 from ci.cache import CHECKOUT
@@ -20,6 +22,13 @@ class Speaker(Contender):
     """A contender, and the name that it knows the model by."""
 
     model: str = NAME
+
+    def answers(self, port: int) -> bool:
+        """Whether it gives a token."""
+        try:
+            return bool(asyncio.run(lm_load.ask(port, self.model, ["Once upon a time"], 1)).answers)
+        except OSError:
+            return False
 
 
 def contenders(folder: Path) -> list[Contender]:

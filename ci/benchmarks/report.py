@@ -3,10 +3,12 @@
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+OURS = "ours"  # how the names of our own contenders begin
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,9 @@ class Measure:
     title: str
     unit: str
     more_is_better: bool = False
+
+    def best(self, values: Iterable[float]) -> float:
+        return max(values) if self.more_is_better else min(values)
 
     def is_behind(self, ours: float, theirs: float) -> bool:
         return ours < theirs if self.more_is_better else ours > theirs
@@ -57,14 +62,14 @@ def document(measures: Sequence[Measure], rows: Sequence[Row], absent: Mapping[s
 
 
 def behind(measures: Sequence[Measure], rows: Sequence[Row]) -> list[str]:
-    """Where another contender is ahead of ours: a line each."""
-    ours = rows[0]
+    """Where another contender is ahead of all that are ours: a line each."""
+    ours = [row for row in rows if row.name.startswith(OURS)]
     return [
-        f"{measure.title}: {shown(ours.figures[measure.key])} {measure.unit}, "
-        f"{row.name} {shown(row.figures[measure.key])}"
+        f"{measure.title}: {shown(best)} {measure.unit}, {row.name} {shown(row.figures[measure.key])}"
         for measure in measures
-        for row in rows[1:]
-        if measure.is_behind(ours.figures[measure.key], row.figures[measure.key])
+        for best in [measure.best(row.figures[measure.key] for row in ours)]
+        for row in rows
+        if measure.is_behind(best, row.figures[measure.key])
     ]
 
 

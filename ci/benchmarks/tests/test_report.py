@@ -32,5 +32,10 @@ def test_the_table_names_what_failed_what_is_absent_and_where_ours_is_behind():
     assert [line for line in text.splitlines() if "behind" in line] == ["Ours is behind: p99: 2 ms, peer 1.5"]
 
 
+def test_a_peer_is_compared_with_the_best_of_ours():
+    other = Row("ours, other", {}, {"rate": 200.0, "p99": 1.0, "idle": 0.2}, {})
+    assert "Ours is ahead in every line." in table(MEASURES, [OURS, PEER, other], {})
+
+
 def test_the_table_says_so_where_ours_is_ahead_everywhere():
     assert "Ours is ahead in every line." in table(MEASURES[:1], [OURS, PEER], {})

@@ -1,0 +1,70 @@
+"""The language model is as far ahead of others with the same weights as it is meant to be.
+
+Both servers run, and are asked in turn when both rest: how fast this machine is changes from minute to minute, and
+vLLM computes for a second after its last answer.
+"""
+
+import asyncio
+import time
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from ci.benchmarks import lm_load
+from ci.benchmarks.contender import free_port
+from ci.benchmarks.lm_contenders import contenders
+from ci.benchmarks.lm_load import Heard
+from ci.benchmarks.process import Server
+
+pytestmark = [pytest.mark.service, pytest.mark.full]
+
+AT_ONCE, PROMPTS = 8, (32, 128)
+CPUS = "0,1"
+REST_SECONDS, REST_SHARE, DEADLINE_SECONDS = 0.3, 0.05, 30  # of CPU time; how long it may take until then
+
+
+def asked_in_turn(folder: Path, names: tuple[str, ...], rounds: int) -> dict[tuple[str, int], list[Heard]]:
+    """What each of two contenders answered to prompts of each length, a list of `rounds`."""
+    named = {contender.name: contender for contender in contenders(folder)}
+    heard: dict[tuple[str, int], list[Heard]] = {(name, tokens): [] for name in names for tokens in PROMPTS}
+    with ExitStack() as stack:
+        ports, servers = {name: free_port() for name in names}, []
+        for name, port in ports.items():
+            named[name].environment.install()
+            servers.append(stack.enter_context(named[name].started(port, CPUS)))
+            servers[-1].wait_for(partial(named[name].answers, port))
+        for _ in range(1 + rounds):
+            for name, tokens in heard:
+                wait_for_rest(servers)
+                texts = lm_load.prompts(tokens, AT_ONCE)
+                heard[name, tokens].append(asyncio.run(lm_load.ask(ports[name], named[name].model, texts)))
+    assert not any(each.failures for all_of_it in heard.values() for each in all_of_it)
+    return {key: all_of_it[1:] for key, all_of_it in heard.items()}  # the first round warms them up
+
+
+def wait_for_rest(servers: list[Server]) -> None:
+    deadline, share = time.monotonic() + DEADLINE_SECONDS, 1.0
+    while share > REST_SHARE:
+        assert time.monotonic() < deadline, "a server does not come to rest"
+        before, begun = sum(server.cpu_seconds() for server in servers), time.monotonic()
+        time.sleep(REST_SECONDS)
+        share = (sum(server.cpu_seconds() for server in servers) - before) / (time.monotonic() - begun)
+
+
+@pytest.mark.parametrize(
+    ("ours", "peer", "goal", "rounds"),
+    [("ours, torch", "generate behind FastAPI", 3.0, 3), ("ours, openvino", "vLLM", 1.5, 11)],
+)
+def test_tokens_come_faster_than_from_the_peer_and_no_later_one_after_another(tmp_path, ours, peer, goal, rounds):
+    heard = asked_in_turn(tmp_path, (ours, peer), rounds)
+    for tokens in PROMPTS:
+        rates, lates = (
+            {name: median(figure(each) for each in heard[name, tokens]) for name in (ours, peer)}
+            for figure in (lambda each: each.rate, lambda each: each.next(99))
+        )
+        print(f"prompts of {tokens} tokens: tokens/s {rates}, p99 from token to token {lates} s")
+        assert rates[ours] >= goal * rates[peer]
+        assert lates[ours] <= lates[peer]
