@@ -1,27 +1,34 @@
-"""Debian packages that the local cluster needs on the machine itself."""
+"""Debian packages that the local cluster, and the tests of pages, need on the machine itself."""
 
 import importlib.util
 import json
+import os
 import shutil
+from collections.abc import Iterable
 
 from ci.cache import CACHE
 from ci.run import Failed, output, run
 
+CLUSTER, BROWSER = ("buildah", "mmdebstrap", "python3-venv"), ("chromium",)
 INSTALLED = CACHE / "debian-packages.json"  # what we installed, with all that came along
 
 APT = ["apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=120"]  # a fresh machine may be updating itself
 
 
-def missing() -> list[str]:
-    needed = [name for name in ("buildah", "mmdebstrap") if not shutil.which(name)]
-    return needed + ([] if importlib.util.find_spec("ensurepip") else ["python3-venv"])
+def missing(wanted: Iterable[str]) -> list[str]:
+    venv = {"python3-venv"} if importlib.util.find_spec("ensurepip") else set()
+    return [name for name in wanted if name not in venv and not shutil.which(name)]
 
 
-def install() -> None:
+def can_install() -> bool:
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def install(wanted: Iterable[str]) -> None:
     before = _names()
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     run([*APT, "update"], env=quiet)
-    run([*APT, "install", "--yes", "--no-install-recommends", *missing()], env=quiet)
+    run([*APT, "install", "--yes", "--no-install-recommends", *missing(wanted)], env=quiet)
     ours = set(json.loads(INSTALLED.read_text())) if INSTALLED.exists() else set()
     INSTALLED.parent.mkdir(parents=True, exist_ok=True)
     INSTALLED.write_text(json.dumps(sorted(ours | (_names() - before))))

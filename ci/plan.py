@@ -27,7 +27,7 @@ def cluster_with_images(torch_index: str | None, openvino: bool = False) -> list
         for name in images.DEBIAN
     ]
     return [
-        Step("packages", packages.install, (), lambda: not packages.missing()),
+        _packages("packages", packages.CLUSTER),
         Step("python", partial(python.install, torch_index), needs_packages, python.ready, patient=True),
         *(_tools(module, needs_packages) for module in build.PACKAGES),
         *archives,
@@ -49,6 +49,15 @@ def installed() -> list[Step]:
         Step("answers", deploy.answers, ("helm test",)),
         Step("forget old images", deploy.forget_images, ("answers",)),
     ]
+
+
+def browser(after: tuple[str, ...]) -> list[Step]:
+    """Chromium for the tests of pages, which are skipped where it cannot be installed; `after` other packages."""
+    return [_packages("chromium", packages.BROWSER, after)] if packages.can_install() else []
+
+
+def _packages(name: str, wanted: tuple[str, ...], after: tuple[str, ...] = ()) -> Step:
+    return Step(name, partial(packages.install, wanted), after, lambda: not packages.missing(wanted))
 
 
 def _tools(module: str, after: tuple[str, ...] = ()) -> Step:

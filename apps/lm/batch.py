@@ -32,8 +32,9 @@ class Batch:
         self._cache, self._prompt = RowCache(model, rows, context), RowCache(model, 1, context)
         self._waiting: deque[Member] = deque()  # the first one's prompt is being read
         self._running: list[Member] = []
-        self._reading: tuple[Member, Future[torch.Tensor]] | None = None
-        self.computing: list[Member] = []  # who got or gets a token together
+        self._reading: tuple[Member, Future[torch.Tensor]] | None = None  # by the reader
+        self._read_last = False  # without one: in the last step, and not answered
+        self.computing: list[Member] = []  # who gets a token together, or got the last
         for cache in (self._cache, self._prompt):  # a pass of one token shows what keys and values look like
             self._forward(cache, [Member((0,), 1)], [(0,)])
 
@@ -67,7 +68,7 @@ class Batch:
 
     @torch.inference_mode()
     def step(self) -> list[Member]:
-        """Compute one more token for the sequences that have their first, and read a part of the next prompt.
+        """Compute one more token for the sequences that have their first, or read a part of the next prompt, or both.
 
         Return the sequences that have one more token or have failed; who has finished has left the batch by then.
         """
@@ -81,16 +82,16 @@ class Batch:
                 given += self._have_read(member, future.result)
             return given
         most_wait = len(self._waiting) > len(self._running)
-        given = [] if next_one and most_wait else self._answer()
-        if next_one:
+        self._read_last = next_one is not None and (most_wait or not self._read_last)
+        if self._read_last:
             part = PROMPT_PART_MOST if most_wait else PROMPT_PART
-            given += self._have_read(next_one, partial(self._read, next_one, part))
-        return given
+            return self._have_read(next_one, partial(self._read, next_one, part))
+        return self._answer()
 
     def _answer(self) -> list[Member]:
-        self.computing = list(self._running)
-        tokens = [member.tokens[-1:] for member in self.computing]
-        return self._choose(self.computing, self._forward(self._cache, self.computing, tokens))
+        self.computing = members = list(self._running)
+        tokens = [member.tokens[-1:] for member in members]
+        return self._choose(members, self._forward(self._cache, members, tokens))
 
     def _have_read(self, member: Member, logits: Callable[[], torch.Tensor]) -> list[Member]:
         """Let a sequence answer if all of its prompt is read."""
@@ -98,13 +99,13 @@ class Batch:
             return []
         try:
             following = logits()
+            if member.length < len(member.prompt):
+                return []
+            self._cache.copy(self._prompt, 0, len(self._running), member.length)
         except Exception as error:  # of this one; the others' tokens are good
             member.error = error
             self.leave(member)
             return [member]
-        if member.length < len(member.prompt):
-            return []
-        self._cache.copy(self._prompt, 0, len(self._running), member.length)
         self._running.append(self._waiting.popleft())
         return self._choose([member], following)
 
@@ -130,4 +131,4 @@ class Batch:
                 member.error = error
             if member.finished:
                 self.leave(member)
-        return members
+        return list(members)

@@ -1,6 +1,6 @@
 """Keys and values of many sequences at different lengths, in memory that is laid out once.
 
-Row r of every layer holds one sequence, from its first token on. A forward pass computes a range of rows and reads
+Row r of every layer holds one sequence, from its first token on. A forward pass computes the first rows and reads
 only as far as the longest of them, so sequences come and go without anything else being copied. The system gives a
 page of the memory when it is first written and has it back when its sequence leaves: what is used follows the tokens.
 """

@@ -68,8 +68,8 @@ def load(found: "Source", settings: "LanguageModelSettings") -> "LanguageModel":
 
 
 def _module(engine: str) -> Any:
-    # Read when torch is imported. One CPU is left to the event loop, the tokenizer, prompts and neighbours: OpenMP's
-    # threads wait for the slowest of them, so where each CPU has one, whoever else computes holds up all.
+    # Read when torch is imported. One CPU is left to the event loop, the tokenizer and neighbours (of two, to prompts
+    # too): OpenMP's threads wait for the slowest of them, so where each CPU has one, any neighbour holds up all.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cpu.threads() - 1)))
     # Not to be imported with OpenVINO: a converter, which takes time and reports to its makers.
     sys.modules.setdefault("openvino.tools.ovc", None)

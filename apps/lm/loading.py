@@ -38,11 +38,12 @@ def load(found: "Source", settings: "LanguageModelSettings") -> LanguageModel:
         packing.pack(weights)
     budget = Budget.within(settings.max_total_tokens, context_tokens(weights))
     support.check(weights, budget.total)
-    batch = Batch(weights, settings.max_in_flight, budget.total, _reader(device))
+    reader = prompt_reader(device)
+    batch = Batch(weights, settings.max_in_flight, budget.total, reader)
     facts = {
         "dtype": str(dtype).removeprefix("torch."),
         "device": device.type,
-        "threads": threads(),
+        "threads": threads() + (reader is not None),
         "max_total_tokens": budget.total,
         "max_batch_total_tokens": settings.capacity,
         "kv_cache_bytes": batch.most_bytes(settings.capacity),
@@ -82,10 +83,13 @@ def threads() -> int:
     return torch.get_num_threads()
 
 
-def _reader(device: torch.device) -> Executor | None:
-    """A thread that reads prompts beside a single one that computes tokens, where there is a CPU for each."""
-    idle = device.type == "cpu" and threads() == 1 and cpu.threads() > 1
-    return ThreadPoolExecutor(1, thread_name_prefix="reader") if idle else None
+def prompt_reader(device: torch.device) -> Executor | None:
+    """A started thread for prompts, beside a single one that computes tokens, where there is a CPU for each."""
+    if device.type != "cpu" or threads() > 1 or cpu.threads() == 1:
+        return None
+    reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
+    reader.submit(threads).result()
+    return reader
 
 
 def context_tokens(model: Any) -> int | None:

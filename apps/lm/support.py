@@ -21,6 +21,9 @@ def check(model: Any, context: int) -> None:
     window = getattr(model.config.get_text_config(), "sliding_window", None)
     if window is not None and window < context:
         raise _refusal(model, f"it looks back {window} tokens only. Set MAX_TOTAL_TOKENS to {window} or less")
+    limit = _one_frequency(model.config.get_text_config())
+    if limit is not None and limit < context:
+        raise _refusal(model, f"beyond {limit} tokens one sequence changes the others. Set MAX_TOTAL_TOKENS to {limit}")
     try:
         same = _same(model, min(TOKENS, context))
     except Exception as error:
@@ -42,6 +45,12 @@ def _same(model: Any, count: int) -> bool:
     row = model(tokens[:, [1, -1]].T, use_cache=True, **cache.open([1, count - 1], 1)).logits[1, -1]
     plain = model(tokens).logits[0, -1]
     return bool((row - plain).abs().max() <= TOLERANCES[model.dtype] * (plain.max() - plain.min()))
+
+
+def _one_frequency(config: Any) -> int | None:
+    """How many tokens are turned alike; None if all are. With longrope the longest sequence decides for all of them."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    return rope.get("original_max_position_embeddings") if rope.get("rope_type") == "longrope" else None
 
 
 def _refusal(model: Any, reason: str) -> LoadError:

@@ -1,5 +1,5 @@
-"""Builds what only `ci/test full` needs: Helm 3, the types of Prometheus' and KEDA's objects, promtool, and the
-policy scanners kube-score and checkov.
+"""Builds what only `ci/test full` needs: Helm 3, the types of Prometheus' and KEDA's objects, Prometheus,
+and the policy scanners kube-score and checkov.
 
 Apart from build.py, so that a change here does not build Kubernetes anew."""
 
@@ -46,13 +46,13 @@ def checkov() -> Path:
     return result / "bin/checkov"
 
 
-def promtool() -> Path:
-    """Prometheus' judge of alert rules, out of Debian's package; installed, that would start a server."""
-    result = CACHE / "tools" / "promtool"
+def prometheus(program: str) -> Path:
+    """Prometheus' server, or promtool, out of Debian's package; installed, that would start a server."""
+    result = CACHE / "tools" / "prometheus"
     if not result.exists():
         work = unfinished(result)
         run(["apt-get", "update", "--quiet"])
         run(["apt-get", "download", "--quiet", "prometheus"], cwd=work)
         run(["dpkg-deb", "--extract", next(work.glob("*.deb")), work])
         work.rename(result)
-    return result / "usr/bin/promtool"
+    return result / "usr/bin" / program

@@ -17,9 +17,9 @@ def never() -> bool:
     return False
 
 
-@pytest.fixture
-def engine():
-    return BatchEngine(Batch(MODEL, 4, CONTEXT))
+@pytest.fixture(params=[lambda: None, lambda: ThreadPoolExecutor(1)], ids=["", "reader"])
+def engine(request):
+    return BatchEngine(Batch(MODEL, 4, CONTEXT, request.param()))
 
 
 @pytest.fixture

@@ -1,6 +1,15 @@
 import pytest
 import torch
-from transformers import BloomConfig, BloomForCausalLM, MambaConfig, MambaForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import (
+    BloomConfig,
+    BloomForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+)
 
 from apps.lm import support
 from apps.lm.tests import tiny
@@ -19,6 +28,16 @@ def test_a_sliding_window_is_served_as_far_as_it_reaches():
     model = MistralForCausalLM(config).eval()
     support.check(model, 16)
     with pytest.raises(LoadError, match="it looks back 16 tokens only"):
+        support.check(model, 17)
+
+
+def test_a_model_that_turns_long_sequences_otherwise_is_served_as_far_as_all_are_alike():
+    rope = {"rope_type": "longrope", "rope_theta": 10000.0, "original_max_position_embeddings": 16}
+    factors = {"short_factor": [1.0] * 4, "long_factor": [2.0] * 4}
+    config = LlamaConfig(**SMALL, intermediate_size=64, max_position_embeddings=64, rope_parameters=rope | factors)
+    model = LlamaForCausalLM(config).eval()
+    support.check(model, 16)
+    with pytest.raises(LoadError, match="Set MAX_TOTAL_TOKENS to 16"):
         support.check(model, 17)
 
 

@@ -69,4 +69,4 @@ def test_alert(rules, alert, fires):
     case = {"interval": "1m", "input_series": series, "promql_expr_test": [check]}
     path = rules.with_name(f"{alert}-{fires}.yaml")
     path.write_text(yaml.safe_dump({"rule_files": [rules.name], "evaluation_interval": "1m", "tests": [case]}))
-    rendering.succeed(extra.promtool(), "test", "rules", path)
+    rendering.succeed(extra.prometheus("promtool"), "test", "rules", path)

@@ -1,7 +1,4 @@
-"""What a real Prometheus scrapes from running services answers every query of the chart's dashboard and alerts.
-
-Needs Debian's package prometheus; it belongs to `ci/test full`.
-"""
+"""What a real Prometheus scrapes from running services answers every query of the chart's dashboard and alerts."""
 
 import json
 import math
@@ -20,6 +17,7 @@ from apps.classifier.tests import forests
 from apps.serving.tests.processes import Process, running, until
 from ci.chart import rendering
 from ci.chart.rendering import CHART, of_kind
+from ci.tools import extra
 
 pytestmark = pytest.mark.full
 RELEASE = "classifier-service"
@@ -53,7 +51,7 @@ class Prometheus:
         config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [scrape]}
         (folder / "prometheus.yml").write_text(json.dumps(config))
         options = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
-        command = ["prometheus", *options, f"--web.listen-address={address}", "--log.level=error"]
+        command = [extra.prometheus("prometheus"), *options, f"--web.listen-address={address}", "--log.level=error"]
         self.popen = subprocess.Popen(command)
         until(self.ready, 30)
 
