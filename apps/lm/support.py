@@ -18,10 +18,11 @@ TOKENS = 6
 
 def check(model: Any, context: int) -> None:
     """Raise LoadError unless the batch computes with `model`, up to `context` tokens, what transformers does."""
-    window = getattr(model.config.get_text_config(), "sliding_window", None)
+    config = model.config.get_text_config()
+    window = getattr(config, "sliding_window", None)
     if window is not None and window < context:
         raise _refusal(model, f"it looks back {window} tokens only. Set MAX_TOTAL_TOKENS to {window} or less")
-    limit = _one_frequency(model.config.get_text_config())
+    limit = _turned_alike(config)
     if limit is not None and limit < context:
         raise _refusal(model, f"beyond {limit} tokens one sequence changes the others. Set MAX_TOTAL_TOKENS to {limit}")
     try:
@@ -47,7 +48,7 @@ def _same(model: Any, count: int) -> bool:
     return bool((row - plain).abs().max() <= TOLERANCES[model.dtype] * (plain.max() - plain.min()))
 
 
-def _one_frequency(config: Any) -> int | None:
+def _turned_alike(config: Any) -> int | None:
     """How many tokens are turned alike; None if all are. With longrope the longest sequence decides for all of them."""
     rope = getattr(config, "rope_parameters", None) or {}
     return rope.get("original_max_position_embeddings") if rope.get("rope_type") == "longrope" else None

@@ -83,9 +83,7 @@ def closed(target: Target, server: Server, connections: int, seconds: float) -> 
 def idle_percent(server: Server) -> float:
     """CPU time in percent of a core while nobody asks."""
     time.sleep(SETTLE_SECONDS)
-    begun, before = time.monotonic(), server.cpu_seconds()
-    time.sleep(IDLE_SECONDS)
-    return 100 * (server.cpu_seconds() - before) / (time.monotonic() - begun)
+    return 100 * server.cpu_share(IDLE_SECONDS)
 
 
 def free_port() -> int:

@@ -50,6 +50,12 @@ class Server:
         """CPU time of all its processes that live, to the nanosecond (their clocks, as in clock_getcpuclockid(3))."""
         return sum(time.clock_gettime((~pid << 3) | 2) for pid in self.processes())
 
+    def cpu_share(self, seconds: float) -> float:
+        """CPU time of all its processes in the coming `seconds`, as a part of a core."""
+        begun, before = time.monotonic(), self.cpu_seconds()
+        time.sleep(seconds)
+        return (self.cpu_seconds() - before) / (time.monotonic() - begun)
+
     def memory_megabytes(self) -> float:
         """Resident memory in units of 10^6 bytes; what processes share is counted once (PSS)."""
         rollups = (Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.processes())
