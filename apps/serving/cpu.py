@@ -5,10 +5,9 @@ to a fraction of its speed.
 """
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-CGROUPS, PROC = Path("/sys/fs/cgroup"), Path("/proc")
+from apps.serving.cgroups import CGROUPS, PROC, groups, read
 
 
 def threads(limit: float | None = None) -> int:
@@ -18,14 +17,14 @@ def threads(limit: float | None = None) -> int:
 
 def cpu_limit(cgroups: Path = CGROUPS, proc: Path = PROC) -> float:
     """CPUs: the least of the cgroup quotas (v1 and v2, our group's and its parents') and the affinity."""
-    quotas = [quota for folder in _groups(cgroups, proc) if (quota := _quota(folder)) is not None]
+    quotas = [quota for folder in groups("cpu", cgroups, proc) if (quota := _quota(folder)) is not None]
     return min([*quotas, float(_affinity())])
 
 
 def throttling(cgroups: Path = CGROUPS, proc: Path = PROC) -> dict[str, float] | None:
     """What our CPU group has counted: `periods`, those `throttled`, and `seconds` of it; None without a quota."""
-    for folder in _groups(cgroups, proc):
-        counts = dict(line.split() for line in _read(folder / "cpu.stat").splitlines())
+    for folder in groups("cpu", cgroups, proc):
+        counts = dict(line.split() for line in read(folder / "cpu.stat").splitlines())
         if "nr_periods" in counts:
             microseconds = int(counts.get("throttled_usec", 0)) or int(counts.get("throttled_time", 0)) / 1000
             return {
@@ -40,27 +39,8 @@ def _affinity() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _groups(cgroups: Path, proc: Path) -> Iterator[Path]:
-    """Our CPU groups, up to the mount: in a container the path may be one that only the host sees."""
-    for line in _read(proc / "self" / "cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        mount = cgroups / "cpu" if controllers else cgroups
-        group = mount / path.lstrip("/")
-        yield group
-        yield from (parent for parent in group.parents if parent.is_relative_to(mount))
-
-
 def _quota(folder: Path) -> float | None:
-    quota, _, period = _read(folder / "cpu.max").partition(" ")
+    quota, _, period = read(folder / "cpu.max").partition(" ")
     if not quota:
-        quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
+        quota, period = read(folder / "cpu.cfs_quota_us"), read(folder / "cpu.cfs_period_us")
     return int(quota) / int(period) if quota.strip().isdecimal() and period.strip().isdecimal() else None
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
