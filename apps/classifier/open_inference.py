@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import FastAPI, Header, Request
-from pydantic import BaseModel, Field, StrictBool, StrictInt
+from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictInt
 from pydantic_core import to_json
 from starlette.responses import JSONResponse, Response
 
@@ -42,13 +42,19 @@ class Output(BaseModel):
     parameters: dict[str, Any] = {}
 
 
+def _distinct(outputs: list[Output]) -> list[Output]:
+    if len({output.name for output in outputs}) < len(outputs):
+        raise ValueError("names an output twice; ask for each once")
+    return outputs
+
+
 class InferRequest(BaseModel):
     """One input tensor, and which outputs are wanted (by default both)."""
 
     id: str | None = None
     parameters: Parameters = Parameters()
     inputs: Annotated[list[Tensor], Field(min_length=1, max_length=1)]
-    outputs: list[Output] = []
+    outputs: Annotated[list[Output], Field(max_length=2), AfterValidator(_distinct)] = []
 
 
 def add_routes(app: FastAPI, runtime: Runtime) -> None:
@@ -105,11 +111,17 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
     ) -> Response:
         """Classify the rows of a tensor."""
         model = model_named(name, version)
-        wanted, content = _split(await read_body(request), length)
-        rows = _rows(wanted, content, model.forest.n_features)
-        brief = len(rows) <= BRIEF_ROWS
-        probabilities = await runtime.compute(request, lambda work: model.forest.predict_proba(rows), brief=brief)
-        return _answer(model, wanted, probabilities)
+        body = await read_body(request)
+
+        def read() -> tuple[InferRequest, np.ndarray]:
+            asked, content = _split(body, length)
+            return asked, _rows(asked, content, model.forest.n_features)
+
+        def answer(content: tuple[InferRequest, np.ndarray]) -> Response:
+            asked, rows = content
+            return _answer(model, asked, model.forest.predict_proba(rows))
+
+        return await runtime.compute_body(request, body, read, answer, lambda content: len(content[1]) <= BRIEF_ROWS)
 
 
 def _metadata(model: Classifier) -> dict:
@@ -125,7 +137,7 @@ def _metadata(model: Classifier) -> dict:
     return {"name": identity.name, "versions": [identity.version], "platform": identity.engine, **tensors}
 
 
-def _split(body: bytes, length: str | None) -> tuple[InferRequest, memoryview]:
+def _split(body: bytearray, length: str | None) -> tuple[InferRequest, memoryview]:
     """Return the JSON part of a body and the bytes behind it."""
     if length is None:
         return parse_json(body, InferRequest), memoryview(b"")
@@ -145,10 +157,11 @@ def _rows(wanted: InferRequest, content: memoryview, n_features: int) -> np.ndar
     rows, left = tensor.rows(content, pointer)
     if len(left):
         raise Problem(400, f"{len(left)} bytes are left behind the last tensor. Correct the sizes.")
-    if outside := np.argwhere(~((rows >= 0) & (rows <= scale))).tolist():
-        row, column = outside[0]
+    outside = ~((rows >= 0) & (rows <= scale))
+    if count := np.count_nonzero(outside):
+        row, column = np.unravel_index(outside.argmax(), rows.shape)
         given = f"{rows[row, column]} was given at row {row}, column {column}"
-        raise wrong(f"{pointer}/data", f"must hold numbers from 0 to {scale}; {given} ({len(outside)} are outside)")
+        raise wrong(f"{pointer}/data", f"must hold numbers from 0 to {scale}; {given} ({count} are outside)")
     return scaled(rows, scale)
 
 

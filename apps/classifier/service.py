@@ -1,5 +1,6 @@
 """The classifier's settings and endpoints on the serving core."""
 
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from apps.classifier import image, open_inference
 from apps.classifier.model import BRIEF_ROWS, Classifier, open_classifier
 from apps.classifier.request import FEATURES, SCALES, PredictRequest, scaled
 from apps.serving import page
-from apps.serving.body import json_body, read_body, read_json
+from apps.serving.body import json_body, parse_json, read_body, read_json_body
 from apps.serving.problems import Problem
 from apps.serving.runtime import Runtime
 from apps.serving.service import Service
@@ -25,6 +26,11 @@ class ClassifierSettings(ServingSettings):
 
     max_image_bytes: int = Field(10_485_760, ge=1, description="largest picture for /predict/image, bytes")
     model_path: str = Field(description="the .joblib artifact: absolute, relative, or a name under /models")
+
+    @property
+    def largest_body(self) -> int:
+        """A picture, or a body of JSON."""
+        return max(self.max_body_bytes, self.max_image_bytes)
 
 
 class Score(BaseModel):
@@ -90,11 +96,15 @@ class ClassifierService(Service):
         )
         async def predict(request: Request) -> Response:
             model: Classifier = runtime.model
-            wanted = await read_json(request, PredictRequest, {"n_features": model.forest.n_features})
-            brief = len(wanted.rows) <= BRIEF_ROWS
-            answers = await runtime.compute(request, lambda work: model.predict(wanted.rows), brief=brief)
-            answer = answers[0] if wanted.instances is None else {"predictions": answers}
-            return Response(to_json(answer | {"model_version": model.identity.version}), media_type="application/json")
+            body = await read_json_body(request)
+
+            def read() -> PredictRequest:
+                return parse_json(body, PredictRequest, {"n_features": model.forest.n_features})
+
+            answer = await runtime.compute_body(
+                request, body, read, partial(_predicted, model), lambda asked: len(asked.rows) <= BRIEF_ROWS
+            )
+            return Response(answer, media_type="application/json")
 
         @app.post(
             "/predict/image",
@@ -108,13 +118,19 @@ class ClassifierService(Service):
             content = await read_body(request, "max_image_bytes")
             media_type = request.headers.get("content-type", "")
             answer = await runtime.compute(request, lambda work: _seen(model, image.read(content, media_type)))
-            return Response(to_json(answer | {"model_version": model.identity.version}), media_type="application/json")
+            return Response(answer, media_type="application/json")
 
         open_inference.add_routes(app, runtime)
         page.add_routes(app, Path(__file__).parent / "page")
 
 
-def _seen(model: Classifier, pixels: np.ndarray) -> dict:
+def _predicted(model: Classifier, asked: PredictRequest) -> bytes:
+    answers = model.predict(asked.rows)
+    answer = answers[0] if asked.instances is None else {"predictions": answers}
+    return to_json(answer | {"model_version": model.identity.version})
+
+
+def _seen(model: Classifier, pixels: np.ndarray) -> bytes:
     if model.forest.n_features != pixels.size:
         rule = f"takes {model.forest.n_features} features, and a picture becomes {pixels.size}"
         raise Problem(422, f"The model {model.identity.name} {rule}. Send features to /predict.")
@@ -124,7 +140,8 @@ def _seen(model: Classifier, pixels: np.ndarray) -> dict:
         {"label": label, "probability": probability}
         for label, probability in zip(model.forest.classes, probabilities, strict=True)
     ]
-    return model.predict(rows)[0] | {"probabilities": scores, "image": pixels.tolist()}
+    facts = {"probabilities": scores, "image": pixels.tolist(), "model_version": model.identity.version}
+    return to_json(model.predict(rows)[0] | facts)
 
 
 def _seven() -> list[int]:

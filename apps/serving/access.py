@@ -7,7 +7,7 @@ import time
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from apps.serving.context import ARRIVED, RequestContext, begin
+from apps.serving.context import ARRIVED, LAST, RequestContext, begin
 from apps.serving.lifecycle import State
 from apps.serving.problems import Problem, problem_response
 from apps.serving.runtime import Runtime
@@ -36,7 +36,7 @@ class Access:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *self._headers(request)]
+                message["headers"] = [*message.get("headers", ()), *self._headers(scope, request)]
             await send(message)
 
         try:
@@ -47,13 +47,15 @@ class Access:
                 raise  # the answer has begun: all that is left is to cut the connection
             await self._internal_error(scope, receive, answer)
         finally:
+            if request.hold:
+                request.hold.release()
             self._record(scope, request, status or 499, time.monotonic() - request.started)
 
-    def _headers(self, request: RequestContext) -> list[tuple[bytes, bytes]]:
+    def _headers(self, scope: Scope, request: RequestContext) -> list[tuple[bytes, bytes]]:
         headers = [(b"x-request-id", request.request_id.encode("ascii")), (b"x-served-by", self.served_by)]
         if request.traceparent:
             headers.append((b"traceparent", request.traceparent.encode("ascii")))
-        if self.runtime.lifecycle.state is State.DRAINING:
+        if self.runtime.lifecycle.state is State.DRAINING or (LAST in scope and scope[LAST]()):
             headers.append((b"connection", b"close"))
         return headers
 

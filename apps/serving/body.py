@@ -4,12 +4,15 @@ import asyncio
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 from starlette.requests import Request
 
 from apps.serving.context import context
 from apps.serving.problems import MAX_ERRORS, ClientGone, Problem, pointer
 
 M = TypeVar("M", bound=BaseModel)
+BRIEF_BYTES = 32_768  # are parsed within some milliseconds, whatever they hold: on the event loop
+MAX_MEMBERS = 100  # of a JSON object
 
 
 async def read_json(request: Request, kind: type[M], about: dict[str, Any] | None = None) -> M:
@@ -18,44 +21,61 @@ async def read_json(request: Request, kind: type[M], about: dict[str, Any] | Non
     Raises Problem: 415 (not JSON by its type), 413 (over MAX_BODY_BYTES; no more than that is kept),
     408 (not there within the deadline), 400 (not JSON, or nested too deeply), 422 (JSON of another shape).
     """
+    return parse_json(await read_json_body(request), kind, about)
+
+
+async def read_json_body(request: Request) -> bytearray:
+    """Return the body of a request that says it is JSON; raises as `read_json` does (415, 413, 408)."""
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise Problem(415, f"Content-Type {media_type[:80]!r} is not read here. Send application/json.")
-    return parse_json(await read_body(request), kind, about)
+    return await read_body(request)
 
 
-def parse_json(body: bytes, kind: type[M], about: dict[str, Any] | None = None) -> M:
+def parse_json(body: bytes | bytearray, kind: type[M], about: dict[str, Any] | None = None) -> M:
     """Return `body` as `kind`; raises as `read_json` does (400, 422)."""
     try:
+        if len(body) > BRIEF_BYTES:
+            _check_members(from_json(body))
         return kind.model_validate_json(body, context=about)
     except ValidationError as error:
         raise _problem(error) from None
+    except ValueError as error:
+        raise Problem(400, f"The body is not JSON that can be read: {error}.") from None
 
 
-async def read_body(request: Request, setting: str = "max_body_bytes") -> bytes:
+async def read_body(request: Request, setting: str = "max_body_bytes") -> bytearray:
     """Return the request's body, no larger than `setting` says.
 
-    Raises as `read_json` does (413, 408), and 415 where it is compressed.
+    Its bytes count in the runtime's budget until the request is answered. Raises as `read_json` does (413, 408), 415
+    where it is compressed, and 503 where the budget is used up and this is the largest body under way.
     """
     if (coding := request.headers.get("content-encoding", "identity")).lower() != "identity":
         raise Problem(415, f"Content-Encoding {coding[:80]!r} is not read here. Send the body as it is.")
-    settings = request.app.state.runtime.settings
-    limit, seconds = getattr(settings, setting), settings.request_timeout_seconds
-    if request.headers.get("content-length", "0").isdecimal():
-        _check_size(int(request.headers.get("content-length", "0")), limit, setting)
-    chunks, size = [], 0
+    runtime = request.app.state.runtime
+    limit, seconds = getattr(runtime.settings, setting), runtime.settings.request_timeout_seconds
+    if (length := request.headers.get("content-length", "0")).isdecimal():
+        _check_size(int(length[:20]), limit, setting)
+    about, body = context(request.scope), bytearray()
     try:
-        async with asyncio.timeout(context(request.scope).remaining(seconds)):
+        async with asyncio.timeout(about.remaining(seconds)) as patience:
+            about.hold = runtime.bytes.hold(lambda: patience.reschedule(0))
             while True:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
                     raise ClientGone
-                chunks.append(message.get("body", b""))
-                size += len(chunks[-1])
-                _check_size(size, limit, setting)
+                chunk = message.get("body", b"")
+                _check_size(len(body) + len(chunk), limit, setting)
+                about.hold.grow(len(chunk))
+                if about.hold.dropped:
+                    raise TimeoutError
+                body += chunk
                 if not message.get("more_body", False):
-                    return b"".join(chunks)
+                    about.hold.complete = True
+                    return body
     except TimeoutError:
+        if about.hold and about.hold.dropped:
+            raise _crowded(runtime) from None
         raise Problem(408, f"The body was not complete within {seconds:g} seconds. Send it faster.") from None
 
 
@@ -79,6 +99,26 @@ def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
     if "$ref" in schema:
         return _inlined(parts[schema["$ref"].rpartition("/")[2]], parts)
     return {key: _inlined(value, parts) for key, value in schema.items()}
+
+
+def _check_members(value: Any) -> None:
+    """Refuse a JSON object with more members than any request has: each unknown one becomes a mistake of its own."""
+    if isinstance(value, dict):
+        if len(value) > MAX_MEMBERS:
+            rule = f"holds an object with {len(value)} members; up to {MAX_MEMBERS} are read"
+            raise Problem(422, f"The body {rule}. Send fewer.")
+        value = value.values()
+    for item in value if not isinstance(value, str) else ():
+        if isinstance(item, dict | list):
+            _check_members(item)
+
+
+def _crowded(runtime: Any) -> Problem:
+    detail = (
+        f"Bodies under way may hold {runtime.bytes.limit} bytes together (MAX_TOTAL_BODY_BYTES), and this was the largest "
+        "that was not complete. Try again later."
+    )
+    return Problem(503, detail, headers=runtime.admission.retry_after)
 
 
 def _check_size(size: int, limit: int, setting: str) -> None:

@@ -13,6 +13,7 @@ from prometheus_client.exposition import choose_encoder
 
 from apps.serving import cpu
 from apps.serving.admission import Admission
+from apps.serving.byte_budget import ByteBudget
 from apps.serving.service import Identity
 
 WINDOW = 4096  # requests that /metrics-simple looks back at
@@ -24,7 +25,7 @@ prometheus.disable_created_metrics()  # a second series for each, which no query
 class Metrics:
     """All of a process's measurements. Used from the event loop's thread only."""
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission, budget: ByteBudget) -> None:
         self.registry = prometheus.CollectorRegistry()
         self.statuses: Counter[int] = Counter()
         self._seconds: deque[float] = deque(maxlen=WINDOW)
@@ -48,11 +49,14 @@ class Metrics:
                 "What computes or waits, as a share of what may compute; from 1 on requests wait.",
                 lambda: admission.saturation,
             ),
+            "inference_body_bytes": ("Bytes of bodies under way, and of answers not read.", lambda: budget.held),
+            "inference_body_bytes_limit": ("Bytes that they may have.", lambda: budget.limit),
         }
         for name, (text, function) in gauges.items():
             prometheus.Gauge(name, text, **own).set_function(function)
         prometheus.ProcessCollector(**own)
         self.registry.register(ThrottlingCollector())
+        self.registry.register(DroppedCollector(budget))
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request."""
@@ -86,6 +90,18 @@ class Metrics:
             "by_status": {str(status): count for status, count in sorted(self.statuses.items())},
             "latency_seconds": _summary(sorted(self._seconds)),
         }
+
+
+class DroppedCollector:
+    """How many clients the byte budget has given up."""
+
+    def __init__(self, budget: ByteBudget) -> None:
+        self._budget = budget
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Give the one count."""
+        text = "Bodies and unread answers given up for want of inference_body_bytes."
+        yield CounterMetricFamily("inference_bodies_dropped", text, self._budget.dropped)
 
 
 class ThrottlingCollector:

@@ -1,28 +1,52 @@
-"""uvicorn's HTTP protocol with what it leaves open: bounds on headers, and patience that ends.
+"""uvicorn's HTTP/1.1 protocol with the bounds that it lacks: on headers, on trailers, on pipelining, and on patience.
 
-A client that sends nothing, or a byte a second, or a body that nobody reads, holds a socket for a bounded time
-and costs no one else anything.
+A client that sends nothing, or a byte a second, or reads nothing of its answer, holds a socket for a bounded time and
+costs no one else anything. What belongs to a body is never taken for a request: Upgrade is ignored (RFC 9110, 7.8).
 """
 
 import json
 import logging
+import random
+import time
 import uuid
 from asyncio import TimerHandle
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from apps.serving.context import ARRIVED
+from apps.serving.byte_budget import Hold
+from apps.serving.context import ARRIVED, LAST, STARTED
 
 LOG = logging.getLogger("serving")
-MAX_HEADER_BYTES = 32_768  # request line and headers together
+MAX_HEADER_BYTES = 32_768  # request line and headers together; also of trailers, and of what frames a chunk
 HEADER_SECONDS = 10  # from connecting, or from a request's first byte, to the end of its headers
 LINGER_SECONDS = 2  # for the rest of a request that was answered early: a reset could overtake the answer
+STALL_SECONDS = 30  # for a client that reads nothing of its answer
+JITTER = 0.1  # of a connection's age: those that were opened together do not end together
+SLICE_BYTES = 4096  # parsed at once, so that a read of many requests costs no more memory than one of a few
+MAX_PIPELINED = 8  # requests that are parsed and wait for the one before them; the rest waits as bytes
 
 
 class RefusedError(Exception):
-    """A request whose headers are not accepted."""
+    """A request whose headers are not accepted: its status and a sentence for the client."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.detail = status, detail
+
+
+class PipelineFlow(FlowControl):
+    """Keeps a connection from being read while much of it waits to be parsed, whatever uvicorn says."""
+
+    held = False
+
+    def resume_reading(self) -> None:
+        if not self.held:
+            super().resume_reading()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -30,25 +54,81 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._runtime = self.config.app.state.runtime
+        self._unparsed = bytearray()  # received while MAX_PIPELINED requests wait
         self._header_bytes = 0  # received of headers that are not complete
+        self._framing_bytes = 0  # received since the last byte of a body that is not complete
         self._headers_due: TimerHandle | None = None
+        self._stalled: TimerHandle | None = None
+        self._unsent: Hold | None = None
         self._discarding = False
+        self._refusal: tuple[int, str] | None = None  # to be sent after the answers to what came before it
+        settings = self._runtime.settings
+        age = settings.connection_max_age_seconds * random.uniform(1 - JITTER, 1 + JITTER)
+        self._expires = time.monotonic() + age if age else float("inf")
 
     def connection_made(self, transport: Any) -> None:
         """Give the first request its time."""
         super().connection_made(transport)
+        self.flow = PipelineFlow(transport)
         self._headers_due = self.loop.call_later(HEADER_SECONDS, self._late)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer."""
+        """End the timers, and whatever waits for the client."""
         self._headers_arrived()
+        self._sent()
+        for cycle, _ in self.pipeline:
+            cycle.disconnected = True
+        self.pipeline.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; count what belongs to headers that are still incomplete."""
+        """Parse, or keep for later what comes behind a full pipeline."""
         if self._discarding:
             return
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        if self._unparsed:
+            self._unparsed += data
+            self._hold_reading()
+        else:
+            self._parse(memoryview(data))
+
+    def _parse(self, data: memoryview) -> None:
+        for start in range(0, len(data), SLICE_BYTES):
+            if self._pipeline_is_full():
+                self._unparsed += data[start:]
+                break
+            self._feed(data[start : start + SLICE_BYTES])
+            if self._discarding or self.parser is None or self.transport.is_closing():
+                break
+        self._hold_reading()
+
+    def _pipeline_is_full(self) -> bool:
+        waiting = sum(len(cycle.body) for cycle, _ in self.pipeline)
+        return len(self.pipeline) >= MAX_PIPELINED or waiting > HIGH_WATER_LIMIT
+
+    def _hold_reading(self) -> None:
+        self.flow.held = len(self._unparsed) > HIGH_WATER_LIMIT
+        if self.flow.held:
+            self.flow.pause_reading()
+
+    def _feed(self, data: memoryview) -> None:
+        """Feed the parser; count what belongs to headers, trailers or chunk framing that is still incomplete."""
+        self._framing_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            return self._ignore_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            refused = (
+                cause if isinstance(cause, RefusedError) else RefusedError(400, "This is not HTTP/1.1. Correct it.")
+            )
+            return self._refuse(refused.status, refused.detail)
+        if self.cycle is not None and self.cycle.more_body:
+            if self._framing_bytes > MAX_HEADER_BYTES and not self._discarding:
+                self._refuse(431, f"Trailers or chunk extensions exceed {MAX_HEADER_BYTES} bytes. Send less.")
+            return
         idle = self.cycle is None or (self.cycle.response_complete and self.timeout_keep_alive_task is None)
         if not idle or self.transport.is_closing():
             return
@@ -58,30 +138,121 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._header_bytes > MAX_HEADER_BYTES:
             self._too_large()
 
+    def _ignore_upgrade(self, rest: memoryview) -> None:
+        """Parse the head again without Upgrade: the parser has ended the message there, whatever its length is."""
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+        lines += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._feed(memoryview(b"\r\n".join([*lines, b"", b""])))
+        if not self._discarding and len(rest):
+            self._feed(rest)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; a trailer is dropped, as RFC 9110, 6.5.1 allows."""
+        if self.cycle is None or self.cycle.scope is not self.scope:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Hand the request to the application."""
         self._headers_arrived()
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEADER_BYTES:
-            raise RefusedError  # the parser turns it into its own error, which `send_400_response` answers
+        self._check_headers()
+        if self.parser.should_upgrade():
+            return
         super().on_headers_complete()
+        self._framing_bytes = 0
+        cycle, scope = self.cycle, self.cycle.scope
+        scope[STARTED], scope[LAST] = time.monotonic(), self._is_last
+        cycle.on_response = partial(self._answered, cycle)
+        if scope["http_version"] == "1.0":
+            cycle.send = partial(_send_unframed, cycle)
+        if self.pipeline:
+            self.flow.resume_reading()  # else the end of a client whose request computes would not be noticed
+
+    def on_body(self, body: bytes) -> None:
+        """Hand over a part of the body."""
+        self._framing_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Hand over the end of the body."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def _check_headers(self) -> None:
+        """Raise RefusedError, which the parser wraps, for what another server could read as another request."""
+        size, hosts = len(self.url), 0
+        for name, value in self.headers:
+            size += len(name) + len(value)
+            if name == b"host":
+                hosts += 1
+            elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+                raise RefusedError(
+                    501, f"Transfer-Encoding {value[:80]!r} is not read here. Send chunked, or a length."
+                )
+        if size > MAX_HEADER_BYTES:
+            raise RefusedError(431, f"Path and headers exceed {MAX_HEADER_BYTES} bytes. Send less.")
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            raise RefusedError(400, f"An HTTP/1.1 request has exactly one Host header; {hosts} were sent.")
+        if self.parser.get_method() == b"CONNECT":
+            raise RefusedError(501, "CONNECT is for proxies, and this is none. Use another method.")
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         """Count the request as waiting until its turn on the event loop: a burst shall not queue there unseen."""
         cycle.scope[ARRIVED] = 1
-        self.config.app.state.runtime.admission.arrived += 1
+        self._runtime.admission.arrived += 1
         super()._start_asgi_task(cycle, app)
 
-    def on_response_complete(self) -> None:
-        """Wait for the next request, or for the end of this one when it was answered before it was complete."""
-        unread = self.cycle.more_body
-        super().on_response_complete()
-        if unread and not self.transport.is_closing():
-            self._linger()
+    def _is_last(self) -> bool:
+        """Whether an answer that begins now ends the connection: it is old, and no further request has come."""
+        return time.monotonic() > self._expires and not self.pipeline and not self._unparsed
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP, or too much of it."""
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers or ())
-        self._too_large() if size > MAX_HEADER_BYTES else self._refuse(400, "This is not HTTP/1.1. Correct it.")
+    def _answered(self, cycle: RequestResponseCycle) -> None:
+        """Go on with the next request, or wait for the rest of one that was answered before it was complete."""
+        none_waits = not self.pipeline
+        self.on_response_complete()
+        if self.transport.is_closing():
+            if self.transport.get_write_buffer_size():
+                self.loop.call_later(STALL_SECONDS, self.transport.abort)
+            return
+        if self._refusal and none_waits:
+            return self._send_refusal(*self._refusal)
+        if cycle.more_body:
+            return self._linger()
+        if self._unparsed and not self._pipeline_is_full():
+            unparsed, self._unparsed = self._unparsed, bytearray()
+            self._parse(memoryview(unparsed))
+            self.flow.resume_reading()
+
+    def pause_writing(self) -> None:
+        """Count what the client does not read, and end its patience."""
+        super().pause_writing()
+        self._unsent = self._runtime.bytes.hold(self.transport.abort)
+        self._unsent.grow(self.transport.get_write_buffer_size())
+        self._stalled = self.loop.call_later(STALL_SECONDS, self._stall, self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """The client reads."""
+        self._sent()
+        super().resume_writing()
+
+    def _stall(self, before: int) -> None:
+        if (size := self.transport.get_write_buffer_size()) >= before:
+            self.transport.abort()
+        else:
+            self._stalled = self.loop.call_later(STALL_SECONDS, self._stall, size)
+
+    def _sent(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+        if self._unsent is not None:
+            self._unsent.release()
+            self._unsent = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        """End an idle connection; a client that has not even read its last answer will not."""
+        self.transport.abort() if self.transport.get_write_buffer_size() else super().timeout_keep_alive_handler()
 
     def shutdown(self) -> None:
         """Close when idle; a request that is on its way is still served."""
@@ -105,11 +276,24 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse(431, f"Path and headers exceed {MAX_HEADER_BYTES} bytes. Send less.")
 
     def _refuse(self, status: int, detail: str) -> None:
+        """Answer what cannot be served, after the answers to what came before it; nothing more is read."""
         if self.transport.is_closing() or self._discarding:
             return
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.transport.close()  # an answer is under way, and another cannot be put into it
-            return
+        self._discarding, cycle = True, self.cycle
+        if cycle is not None and cycle.more_body and not cycle.response_complete:  # the mistake is in its body
+            if self.pipeline:
+                self.pipeline.popleft()
+            elif cycle.response_started:
+                return self.transport.close()  # an answer is under way, and another cannot be put into it
+            else:
+                cycle.disconnected = True
+                cycle.message_event.set()
+                return self._send_refusal(status, detail)
+        if cycle is None or cycle.response_complete:
+            return self._send_refusal(status, detail)
+        self._refusal = status, detail
+
+    def _send_refusal(self, status: int, detail: str) -> None:
         problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
         request_id = uuid.uuid4().hex
         LOG.info("refused", extra={"request_id": request_id, "status": status})
@@ -123,6 +307,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _linger(self) -> None:
         self._headers_arrived()
+        self._unset_keepalive_if_required()
         self._discarding = True
+        self.flow.held = False
+        self.flow.resume_reading()
         self.transport.write_eof()
-        self.loop.call_later(LINGER_SECONDS, self.transport.close)
+        self.loop.call_later(LINGER_SECONDS, self.timeout_keep_alive_handler)
+
+
+async def _send_unframed(cycle: RequestResponseCycle, message: Any) -> None:
+    """Send an answer of unknown length without chunks, which HTTP/1.0 does not know: the connection's end is its end."""
+    cycle.chunked_encoding = False
+    cycle.expected_content_length = len(message.get("body", b""))
+    await RequestResponseCycle.send(cycle, message)

@@ -3,14 +3,16 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from starlette.requests import Request
 
 from apps.serving.admission import Admission
+from apps.serving.body import BRIEF_BYTES
 from apps.serving.burn import Burner
+from apps.serving.byte_budget import ByteBudget
 from apps.serving.context import context
 from apps.serving.lifecycle import Lifecycle
 from apps.serving.metrics import Metrics
@@ -18,7 +20,7 @@ from apps.serving.problems import ClientGone, Problem
 from apps.serving.service import Service
 from apps.serving.settings import ServingSettings
 
-T = TypeVar("T")
+T, P = TypeVar("T"), TypeVar("P")
 
 
 class Work:
@@ -36,9 +38,12 @@ class Runtime:
         self.service, self.settings = service, settings
         self.lifecycle = Lifecycle()
         self.admission = Admission(settings.max_in_flight, settings.max_queue, settings.capacity)
-        self.metrics = Metrics(self.admission)
+        self.preparation = Admission(1, settings.max_in_flight + settings.max_queue)
+        self.bytes = ByteBudget(settings.body_budget)
+        self.metrics = Metrics(self.admission, self.bytes)
         self._burn = Burner(settings.artificial_cpu_sec)
         self._threads = ThreadPoolExecutor(settings.max_in_flight, thread_name_prefix="compute")
+        self._preparer = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self._running: set[asyncio.Task] = set()
 
     @property
@@ -84,7 +89,38 @@ class Runtime:
                 return function(work)
             finally:
                 self.metrics.observe_compute(0, time.monotonic() - begun)
-        task = asyncio.create_task(self._admitted(work, function, size))
+        return await self._awaited(request, work, self._admitted(work, function, size))
+
+    async def compute_body(
+        self,
+        request: Request,
+        body: bytearray,
+        read: Callable[[], P],
+        function: Callable[[P], T],
+        brief: Callable[[P], bool],
+    ) -> T:
+        """Run `function` on what `read` makes of `body`; raises as `compute` and `read` do.
+
+        A small body is read at once, so that its mistakes wait for nobody. A large one is read where it computes: what it
+        holds takes many times its bytes, and only those who compute have that.
+        """
+        if len(body) > BRIEF_BYTES:
+            return await self.compute(request, lambda work: function(read()))
+        content = read()
+        return await self.compute(request, lambda work: function(content), brief=brief(content))
+
+    async def prepare(self, request: Request, function: Callable[[], T]) -> T:
+        """Run `function`, which reads what a body says, in a thread, for one request at a time; return its result.
+
+        For what must be known before the request has a size; what it makes of a body takes many times the body's bytes.
+        Raises as `compute` does.
+        """
+        work = Work()
+        return await self._awaited(request, work, self._prepared(work, function))
+
+    async def _awaited(self, request: Request, work: Work, result: Coroutine[Any, Any, T]) -> T:
+        """Wait for `result` as long as the client does and its deadline allows."""
+        task = asyncio.create_task(result)
         self._running.add(task)
         task.add_done_callback(self._finished)
         gone = asyncio.create_task(_hung_up(request))
@@ -99,6 +135,11 @@ class Runtime:
             work.cancelled = not task.done()
             if not work.started:
                 task.cancel()
+
+    async def _prepared(self, work: Work, function: Callable[[], T]) -> T:
+        async with self.preparation.place():
+            work.started = True
+            return await asyncio.get_running_loop().run_in_executor(self._preparer, function)
 
     async def _admitted(self, work: Work, function: Callable[[Work], T], size: int) -> T:
         begun = time.monotonic()

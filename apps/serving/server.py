@@ -116,6 +116,7 @@ def serve(app: FastAPI) -> int:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.request_timeout_seconds + FINISH_SECONDS,
     )
     server = Server(config, app.state.runtime)

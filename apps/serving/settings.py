@@ -8,6 +8,8 @@ from annotated_types import Ge, Le
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from apps.serving.memory import memory_limit
+
 Count = Annotated[int, Ge(1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -18,6 +20,7 @@ SIBLINGS = {
     "MAX_TOTAL_TOKENS",
     "MAX_BATCH_TOTAL_TOKENS",
 }  # of one service, known to all
+BODIES_BYTES = 64 * 1024**2
 LIKENESS = 0.8
 S = TypeVar("S", bound="ServingSettings")
 
@@ -38,10 +41,31 @@ class ServingSettings(BaseSettings):
     max_in_flight: Count = Field(1, description="predictions computed at once")
     max_queue: Annotated[int, Ge(0)] = Field(128, description="predictions that may wait; beyond it 503")
     max_body_bytes: Count = Field(1_048_576, description="largest request body, bytes; beyond it 413")
+    max_total_body_bytes: Count | None = Field(
+        None,
+        description="bytes of all bodies under way; beyond it 503 for the largest; empty: an eighth of the memory limit, "
+        f"at most {BODIES_BYTES}",
+    )
+    keep_alive_seconds: Seconds = Field(75, description="an idle connection stays open; longer than a gateway's pool")
+    connection_max_age_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        60, description="after which an answer ends its connection, so that kept ones reach new pods; 0: never"
+    )
     request_timeout_seconds: Seconds = Field(30, description="from arrival to answer; then 504")
     drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         5, description="seconds after SIGTERM in which new requests are still served"
     )
+
+    @property
+    def body_budget(self) -> int:
+        """Bytes of all bodies under way; the largest that is allowed always fits."""
+        limit = memory_limit()
+        fitting = BODIES_BYTES if limit is None else min(BODIES_BYTES, limit // 8)
+        return max(self.max_total_body_bytes or fitting, self.largest_body)
+
+    @property
+    def largest_body(self) -> int:
+        """Bytes of the largest body that any route reads."""
+        return self.max_body_bytes
 
     @property
     def capacity(self) -> int:

@@ -1,6 +1,7 @@
 """/metrics-simple: counts and latencies of the service's own endpoints."""
 
 from apps.serving.admission import Admission
+from apps.serving.byte_budget import ByteBudget
 from apps.serving.metrics import Metrics
 
 
@@ -18,7 +19,7 @@ def test_requests_errors_and_latency_are_counted_without_probes(client):
 
 
 def test_percentiles_are_by_nearest_rank():
-    metrics = Metrics(Admission(1, 1))
+    metrics = Metrics(Admission(1, 1), ByteBudget(1))
     for milliseconds in range(100, 0, -1):
         metrics.observe("/sleep", "POST", 200, milliseconds / 1000)
     latency = metrics.simple()["latency_seconds"]

@@ -1,0 +1,55 @@
+"""Counts the bytes that clients make this process keep: bodies under way, and answers that they do not read.
+
+Beyond the limit the largest that is not complete yet is given up, so that many slow uploads cost a small request nothing.
+"""
+
+from collections.abc import Callable
+
+
+class Hold:
+    """The bytes that one client makes us keep; `drop` ends them when others need the room."""
+
+    def __init__(self, budget: "ByteBudget", drop: Callable[[], object]) -> None:
+        self.size, self.complete, self.dropped = 0, False, False
+        self.drop, self._budget = drop, budget
+
+    def grow(self, size: int) -> None:
+        """Count `size` bytes more; `dropped` may be true, of this one or another, when it returns."""
+        if not self.dropped:
+            self.size += size
+            self._budget.grown(size)
+
+    def release(self) -> None:
+        """Count these bytes no more."""
+        self._budget.released(self)
+
+
+class ByteBudget:
+    """At most `limit` bytes. All calls come from one event loop."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.held, self.dropped = limit, 0, 0
+        self._holds: set[Hold] = set()
+
+    def hold(self, drop: Callable[[], object]) -> Hold:
+        """Begin to count for one client; `drop` is called at most once, in the middle of anybody's `grow`."""
+        hold = Hold(self, drop)
+        self._holds.add(hold)
+        return hold
+
+    def grown(self, size: int) -> None:
+        """Let the largest go until the rest fits; what is complete stays, for it is being served."""
+        self.held += size
+        while self.held > self.limit and (growing := [hold for hold in self._holds if not hold.complete]):
+            largest = max(growing, key=lambda hold: hold.size)
+            largest.dropped = True
+            self.dropped += 1
+            self.released(largest)
+            largest.drop()
+
+    def released(self, hold: Hold) -> None:
+        """Forget a hold; again: nothing."""
+        if hold in self._holds:
+            self._holds.remove(hold)
+            self.held -= hold.size
+            hold.size = 0
