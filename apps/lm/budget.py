@@ -26,8 +26,12 @@ class Budget:
             raise PromptError("The prompt has no token that the model knows. Give some text to continue.")
         room = self.total - prompt_tokens
         if room < 1:
-            raise PromptError(
-                f"The prompt has {prompt_tokens} tokens; prompt and answer together may have {self.total}. "
-                f"Shorten the prompt to at most {self.total - 1} tokens."
-            )
+            raise self.too_long(f"{prompt_tokens}")
         return min(room, DEFAULT_ANSWER_TOKENS if wanted is None else wanted)
+
+    def too_long(self, prompt_tokens: str) -> PromptError:
+        """The error of a prompt of so many tokens."""
+        return PromptError(
+            f"The prompt has {prompt_tokens} tokens; prompt and answer together may have {self.total}. "
+            f"Shorten the prompt to at most {self.total - 1} tokens."
+        )

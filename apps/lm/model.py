@@ -11,6 +11,8 @@ from apps.lm.budget import Budget
 from apps.lm.engine import Engine, Generation, Sampling
 from apps.serving.service import Identity
 
+CHARACTERS, MOST_CHARACTERS = 16, 256  # of a token: more than most have, and more than any
+
 
 class ChatError(ValueError):
     """Why a conversation cannot be put to the model."""
@@ -30,7 +32,7 @@ class LanguageModel:
 
     def tokenize(self, text: str) -> list[int]:
         """The tokens of `text`, with the special ones that the model expects around it."""
-        return self.tokenizer(text, verbose=False).input_ids
+        return self._tokens(text, add_special_tokens=True)
 
     def tokenize_chat(self, messages: Sequence[dict[str, str]]) -> list[int]:
         """The tokens of a conversation, each turn with `role` and `content`, up to where the model's begins.
@@ -43,7 +45,7 @@ class LanguageModel:
             text = self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
         except TemplateError as error:
             raise ChatError(f"The chat template of {self.identity.name!r} refuses the messages: {error}") from None
-        return self.tokenizer(text, add_special_tokens=False, verbose=False).input_ids
+        return self._tokens(text, add_special_tokens=False)
 
     def read(self, tokens: Sequence[int], most: int | None = None, sampling: Sampling | None = None) -> Generation:
         """See how much room a prompt leaves for its answer; raise PromptError."""
@@ -52,6 +54,16 @@ class LanguageModel:
     def answer(self, wanted: Generation, stops: Sequence[str] = ()) -> Answer:
         """The answer to a prompt that was read, for its caller to run; it ends before any of `stops`."""
         return Answer(self.engine, self._decode, wanted, stops)
+
+    def _tokens(self, text: str, add_special_tokens: bool) -> list[int]:
+        """Tokenize as much of `text` as shows that it is too long, if it is: what a megabyte takes would end a pod."""
+        most, length = 2 * self.budget.total, CHARACTERS * self.budget.total
+        while length < len(text):
+            tokens = self.tokenizer(text[:length], add_special_tokens=add_special_tokens, verbose=False).input_ids
+            if len(tokens) > most or length >= MOST_CHARACTERS * self.budget.total:
+                raise self.budget.too_long(f"more than {min(len(tokens), most)}")
+            length *= 4
+        return self.tokenizer(text, add_special_tokens=add_special_tokens, verbose=False).input_ids
 
     def _decode(self, tokens: Sequence[int]) -> str:
         return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)

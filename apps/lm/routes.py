@@ -10,9 +10,10 @@ from starlette.responses import JSONResponse, Response
 from apps.lm.answer import Answer
 from apps.lm.answering import Answering
 from apps.lm.budget import PromptError
+from apps.lm.engine import Generation
 from apps.lm.events import event
 from apps.lm.schemas import ANSWER_EXAMPLE, EXAMPLES, GenerateRequest, GenerateResponse
-from apps.serving.body import json_body, read_json
+from apps.serving.body import json_body
 from apps.serving.problems import Problem
 
 
@@ -32,13 +33,12 @@ def add_routes(app: FastAPI, answering: Answering) -> None:
         With `stream`, pieces come as server-sent events, `{"text": …, "usage": …}`; the last one is the whole answer.
         """
         model = answering.model
-        body = await read_json(request, GenerateRequest)
 
-        def read() -> Any:
+        def read(body: GenerateRequest) -> Generation:
             return model.read(model.tokenize(body.prompt), body.max_new_tokens, body.sampling)
 
         try:
-            answer = await answering.prepare(request, read, body.stops)
+            body, answer = await answering.prepare(request, GenerateRequest, read)
         except PromptError as error:
             raise Problem(422, str(error), errors=[{"pointer": "#/prompt", "detail": str(error)}]) from None
         if body.stream:

@@ -9,6 +9,7 @@ from apps.lm.engine import Sampling
 
 COLDEST = 0.01  # nearer to 0, what is divided by it is no longer a number
 Stop = Annotated[str, Field(min_length=1, max_length=100)]
+Stops = Annotated[list[Stop], Field(max_length=8)]
 
 
 def not_too_cold(temperature: float | None) -> float | None:
@@ -50,10 +51,7 @@ class GenerateRequest(BaseModel):
     ] = None
     top_k: Annotated[int | None, Field(ge=1, description="draw from this many of the likeliest tokens")] = None
     seed: Annotated[int | None, Field(ge=0, lt=2**63, description="the same seed draws the same answer")] = None
-    stop: Annotated[
-        Stop | list[Stop],
-        Field(max_length=8, description="texts that end the answer and are not part of it, up to 8"),
-    ] = []
+    stop: Annotated[Stop | Stops, Field(description="texts that end the answer and are not part of it, up to 8")] = []
 
     stream: Annotated[bool, Field(description="send the answer piece by piece, as server-sent events")] = False
 

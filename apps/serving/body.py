@@ -115,8 +115,8 @@ def _check_members(value: Any) -> None:
 
 def _crowded(runtime: Any) -> Problem:
     detail = (
-        f"Bodies under way may hold {runtime.bytes.limit} bytes together (MAX_TOTAL_BODY_BYTES), and this was the largest "
-        "that was not complete. Try again later."
+        f"Bodies under way may hold {runtime.bytes.limit} bytes together (MAX_TOTAL_BODY_BYTES), and this was the "
+        "largest that was not complete. Try again later."
     )
     return Problem(503, detail, headers=runtime.admission.retry_after)
 

@@ -1,6 +1,6 @@
 """Counts the bytes that clients make this process keep: bodies under way, and answers that they do not read.
 
-Beyond the limit the largest that is not complete yet is given up, so that many slow uploads cost a small request nothing.
+Beyond the limit the largest that is not complete yet is given up: many slow uploads cost a small request nothing.
 """
 
 from collections.abc import Callable

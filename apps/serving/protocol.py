@@ -120,10 +120,9 @@ class BoundedProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             return self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            cause = error.__context__
-            refused = (
-                cause if isinstance(cause, RefusedError) else RefusedError(400, "This is not HTTP/1.1. Correct it.")
-            )
+            refused = error.__context__
+            if not isinstance(refused, RefusedError):
+                refused = RefusedError(400, "This is not HTTP/1.1. Correct it.")
             return self._refuse(refused.status, refused.detail)
         if self.cycle is not None and self.cycle.more_body:
             if self._framing_bytes > MAX_HEADER_BYTES and not self._discarding:
@@ -187,9 +186,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if name == b"host":
                 hosts += 1
             elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
-                raise RefusedError(
-                    501, f"Transfer-Encoding {value[:80]!r} is not read here. Send chunked, or a length."
-                )
+                raise RefusedError(501, f"Transfer-Encoding {value[:80]!r} is not read here. Send chunked.")
         if size > MAX_HEADER_BYTES:
             raise RefusedError(431, f"Path and headers exceed {MAX_HEADER_BYTES} bytes. Send less.")
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
@@ -316,7 +313,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 async def _send_unframed(cycle: RequestResponseCycle, message: Any) -> None:
-    """Send an answer of unknown length without chunks, which HTTP/1.0 does not know: the connection's end is its end."""
+    """Send an answer of unknown length to HTTP/1.0, which has no chunks: the connection's end is the answer's."""
     cycle.chunked_encoding = False
     cycle.expected_content_length = len(message.get("body", b""))
     await RequestResponseCycle.send(cycle, message)

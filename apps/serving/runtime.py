@@ -101,8 +101,8 @@ class Runtime:
     ) -> T:
         """Run `function` on what `read` makes of `body`; raises as `compute` and `read` do.
 
-        A small body is read at once, so that its mistakes wait for nobody. A large one is read where it computes: what it
-        holds takes many times its bytes, and only those who compute have that.
+        A small body is read at once, so that its mistakes wait for nobody. A large one is read where it computes: what
+        it holds takes many times its bytes, and only those who compute have that.
         """
         if len(body) > BRIEF_BYTES:
             return await self.compute(request, lambda work: function(read()))

@@ -43,8 +43,8 @@ class ServingSettings(BaseSettings):
     max_body_bytes: Count = Field(1_048_576, description="largest request body, bytes; beyond it 413")
     max_total_body_bytes: Count | None = Field(
         None,
-        description="bytes of all bodies under way; beyond it 503 for the largest; empty: an eighth of the memory limit, "
-        f"at most {BODIES_BYTES}",
+        description="bytes of all bodies under way, beyond it 503 for the largest; empty: an eighth of the memory "
+        f"limit, at most {BODIES_BYTES}",
     )
     keep_alive_seconds: Seconds = Field(75, description="an idle connection stays open; longer than a gateway's pool")
     connection_max_age_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(

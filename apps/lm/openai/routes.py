@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
@@ -14,7 +15,7 @@ from apps.lm.engine import Generation
 from apps.lm.model import ChatError
 from apps.lm.openai.forms import Chat, Completion, OpenAIProblem
 from apps.lm.openai.schemas import CHAT_EXAMPLES, COMPLETION_EXAMPLES, ChatRequest, CompletionRequest, Wanted
-from apps.serving.body import json_body, read_json
+from apps.serving.body import json_body
 from apps.serving.context import context
 from apps.serving.problems import Problem
 
@@ -53,9 +54,7 @@ def add_routes(app: FastAPI, answering: Answering) -> None:
 async def _answer(request: Request, answering: Answering, kind: type[Wanted], form: type[Completion]) -> Response:
     model = answering.model
     with _bad_requests():
-        body = await read_json(request, kind)
-        _require(model, body.model)
-        answer = await answering.prepare(request, lambda: _read(model, body), body.stops)
+        body, answer = await answering.prepare(request, kind, partial(_read, model))
     shown = form(answer, body.model, context(request.scope).request_id, body.counted)
     if body.stream:
         return await answering.stream(request, answer, shown)
@@ -64,6 +63,7 @@ async def _answer(request: Request, answering: Answering, kind: type[Wanted], fo
 
 
 def _read(model: "LanguageModel", body: Wanted) -> Generation:
+    _require(model, body.model)
     if isinstance(body, ChatRequest):
         tokens = model.tokenize_chat([message.turn for message in body.messages])
     else:

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from apps.lm.budget import DEFAULT_ANSWER_TOKENS
 from apps.lm.engine import Sampling
-from apps.lm.schemas import Stop, not_too_cold
+from apps.lm.schemas import Stop, Stops, not_too_cold
 
 
 def only(neutral: object) -> Any:
@@ -68,7 +68,7 @@ class Wanted(BaseModel):
     top_p: Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False)] = None
     top_k: Annotated[int | None, Field(ge=1)] = None
     seed: Annotated[int | None, Field(ge=0, lt=2**63)] = None
-    stop: Annotated[Stop | list[Stop] | None, Field(max_length=8)] = None
+    stop: Stop | Stops | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: only(1) = None
@@ -126,7 +126,7 @@ class Message(BaseModel):
 class ChatRequest(Wanted):
     """A conversation to answer."""
 
-    messages: Annotated[list[Message], Field(min_length=1)]
+    messages: Annotated[list[Message], Field(min_length=1, max_length=2048)]
     max_completion_tokens: Tokens = None
     logprobs: only(False) = None
     top_logprobs: only(0) = None

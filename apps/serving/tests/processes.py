@@ -114,18 +114,6 @@ def resident_bytes(pid: int | str = "self", peak: bool = False) -> int:
 
 
 def _inherited() -> dict[str, str]:
-    ours = (
-        "MODEL_",
-        "MAX_",
-        "ARTIFICIAL_",
-        "DRAIN_",
-        "REQUEST_",
-        "KEEP_",
-        "CONNECTION_",
-        "CORS_",
-        "ALLOWED_",
-        "LOG_LEVEL",
-        "HOST",
-        "PORT",
-    )
+    ours = ("MODEL_", "MAX_", "ARTIFICIAL_", "DRAIN_", "REQUEST_", "KEEP_", "CONNECTION_", "CORS_", "ALLOWED_")
+    ours += ("LOG_LEVEL", "HOST", "PORT")
     return {key: value for key, value in os.environ.items() if not key.startswith(ours)}

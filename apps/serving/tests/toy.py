@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response, StreamingResponse
 
 from apps.serving import protocol
 from apps.serving.body import json_body, read_json
@@ -14,6 +15,8 @@ from apps.serving.server import main
 from apps.serving.service import Identity, LoadError, Service
 from apps.serving.settings import ServingSettings
 
+LARGE = 12_000_000  # bytes of an answer: more than a socket's buffers hold
+
 
 class ToySettings(ServingSettings):
     """How the toy loads, and how patient its protocol is."""
@@ -21,6 +24,7 @@ class ToySettings(ServingSettings):
     load_seconds: float = 0
     load_error: str = ""
     header_seconds: float = protocol.HEADER_SECONDS
+    stall_seconds: float = protocol.STALL_SECONDS
 
 
 class Sleep(BaseModel):
@@ -38,7 +42,7 @@ class Model:
 
 
 class ToyService(Service):
-    """POST /sleep computes, /fail has a defect, /cancelled counts."""
+    """POST /sleep computes, /fail has a defect, /cancelled counts; /large and /stream answer more than a line."""
 
     name: ClassVar[str] = "toy-service"
     title: ClassVar[str] = "Toy"
@@ -85,7 +89,16 @@ class ToyService(Service):
             counts = {"in_flight": admission.in_flight, "waiting": admission.waiting}
             return {"cancelled": self.cancelled, **counts}
 
+        @app.get("/large")
+        async def large() -> Response:
+            return Response(bytes(LARGE))
+
+        @app.get("/stream")
+        async def stream() -> StreamingResponse:
+            return StreamingResponse(iter(["one ", "two"]))
+
         protocol.HEADER_SECONDS = runtime.settings.header_seconds
+        protocol.STALL_SECONDS = runtime.settings.stall_seconds
 
 
 if __name__ == "__main__":
