@@ -3,45 +3,31 @@
 Pillow is imported with the first picture: a start does not pay for it.
 """
 
-import io
+from collections.abc import Callable
 
 import numpy as np
 
+from apps.classifier.decoding import Bounds, decoded
 from apps.serving.problems import Problem
 
 SIDE, BOX = 28, 20  # of the model's image, and of the box in it that a digit fills
-MAX_PIXELS = 50_000_000
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}
+ALIASES = {"image/jpg": "image/jpeg"}  # registered nowhere, and common
 CONTRAST = 16  # of 255; below it nothing can be told from the background
 INK = 0.1  # of the strongest: what is weaker is noise of a camera or of JPEG
 
 
-def read(content: bytes, media_type: str) -> np.ndarray:
-    """Return a PNG or JPEG as uint8 (28, 28), 0 the background. Raises Problem 415 or 422."""
+def read(content: bytes, media_type: str, bounds: Bounds, cancelled: Callable[[], bool]) -> np.ndarray:
+    """Return a PNG or JPEG as uint8 (28, 28), 0 the background.
+
+    Raises Problem 415 or 422, and ClientGone soon after `cancelled()` has become true.
+    """
+    media_type = ALIASES.get(media_type, media_type)
     if media_type not in FORMATS:
         raise Problem(415, f"Content-Type {media_type[:80]!r} is not read here. Send {' or '.join(FORMATS)}.")
-    ink = _ink(_grey(content, FORMATS[media_type]))
+    ink = _ink(decoded(content, FORMATS[media_type], bounds, cancelled).astype(np.float32))
     rows, columns = (np.flatnonzero((ink > INK * ink.max()).any(axis=axis)) for axis in (1, 0))
     return _centred(_fitted(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]))
-
-
-def _grey(content: bytes, kind: str) -> np.ndarray:
-    """Decode to float32 (height, width), 0 to 255; what is transparent becomes white."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    Image.MAX_IMAGE_PIXELS = None  # the check below is stricter, and says the rule
-    try:
-        with Image.open(io.BytesIO(content), formats=[kind]) as image:
-            if image.width * image.height > MAX_PIXELS:
-                size = f"{image.width} x {image.height}"
-                raise Problem(422, f"The image is {size}; up to {MAX_PIXELS} pixels are decoded. Send a smaller one.")
-            image.draft("L", (1000, 1000))  # a JPEG is decoded at a fraction of its size
-            image = ImageOps.exif_transpose(image)
-            if image.has_transparency_data:
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-            return np.asarray(image.convert("L"), np.float32)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        raise Problem(422, f"The body is not a {kind} that can be decoded. Send it whole and unaltered.") from None
 
 
 def _ink(grey: np.ndarray) -> np.ndarray:

@@ -11,12 +11,13 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from apps.classifier import image, open_inference
+from apps.classifier.decoding import Bounds
 from apps.classifier.model import BRIEF_ROWS, Classifier, open_classifier
 from apps.classifier.request import FEATURES, SCALES, PredictRequest, scaled
 from apps.serving import page
 from apps.serving.body import json_body, parse_json, read_body, read_json_body
 from apps.serving.problems import Problem
-from apps.serving.runtime import Runtime
+from apps.serving.runtime import Runtime, Work
 from apps.serving.service import Service
 from apps.serving.settings import ServingSettings
 
@@ -25,6 +26,7 @@ class ClassifierSettings(ServingSettings):
     """MODEL_PATH is the classifier's own."""
 
     max_image_bytes: int = Field(10_485_760, ge=1, description="largest picture for /predict/image, bytes")
+    max_image_pixels: int = Field(50_000_000, ge=1, description="its pixels; the memory limit may allow fewer")
     model_path: str = Field(description="the .joblib artifact: absolute, relative, or a name under /models")
 
     @property
@@ -86,6 +88,7 @@ class ClassifierService(Service):
 
     def add_routes(self, app: FastAPI, runtime: Runtime) -> None:
         """Register /predict and the Open Inference Protocol."""
+        bounds = Bounds.within_memory(runtime.settings.max_image_pixels, runtime.settings.max_in_flight)
 
         @app.post(
             "/predict",
@@ -117,8 +120,11 @@ class ClassifierService(Service):
             model: Classifier = runtime.model
             content = await read_body(request, "max_image_bytes")
             media_type = request.headers.get("content-type", "")
-            answer = await runtime.compute(request, lambda work: _seen(model, image.read(content, media_type)))
-            return Response(answer, media_type="application/json")
+
+            def seen(work: Work) -> bytes:
+                return _seen(model, image.read(content, media_type, bounds, lambda: work.cancelled))
+
+            return Response(await runtime.compute(request, seen), media_type="application/json")
 
         open_inference.add_routes(app, runtime)
         page.add_routes(app, Path(__file__).parent / "page")

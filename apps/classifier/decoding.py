@@ -1,0 +1,118 @@
+"""Decodes a picture into grey pixels within bounds of memory: one copy of it, in a form that the file dictates.
+
+Everything beyond that copy happens on strips of some rows or on the reduced picture.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil, sqrt
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from apps.classifier.picture_file import PictureFile, check
+from apps.serving.memory import memory_limit
+from apps.serving.problems import ClientGone, Problem
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MAX_ASPECT = 100  # of the longer side to the shorter one
+MEMORY_SHARE = 2 / 5  # of the process's limit: an A4 page at 600 dpi as a progressive JPEG takes 209 MB
+GREY_PIXELS = 2_000_000  # pictures with more are reduced
+STRIP_PIXELS = 250_000  # each step on a strip holds the interpreter for about a millisecond
+BLOCK_BYTES = 1024  # of the file between two looks at whether anyone waits; a PNG's unfold to 1 MB
+MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2}  # of Pillow's pixels; other modes take 4
+COEFFICIENT_BYTES = 2  # of each sample, in a JPEG of several scans
+MAX_PIXEL_BYTES = 4 * COEFFICIENT_BYTES + 4
+TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # by EXIF's orientation
+    2: lambda grey: grey[:, ::-1],
+    3: lambda grey: grey[::-1, ::-1],
+    4: lambda grey: grey[::-1],
+    5: lambda grey: grey.T,
+    6: lambda grey: grey[::-1].T,
+    7: lambda grey: grey[::-1, ::-1].T,
+    8: lambda grey: grey.T[::-1],
+}
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Of what one picture may be: pixels, and bytes while it is decoded."""
+
+    pixels: int
+    decoded_bytes: int
+
+    @classmethod
+    def within_memory(cls, pixels: int, pictures: int) -> Self:
+        """Return the bounds of each of `pictures` that are decoded at once."""
+        limit = memory_limit()
+        return cls(pixels, int(limit * MEMORY_SHARE / pictures) if limit else pixels * MAX_PIXEL_BYTES)
+
+
+def decoded(content: bytes, kind: str, bounds: Bounds, cancelled: Callable[[], bool]) -> np.ndarray:
+    """Return a PNG or JPEG as uint8 (height, width), upright, with white where it is transparent.
+
+    Raises Problem 422 for what is broken or beyond `bounds`, and ClientGone once it is cancelled.
+    """
+    file = PictureFile(content, kind, cancelled)
+    image = _loaded(file, kind, bounds)
+    factor = ceil(sqrt(max(1, image.width * image.height / GREY_PIXELS)))
+    rows = factor * max(1, STRIP_PIXELS // (image.width * factor))
+    strips = []
+    for top in range(0, image.height, rows):
+        check(cancelled)
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        strips.append(np.asarray(_grey(strip).reduce(factor)))
+    return TURNS.get(file.orientation, np.asarray)(np.concatenate(strips))
+
+
+def _loaded(file: PictureFile, kind: str, bounds: Bounds) -> "Image.Image":
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = None  # the bounds are stricter, and say the rule
+    try:
+        image = Image.open(file, formats=[kind])
+        _check_shape(image, bounds)
+        coefficients = _coefficient_bytes(image, file.interleaved) if kind == "JPEG" else 0
+        image.draft("L", (1000, 1000))  # a JPEG is decoded at a fraction of its size
+        _check_bytes(image, coefficients, bounds)
+        image.decodermaxblock = BLOCK_BYTES
+        image.load()
+    except (Problem, ClientGone, MemoryError):
+        raise
+    except Exception:  # whatever Pillow's parsers come across
+        raise Problem(422, f"The body is not a {kind} that can be decoded. Send it whole and unaltered.") from None
+    return image
+
+
+def _check_shape(image: "Image.Image", bounds: Bounds) -> None:
+    size, sides = f"The image is {image.width} x {image.height}", sorted(image.size)
+    if image.width * image.height > bounds.pixels:
+        rule = f"up to {bounds.pixels} pixels are decoded (MAX_IMAGE_PIXELS)"
+        raise Problem(422, f"{size}; {rule}. Send a smaller one.")
+    if sides[1] > MAX_ASPECT * sides[0]:
+        raise Problem(422, f"{size}; a side may be up to {MAX_ASPECT} times the other. Cut it to the digit.")
+
+
+def _check_bytes(image: "Image.Image", coefficients: int, bounds: Bounds) -> None:
+    size = coefficients + image.width * image.height * MODE_BYTES.get(image.mode, 4)
+    if size > bounds.decoded_bytes:
+        rule = f"{size} bytes to decode, and up to {bounds.decoded_bytes} fit into the memory limit"
+        raise Problem(422, f"The image takes {rule}. Send a smaller one, or a JPEG that is not progressive.")
+
+
+def _coefficient_bytes(image: "Image.Image", interleaved: int) -> int:
+    """What libjpeg keeps of a JPEG until its last scan, unless the first scan holds all of the picture."""
+    if interleaved == len(image.layer) and not image.info.get("progressive"):
+        return 0
+    sampling = [vertical * horizontal for _, vertical, horizontal, _ in image.layer]
+    return COEFFICIENT_BYTES * image.width * image.height * sum(sampling) // max(sampling)
+
+
+def _grey(strip: "Image.Image") -> "Image.Image":
+    from PIL import Image
+
+    if strip.has_transparency_data:
+        strip = Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip.convert("RGBA"))
+    return strip.convert("L")
