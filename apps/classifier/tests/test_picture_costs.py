@@ -1,0 +1,108 @@
+"""What the largest pictures, and small files that unfold, cost the process that reads them."""
+
+import http.client
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+from contextlib import closing
+from functools import cache
+
+import httpx
+import pytest
+
+from apps.classifier.tests.pictures import BOUNDS, bar, chunk, drawn, encoded, with_scans, with_segments
+from apps.serving.tests.processes import ROOT, Process, running, until
+
+pytestmark = pytest.mark.service
+A4 = 4960, 7016  # at 600 dpi
+EXTRA_BYTES = 32_000_000  # beside the decoded picture: strips, what is left of the file, what malloc keeps of the last
+STRETCH_SECONDS = 1  # of CPU between two looks at whether anyone waits
+LARGE = 10_400_000  # bytes of a file, just within MAX_IMAGE_BYTES
+JPEG = {"content-type": "image/jpeg"}
+SMALL_PNG, SMALL_JPEG = encoded(drawn()), encoded(drawn(), "JPEG")
+
+
+@cache
+def page() -> bytes:
+    """A seven on an A4 page, as a progressive JPEG without subsampling."""
+    return encoded(drawn(A4, (1000, 1000), width=200), "JPEG", progressive=True, subsampling=0)
+
+
+def with_chunks(chunks: bytes) -> bytes:
+    """The small PNG with chunks behind its header."""
+    return SMALL_PNG[:33] + chunks + SMALL_PNG[33:]
+
+
+def overlapping_exif() -> bytes:
+    """An EXIF block whose 5,000 entries all point to the same 60,000 bytes."""
+    entries = b"".join(struct.pack("<HHII", 1000 + number, 1, 60_000, 10) for number in range(5000))
+    block = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 5000) + entries + bytes(4)
+    return b"\xff\xe1" + (len(block) + 2).to_bytes(2) + block
+
+
+def long_frames() -> bytes:
+    """Frame headers that name 21,842 components where they count one."""
+    return (b"\xff\xc0\xff\xfe\x08\0\1\0\1\1" + b"\1\x11\0" * 21_842) * (LARGE // 65_536)
+
+
+PICTURES = {  # name -> how it is made, what decoding takes in bytes, and whether it is answered
+    "grey of 7000 x 7000": (lambda: bar(7000, 7000), 49_000_000, True),
+    "a camera's": (lambda: bar(6000, 4000, 2), 96_000_000, True),
+    "an A4 page, colour": (lambda: bar(*A4, 2), 139_197_440, True),
+    "an A4 page, transparent": (lambda: bar(*A4, 6), 139_197_440, True),
+    "an A4 page, progressive": (page, 210_971_120, True),
+    "the largest": (lambda: bar(7071, 7071, 6), 199_996_164, True),
+    "the longest": (lambda: bar(70_000, 700), 49_000_000, True),
+    "a line": (lambda: bar(10_000_000, 1), 0, False),
+    "many scans": (lambda: with_scans(page(), 70), 210_971_120, True),
+    "empty chunks": (lambda: with_chunks(chunk(b"prVt", b"") * (LARGE // 12)), 240_000, True),
+    "empty data": (lambda: with_chunks(chunk(b"IDAT", b"") * (LARGE // 12)), 240_000, True),
+    "texts": (lambda: with_chunks(chunk(b"tEXt", b"key\0text") * (LARGE // 20)), 240_000, True),
+    "empty segments": (lambda: with_segments(SMALL_JPEG, b"\xff\xe3\0\2" * (LARGE // 4)), 0, False),
+    "long frames": (lambda: with_segments(SMALL_JPEG, long_frames()), 60_000, True),
+    "overlapping EXIF": (lambda: with_segments(SMALL_JPEG, overlapping_exif()), 60_000, True),
+    "no end": (lambda: SMALL_JPEG[:200] + b"\xff" * LARGE, 0, False),
+}
+
+
+@pytest.fixture(scope="module")
+def costs(tmp_path_factory) -> dict[str, tuple[int, float, str | None]]:
+    """Of each picture: bytes beyond those at rest, CPU seconds in one stretch, the problem; in one process."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for name, (make, *_) in PICTURES.items():
+        (folder / name).write_bytes(make())
+    command = [sys.executable, "-m", "apps.classifier.tests.picture_costs", *PICTURES]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return json.loads(subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, check=True).stdout)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_costs_what_its_header_tells(costs, name):
+    _, decoded_bytes, answered = PICTURES[name]
+    peak, stretch, problem = costs[name]
+    assert (problem is None) == answered, problem
+    assert decoded_bytes < BOUNDS.decoded_bytes and peak < decoded_bytes + EXTRA_BYTES
+    assert stretch < STRETCH_SECONDS
+
+
+def test_a_picture_that_takes_long_ends_with_its_client(artifact):
+    content = with_scans(page(), 80)
+    with running("apps.classifier", MODEL_PATH=artifact) as process:
+        begun = process.cpu_seconds()
+        answer = httpx.post(f"{process.url}/predict/image", content=content, headers=JPEG, timeout=60)
+        assert answer.status_code == 200
+        whole = process.cpu_seconds() - begun
+        with closing(http.client.HTTPConnection("127.0.0.1", process.port)) as connection:
+            connection.request("POST", "/predict/image", content, JPEG)
+            until(lambda: in_flight(process) == 1)
+        left = process.cpu_seconds()
+        until(lambda: in_flight(process) == 0, 60)
+        assert process.cpu_seconds() - left < whole / 2
+
+
+def in_flight(process: Process) -> int:
+    text = httpx.get(f"{process.url}/metrics").text
+    return int(float(re.search(r"^inference_in_flight.* (\S+)$", text, re.MULTILINE)[1]))
