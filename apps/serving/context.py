@@ -10,8 +10,8 @@ from starlette.types import Scope
 from apps.serving.byte_budget import Hold
 
 KEY = "serving.context"
+STARTED = "serving.started"  # in the scope: the monotonic clock's time at which the headers were complete
 ARRIVED = "serving.arrived"  # in the scope of a request that Admission counts as arrived
-STARTED = "serving.started"  # when the request's headers were complete: the event loop may come to it later
 LAST = "serving.last"  # whether an answer that begins now ends its connection
 TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}")
@@ -19,12 +19,16 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}")
 
 @dataclass(slots=True)
 class RequestContext:
-    """`started` is the monotonic clock's time, in seconds, at which the request's headers were complete."""
+    """`started` is the monotonic clock's time, in seconds, at which the request's headers were complete.
+
+    `outcome` is the status that a stream ended with; 0: the one that its answer began with.
+    """
 
     request_id: str = ""
     traceparent: str = ""
     started: float = field(default_factory=time.monotonic)
     hold: Hold | None = None  # the bytes of its body
+    outcome: int = 0
 
     def remaining(self, seconds: float) -> float:
         """How many of the `seconds` that the request may take are left."""
@@ -36,7 +40,7 @@ def begin(scope: Scope) -> RequestContext:
 
     An X-Request-ID that is short and plain is taken, else one is made. A valid W3C traceparent is kept.
     """
-    found = RequestContext(started=scope.get(STARTED) or time.monotonic())
+    found = RequestContext(started=scope[STARTED]) if STARTED in scope else RequestContext()
     for name, value in scope["headers"]:
         if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
             found.request_id = value.decode("ascii")

@@ -1,9 +1,13 @@
 """Deadlines, hang-ups and places, through the public endpoints of a toy service."""
 
 import asyncio
+import logging
 import time
 
+import httpx
 import pytest
+
+from apps.serving.context import STARTED
 
 
 async def until(condition, seconds: float = 5) -> None:
@@ -29,6 +33,25 @@ def test_a_request_that_computes_too_long_gets_504_and_its_work_stops(toy):
             assert runtime.service.cancelled == 1
 
     asyncio.run(scenario())
+
+
+def test_the_clock_runs_from_the_headers_and_not_from_when_the_event_loop_comes_to_them(toy, caplog):
+    caplog.set_level(logging.INFO)
+
+    async def scenario():
+        client, _ = await toy(request_timeout_seconds=30)
+        app = client._transport.app
+
+        async def late(scope, receive, send):
+            await app(scope | {STARTED: time.monotonic() - 40}, receive, send)
+
+        async with client, httpx.AsyncClient(transport=httpx.ASGITransport(late), base_url="http://toy") as waited:
+            assert (await post(waited, 0)).status_code == 504
+            assert (await post(client, 0)).status_code == 200
+
+    asyncio.run(scenario())
+    seconds = [record.latency_seconds for record in caplog.records if record.name == "serving.access"]
+    assert seconds[0] >= 40 > 5 > seconds[1]
 
 
 def test_a_request_whose_deadline_passes_in_the_queue_is_dropped_without_computing(toy):
