@@ -12,9 +12,11 @@ from fastapi import Request
 from starlette.responses import StreamingResponse
 
 from apps.lm.answer import Answer
-from apps.serving.problems import ClientGone, Problem
+from apps.serving.context import context
+from apps.serving.problems import ClientGone, Problem, unexpected
 from apps.serving.runtime import Runtime, Work
 
+CLIENT_LEFT = 499  # the outcome of a stream until its end was sent
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nginx would collect pieces
 
 
@@ -61,12 +63,13 @@ async def respond(request: Request, runtime: Runtime, answer: Answer, form: Form
     except BaseException:
         task.cancel()
         raise
-    events = _events(first, pieces, task, form)
+    context(request.scope).outcome = CLIENT_LEFT
+    events = _events(request, first, pieces, task, form)
     return StreamingResponse(events, media_type="text/event-stream", headers=HEADERS)
 
 
 async def _events(
-    piece: str | None, pieces: asyncio.Queue[str | None], task: asyncio.Task, form: Form
+    request: Request, piece: str | None, pieces: asyncio.Queue[str | None], task: asyncio.Task, form: Form
 ) -> AsyncIterator[str]:
     try:
         while piece is not None:
@@ -74,9 +77,12 @@ async def _events(
             piece = await pieces.get()
         await task
         yield form.end()
-    except Problem as problem:
-        yield form.error(problem)
+        context(request.scope).outcome = 200
     except ClientGone:
         return
+    except Exception as error:
+        problem = error if isinstance(error, Problem) else unexpected(request.scope)
+        context(request.scope).outcome = problem.status
+        yield form.error(problem)
     finally:
         task.cancel()

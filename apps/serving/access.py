@@ -9,11 +9,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from apps.serving.context import ARRIVED, LAST, RequestContext, begin
 from apps.serving.lifecycle import State
-from apps.serving.problems import Problem, problem_response
+from apps.serving.problems import problem_response, unexpected
 from apps.serving.runtime import Runtime
 
 ACCESS = logging.getLogger("serving.access")
-ERROR = logging.getLogger("serving.error")
 QUIET = frozenset(
     {"/livez", "/readyz", "/healthz", "/v2/health/live", "/v2/health/ready", "/metrics", "/metrics-simple"}
 )  # asked all the time
@@ -42,14 +41,15 @@ class Access:
         try:
             await self.app(scope, receive, answer)
         except Exception:
-            ERROR.exception("unexpected error", extra={"request_id": request.request_id})
+            problem = unexpected(scope)
+            request.outcome = problem.status
             if status:
                 raise  # the answer has begun: all that is left is to cut the connection
-            await self._internal_error(scope, receive, answer)
+            await problem_response(Request(scope), problem)(scope, receive, answer)
         finally:
             if request.hold:
                 request.hold.release()
-            self._record(scope, request, status or 499, time.monotonic() - request.started)
+            self._record(scope, request, request.outcome or status or 499, time.monotonic() - request.started)
 
     def _headers(self, scope: Scope, request: RequestContext) -> list[tuple[bytes, bytes]]:
         headers = [(b"x-request-id", request.request_id.encode("ascii")), (b"x-served-by", self.served_by)]
@@ -59,16 +59,11 @@ class Access:
             headers.append((b"connection", b"close"))
         return headers
 
-    async def _internal_error(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = Problem(500, "The service failed. The request id finds the reason in its log.")
-        await problem_response(Request(scope), problem)(scope, receive, send)
-
     def _record(self, scope: Scope, request: RequestContext, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", scope["path"]) if "endpoint" in scope else "unmatched"
-        quiet = route in QUIET
-        if not quiet:
+        if route not in QUIET:
             self.runtime.metrics.observe(route, scope["method"], status, seconds)
-        if not ACCESS.isEnabledFor(level := logging.DEBUG if quiet and status < 400 else logging.INFO):
+        if not ACCESS.isEnabledFor(level := _level(route, status)):
             return
         fields = {
             "request_id": request.request_id,
@@ -80,3 +75,9 @@ class Access:
         if request.traceparent:
             fields["traceparent"] = request.traceparent
         ACCESS.log(level, "request", extra=fields)
+
+
+def _level(route: str, status: int) -> int:
+    if route in QUIET:  # their 503 tells a state and is no error
+        return logging.DEBUG if status < 400 else logging.INFO
+    return logging.ERROR if status >= 500 else logging.INFO

@@ -2,15 +2,18 @@
 
 import http
 import json
+import logging
 from collections.abc import Mapping, Sequence
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Scope
 
 from apps.serving.context import context
 
+LOG = logging.getLogger("serving.error")
 MEDIA_TYPE = "application/problem+json"
 TEXTS = ("type", "title", "detail", "instance", "request_id")
 ERROR = {"type": "object", "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}}}
@@ -52,6 +55,12 @@ class Problem(Exception):
 
 class ClientGone(Exception):
     """The client hung up; nobody reads the answer (499 in logs and metrics)."""
+
+
+def unexpected(scope: Scope) -> Problem:
+    """Log the error that is being handled, under the request's id; return what the client may know of it."""
+    LOG.exception("unexpected error", extra={"request_id": context(scope).request_id})
+    return Problem(500, "The service failed. The request id finds the reason in its log.")
 
 
 def problem_response(request: Request, problem: Problem) -> Response:

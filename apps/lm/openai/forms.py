@@ -55,7 +55,7 @@ class Completion:
         return last + (event(self._document(self.kinds[1], []) | self._usage()) if self.counted else "") + DONE
 
     def error(self, problem: Problem) -> str:
-        return event({"error": error(problem)})
+        return event({"error": error(problem)}) + DONE
 
     def _all(self) -> dict[str, Any]:
         return {"text": self.answer.text}

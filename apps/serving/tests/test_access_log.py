@@ -6,6 +6,7 @@ import logging
 import re
 
 import pytest
+from starlette.responses import StreamingResponse
 
 from apps.serving.logs import JsonFormatter
 
@@ -55,7 +56,28 @@ def test_probes_leave_no_lines_unless_they_fail(client, lines):
     assert lines() == []
     client.app.state.runtime.lifecycle.drain()
     client.get("/readyz")
-    assert [line["status"] for line in lines()] == [503]
+    assert [(line["status"], line["level"]) for line in lines()] == [(503, "info")], "a state and no error"
+
+
+def test_what_the_service_is_to_blame_for_is_logged_as_an_error(starting, lines):
+    for path in ("/sleep", "/fail", "/nowhere"):
+        starting.post(path, json={"seconds": 0})
+    assert [(line["status"], line["level"]) for line in lines()] == [(503, "error"), (500, "error"), (404, "info")]
+
+
+def test_an_answer_that_is_cut_is_logged_and_counted_as_a_500(client, lines):
+    async def cut() -> StreamingResponse:
+        async def pieces():
+            yield "the beginning"
+            raise RuntimeError("a defect")
+
+        return StreamingResponse(pieces())
+
+    client.app.add_api_route("/cut", cut)
+    with pytest.raises(RuntimeError, match="a defect"):
+        client.get("/cut")
+    assert [(line["status"], line["level"]) for line in lines()] == [(500, "error")]
+    assert client.get("/metrics-simple").json()["by_status"] == {"500": 1}
 
 
 def test_a_short_plain_request_id_is_taken_over(client):
