@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from apps.serving import health, problems
+from apps.serving import docs, health, problems
 from apps.serving.access import Access
 from apps.serving.runtime import Runtime
 from apps.serving.service import Service
@@ -19,7 +19,7 @@ def create_app(service: Service, settings: ServingSettings) -> FastAPI:
         title=service.title,
         description=service.description,
         version="1",
-        redoc_url=None,
+        openapi_url=None,  # apps.serving.docs serves both
         redirect_slashes=False,
         responses=problems.RESPONSES,
     )
@@ -28,4 +28,5 @@ def create_app(service: Service, settings: ServingSettings) -> FastAPI:
     problems.install(app)
     service.add_routes(app, runtime)
     health.add_routes(app, runtime)
+    docs.add_routes(app)
     return app

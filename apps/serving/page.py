@@ -1,15 +1,19 @@
-"""A service's page at /: three files of its folder `page`, which load nothing from anywhere else."""
+"""Pages: a service's own at /, three files of its folder `page`; none loads anything from anywhere else."""
 
+import functools
+from collections.abc import Mapping
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-PATHS = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+PATHS = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
+TYPES = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
 }
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -24,12 +28,18 @@ HEADERS = {
 
 
 def add_routes(app: FastAPI, folder: Path) -> None:
-    """Register index.html, page.css and page.js of `folder`, read once."""
-    files = {path: ((folder / name).read_bytes(), kind) for path, (name, kind) in PATHS.items()}
+    """Register index.html, page.css and page.js of `folder`."""
+    add_files(app, {path: folder / name for path, name in PATHS.items()})
+
+
+def add_files(app: FastAPI, files: Mapping[str, Traversable]) -> None:
+    """Register each file at its path; it is read when it is first asked for."""
+    read = functools.cache(lambda path: files[path].read_bytes())
 
     async def file(request: Request) -> Response:
-        content, kind = files[request.url.path]
-        return Response(content, headers=HEADERS | {"content-type": kind})
+        path = request.scope["route"].path
+        media_type = TYPES[files[path].name.rpartition(".")[2]]
+        return Response(read(path), media_type=media_type, headers=HEADERS)
 
     for path in files:
         app.add_api_route(path, file, methods=["GET"], include_in_schema=False)

@@ -4,7 +4,7 @@ import re
 
 import httpx
 
-from apps.serving.page import PATHS
+from apps.serving.page import PATHS, TYPES
 
 
 def is_complete(client: httpx.Client) -> None:
@@ -22,7 +22,7 @@ def is_complete(client: httpx.Client) -> None:
 
 def _served(client: httpx.Client, path: str) -> str:
     answer = client.get(path)
-    assert (answer.status_code, answer.headers["content-type"]) == (200, PATHS[path][1])
+    assert (answer.status_code, answer.headers["content-type"]) == (200, TYPES[PATHS[path].rpartition(".")[2]])
     policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'"
     assert {policy[key] for key in ("script-src", "style-src", "connect-src")} == {"'self'"}

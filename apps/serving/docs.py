@@ -1,0 +1,41 @@
+"""/docs and /openapi.json, where there is no internet and behind a proxy's prefix: Swagger UI's files are in the image."""
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from starlette.responses import JSONResponse, Response
+
+from apps.serving import page
+
+OURS, SWAGGER_UI = Path(__file__).parent / "docs_page", files("fastapi_swagger") / "resources"
+FILES = {
+    "/docs": OURS / "index.html",
+    "/docs/start.js": OURS / "start.js",
+    "/docs/swagger-ui.css": SWAGGER_UI / "swagger-ui.css",
+    "/docs/swagger-ui-bundle.js": SWAGGER_UI / "swagger-ui-bundle.js",
+}
+PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[\w.~-]+)+", re.ASCII)
+MAX_PREFIX = 200
+
+
+def add_routes(app: FastAPI) -> None:
+    """Register /docs, its files and /openapi.json."""
+    page.add_files(app, FILES)
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi(request: Request) -> Response:
+        servers = {"servers": [{"url": prefix}]} if (prefix := _prefix(request)) else {}
+        return JSONResponse(app.openapi() | servers)
+
+
+def _prefix(request: Request) -> str:
+    """The path under which clients see the service: a proxy's X-Forwarded-Prefix, or the ASGI root_path.
+
+    A client may send the header too: only a plain path is taken, which cannot lead to another host.
+    """
+    forwarded = request.headers.get("x-forwarded-prefix", "").rstrip("/")
+    if len(forwarded) <= MAX_PREFIX and PREFIX.fullmatch(forwarded):
+        return forwarded
+    return request.scope.get("root_path", "").rstrip("/")
