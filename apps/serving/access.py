@@ -3,6 +3,7 @@
 import logging
 import socket
 import time
+from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,15 +15,16 @@ from apps.serving.runtime import Runtime
 
 ACCESS = logging.getLogger("serving.access")
 QUIET = frozenset(
-    {"/livez", "/readyz", "/healthz", "/v2/health/live", "/v2/health/ready", "/metrics", "/metrics-simple"}
+    {"/livez", "/readyz", "/healthz", "/health", "/v2/health/live", "/v2/health/ready", "/metrics", "/metrics-simple"}
 )  # asked all the time
 
 
 class Access:
     """The outermost middleware."""
 
-    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
+    def __init__(self, app: ASGIApp, runtime: Runtime, cors: Callable[[ASGIApp], ASGIApp] | None = None) -> None:
         self.app, self.runtime = app, runtime
+        self.cors = cors or (lambda app: app)
         self.served_by = socket.gethostname().encode("ascii", "replace")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,7 +47,7 @@ class Access:
             request.outcome = problem.status
             if status:
                 raise  # the answer has begun: all that is left is to cut the connection
-            await problem_response(Request(scope), problem)(scope, receive, answer)
+            await self.cors(problem_response(Request(scope), problem))(scope, receive, answer)
         finally:
             if request.hold:
                 request.hold.release()

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from apps.serving import docs, health, problems
+from apps.serving import browsers, docs, health, problems
 from apps.serving.access import Access
 from apps.serving.runtime import Runtime
 from apps.serving.service import Service
@@ -24,9 +24,21 @@ def create_app(service: Service, settings: ServingSettings) -> FastAPI:
         responses=problems.RESPONSES,
     )
     app.state.runtime = runtime
-    app.add_middleware(Access, runtime=runtime)
+    cors = browsers.cors(settings.cors_origins)
+    if settings.allowed_hosts:
+        app.add_middleware(browsers.AllowedHosts, names=settings.allowed_hosts)
+    if cors:
+        app.add_middleware(cors)
+    app.add_middleware(Access, runtime=runtime, cors=cors)  # the last one is the outermost
     problems.install(app)
     service.add_routes(app, runtime)
     health.add_routes(app, runtime)
     docs.add_routes(app)
+    _answer_head(app)
     return app
+
+
+def _answer_head(app: FastAPI) -> None:
+    """Answer HEAD wherever GET is answered; routes of their own keep it out of the OpenAPI document."""
+    for route in [route for route in app.routes if "GET" in route.methods]:
+        app.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)

@@ -1,4 +1,4 @@
-"""/docs and /openapi.json, where there is no internet and behind a proxy's prefix: Swagger UI's files are in the image."""
+"""/docs and /openapi.json, also without internet and behind a proxy's prefix: Swagger UI's files are in the image."""
 
 import re
 from importlib.resources import files

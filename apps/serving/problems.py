@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import Scope
 
 from apps.serving.context import context
@@ -111,10 +112,12 @@ def pointer(location: Sequence[str | int]) -> str:
 
 
 def _from_http(request: Request, error: HTTPException) -> Problem:
-    path, detail = request.url.path[:200], str(error.detail)
+    path, detail, headers = request.url.path[:200], str(error.detail), error.headers
     if error.status_code == 404:
         detail = f"There is nothing at {path}. /docs lists what there is."
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "another method")
-        detail = f"{path} does not take {request.method}. Use {allowed}."
-    return Problem(error.status_code, detail, headers=error.headers)
+        matching = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+        methods = sorted({method for route in matching for method in route.methods})
+        detail = f"{path} does not take {request.method}. Use {' or '.join(methods)}."
+        headers = {"Allow": ", ".join(methods)}
+    return Problem(error.status_code, detail, headers=headers)

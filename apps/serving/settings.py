@@ -2,16 +2,20 @@
 
 import difflib
 import os
+import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
 from annotated_types import Ge, Le
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from apps.serving.memory import memory_limit
 
 Count = Annotated[int, Ge(1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/?#@\s*]+")
+HOST = re.compile(r"\*|(\*\.)?[\w.-]+(:\d+)?|\[[0-9a-f:.]+\](:\d+)?", re.IGNORECASE)
 
 SIBLINGS = {
     "MODEL_PATH",
@@ -23,6 +27,24 @@ SIBLINGS = {
 BODIES_BYTES = 64 * 1024**2
 LIKENESS = 0.8
 S = TypeVar("S", bound="ServingSettings")
+
+
+def _listed(pattern: re.Pattern, rule: str) -> Callable[[str], list[str]]:
+    """A validator that splits at commas and wants each part to be as `pattern` says."""
+
+    def split(text: str) -> list[str]:
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        if not all(pattern.fullmatch(part) for part in parts):
+            raise ValueError(rule)
+        return parts
+
+    return split
+
+
+ORIGINS_RULE = "give origins as https://app.example.org, without a path, separated by commas; or *"
+HOSTS_RULE = "give names as app.example.org or *.example.org, separated by commas"
+Origins = Annotated[list[str], NoDecode, BeforeValidator(_listed(ORIGIN, ORIGINS_RULE))]
+Hosts = Annotated[list[str], NoDecode, BeforeValidator(_listed(HOST, HOSTS_RULE))]
 
 
 class ServingSettings(BaseSettings):
@@ -54,6 +76,8 @@ class ServingSettings(BaseSettings):
     drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         5, description="seconds after SIGTERM in which new requests are still served"
     )
+    cors_origins: Origins = Field("", description="origins whose pages may call the service, or *; none: no CORS")
+    allowed_hosts: Hosts = Field("", description="names that a request's Host may have; none: any")
 
     @property
     def body_budget(self) -> int:
