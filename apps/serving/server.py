@@ -8,12 +8,14 @@ import asyncio
 import gc
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.server import STARTUP_FAILURE
 
 from apps.serving import logs
 from apps.serving.app import create_app
@@ -48,7 +50,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list | None = None) -> None:
         """Listen, then load in the background."""
-        await super().startup(sockets)
+        await super().startup(sockets or self._dual_stack())
         for listener in self.servers:
             host, port = listener.sockets[0].getsockname()[:2]
             LOG.info("listening", extra={"host": host, "port": port})
@@ -66,6 +68,17 @@ class Server(uvicorn.Server):
             self._hasten.set()
         else:
             self._tasks.append(asyncio.create_task(self._drain()))
+
+    def _dual_stack(self) -> list[socket.socket] | None:
+        """A socket for IPv6 and IPv4 where HOST is `::`, for asyncio's would refuse IPv4; else uvicorn binds."""
+        if self.config.host != "::":
+            return None
+        try:
+            address = self.config.host, self.config.port
+            return [socket.create_server(address, family=socket.AF_INET6, dualstack_ipv6=True)]
+        except OSError as error:
+            LOG.error("[::]:%d: %s", self.config.port, error)
+            sys.exit(STARTUP_FAILURE)
 
     def _interrupt(self) -> None:
         self._hasten.set()  # Ctrl-C: nobody routes to a terminal

@@ -140,3 +140,14 @@ def test_a_process_that_still_loads_ends_at_once():
         toy.expect("listening")
         toy.signal(signal.SIGTERM)
         assert toy.wait(5) == 0
+
+
+def test_the_address_of_all_interfaces_is_that_of_ipv4_too():
+    with running(TOY, HOST="::", DRAIN_SECONDS=0) as toy:
+        for address in ("127.0.0.1", "[::1]"):
+            assert httpx.get(f"http://{address}:{toy.port}/livez").status_code == 200
+        with running(TOY, "--port", str(toy.port), ready=False, HOST="::") as second:
+            assert second.wait(10) != 0
+            assert "Address already in use" in "".join(second.output)
+        toy.signal()
+        assert toy.wait(10) == 0
