@@ -1,5 +1,6 @@
 """The Open Inference Protocol v2, so that KServe and Triton clients work unchanged."""
 
+import re
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from apps.classifier.model import BRIEF_ROWS, Classifier
 from apps.classifier.request import SCALES, scaled
 from apps.classifier.tensors import Tensor, encode_bytes, wrong
-from apps.serving.body import json_body, parse_json, read_body
+from apps.serving.body import json_body, media_type, parse_json, read_body, require_json
 from apps.serving.lifecycle import State
 from apps.serving.problems import Problem
 from apps.serving.runtime import Runtime
@@ -111,6 +112,7 @@ def add_routes(app: FastAPI, runtime: Runtime) -> None:
     ) -> Response:
         """Classify the rows of a tensor."""
         model = model_named(name, version)
+        _require_type(request)
         body = await read_body(request)
 
         def read() -> tuple[InferRequest, np.ndarray]:
@@ -137,11 +139,18 @@ def _metadata(model: Classifier) -> dict:
     return {"name": identity.name, "versions": [identity.version], "platform": identity.engine, **tensors}
 
 
+def _require_type(request: Request) -> None:
+    """Raise a 415 for what a page of another site can send: Triton's client names no type, but no Origin either."""
+    name = media_type(request)
+    if name != "application/octet-stream" and (name or "origin" in request.headers):
+        require_json(request)
+
+
 def _split(body: bytearray, length: str | None) -> tuple[InferRequest, memoryview]:
     """Return the JSON part of a body and the bytes behind it."""
     if length is None:
         return parse_json(body, InferRequest), memoryview(b"")
-    if not length.isdecimal() or int(length) > len(body):
+    if not re.fullmatch("[0-9]{1,10}", length) or int(length) > len(body):
         raise Problem(400, f"{LENGTH} is {length[:20]!r}, and the body has {len(body)} bytes. Correct it.")
     return parse_json(body[: int(length)], InferRequest), memoryview(body)[int(length) :]
 

@@ -15,7 +15,7 @@ from apps.classifier.decoding import Bounds
 from apps.classifier.model import BRIEF_ROWS, Classifier, open_classifier
 from apps.classifier.request import FEATURES, SCALES, PredictRequest, scaled
 from apps.serving import page
-from apps.serving.body import json_body, parse_json, read_body, read_json_body
+from apps.serving.body import json_body, media_type, parse_json, read_body, read_json_body, unread
 from apps.serving.problems import Problem
 from apps.serving.runtime import Runtime, Work
 from apps.serving.service import Service
@@ -118,11 +118,13 @@ class ClassifierService(Service):
         )
         async def predict_image(request: Request) -> Response:
             model: Classifier = runtime.model
-            content = await read_body(request, "max_image_bytes")
-            media_type = request.headers.get("content-type", "")
+            if (kind := media_type(request)) not in image.FORMATS:
+                raise unread(kind, SEND_PICTURE)
+            if not (content := await read_body(request, "max_image_bytes")):
+                raise Problem(400, f"The body is empty. {SEND_PICTURE}")
 
             def seen(work: Work) -> bytes:
-                return _seen(model, image.read(content, media_type, bounds, lambda: work.cancelled))
+                return _seen(model, image.read(content, kind, bounds, lambda: work.cancelled))
 
             return Response(await runtime.compute(request, seen), media_type="application/json")
 
@@ -164,6 +166,9 @@ EXAMPLES = {
     "unit": {"summary": "The same from 0 to 1", "value": {"features": [pixel / 255 for pixel in _seven()]}},
     "several": {"summary": "Two images at once", "value": {"instances": [_seven(), [0] * FEATURES], "scale": 255}},
 }
+SEND_PICTURE = (
+    f"Send {' or '.join(image.FORMATS)} as the body: curl --data-binary @digit.png -H 'content-type: image/png'."
+)
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 TOP = [{"label": label, "probability": value} for label, value in (("7", 0.87), ("9", 0.08), ("2", 0.02))]
 ANSWER = {"content": {"application/json": {"example": {**TOP[0], "top": TOP, "model_version": "v1"}}}}

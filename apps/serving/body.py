@@ -1,6 +1,7 @@
 """Reads a JSON body: bounded, checked against a pydantic model, every mistake told at once in words."""
 
 import asyncio
+import codecs
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -13,6 +14,31 @@ from apps.serving.problems import MAX_ERRORS, ClientGone, Problem, pointer
 M = TypeVar("M", bound=BaseModel)
 BRIEF_BYTES = 32_768  # are parsed within some milliseconds, whatever they hold: on the event loop
 MAX_MEMBERS = 100  # of a JSON object
+ALIASES = {"image/jpg": "image/jpeg"}  # not registered, and common
+SEND_JSON = "Send JSON as the body: curl -H 'content-type: application/json' --data-binary @body.json."
+SHOWN_ERRORS = 3  # in the sentence itself, which is all that OpenAI's client shows
+
+
+def media_type(request: Request) -> str:
+    """The body's media type in lower case and without parameters; empty where the client names none."""
+    name = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return ALIASES.get(name, name)
+
+
+def unread(media_type: str, remedy: str) -> Problem:
+    """A 415 for a body of this type."""
+    given = f"Content-Type {media_type[:80]!r} is not read" if media_type else "The body has no Content-Type"
+    return Problem(415, f"{given}. {remedy}")
+
+
+def require_json(request: Request) -> None:
+    """Raise a 415 unless the body is JSON by its type.
+
+    A browser sends only forms, plain text and bodies without a type to another site without asking it first.
+    """
+    name = media_type(request)
+    if name != "application/json" and not name.endswith("+json"):
+        raise unread(name, SEND_JSON)
 
 
 async def read_json(request: Request, kind: type[M], about: dict[str, Any] | None = None) -> M:
@@ -26,22 +52,21 @@ async def read_json(request: Request, kind: type[M], about: dict[str, Any] | Non
 
 async def read_json_body(request: Request) -> bytearray:
     """Return the body of a request that says it is JSON; raises as `read_json` does (415, 413, 408)."""
-    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if media_type != "application/json" and not media_type.endswith("+json"):
-        raise Problem(415, f"Content-Type {media_type[:80]!r} is not read here. Send application/json.")
+    require_json(request)
     return await read_body(request)
 
 
 def parse_json(body: bytes | bytearray, kind: type[M], about: dict[str, Any] | None = None) -> M:
     """Return `body` as `kind`; raises as `read_json` does (400, 422)."""
     try:
-        if len(body) > BRIEF_BYTES:
-            _check_members(from_json(body))
-        return kind.model_validate_json(body, context=about)
+        text = body[len(codecs.BOM_UTF8) :] if body.startswith(codecs.BOM_UTF8) else body
+        if len(text) > BRIEF_BYTES:
+            _check_members(from_json(text))
+        return kind.model_validate_json(text, context=about)
     except ValidationError as error:
-        raise _problem(error) from None
+        raise _problem(error, body) from None
     except ValueError as error:
-        raise Problem(400, f"The body is not JSON that can be read: {error}.") from None
+        raise Problem(400, _not_json(body, str(error))) from None
 
 
 async def read_body(request: Request, setting: str = "max_body_bytes") -> bytearray:
@@ -126,18 +151,27 @@ def _check_size(size: int, limit: int, setting: str) -> None:
         raise Problem(413, f"The body exceeds {limit} bytes ({setting.upper()}). Send less.")
 
 
-def _problem(error: ValidationError) -> Problem:
+def _problem(error: ValidationError, body: bytes | bytearray) -> Problem:
     mistakes = error.errors(include_url=False, include_input=False)
     if mistakes[0]["type"] == "json_invalid":
-        return Problem(400, f"The body is not JSON that can be read: {mistakes[0]['ctx']['error']}.")
+        return Problem(400, _not_json(body, mistakes[0]["ctx"]["error"]))
     errors = [
         {"pointer": pointer((*mistake["loc"], *below)), "detail": text + "."}
         for mistake in mistakes
         for below, text in _texts(mistake)
     ]
+    shown = [f"{error['pointer']}: {error['detail']}" for error in errors[:SHOWN_ERRORS]]
     count = len(errors) if len(errors) <= MAX_ERRORS else f"more than {MAX_ERRORS}"
-    more = f" ({count} mistakes in all; see errors)" if len(errors) > 1 else ""
-    return Problem(422, f"{errors[0]['pointer']}: {errors[0]['detail']}{more}", errors=errors)
+    more = [f"({SHOWN_ERRORS} of {count} mistakes.)"] if len(errors) > SHOWN_ERRORS else []
+    return Problem(422, " ".join(shown + more), errors=errors)
+
+
+def _not_json(body: bytes | bytearray, reason: str) -> str:
+    if not body.strip():
+        return f"The body is empty. {SEND_JSON}"
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or 0 in body[:2]:
+        return "The body is in UTF-16 or UTF-32. Send UTF-8."
+    return f"The body is not JSON that can be read: {reason}."
 
 
 def _texts(mistake: Any) -> list[tuple[tuple, str]]:

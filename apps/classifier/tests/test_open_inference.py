@@ -154,11 +154,26 @@ def test_nan_in_binary_data_is_refused(client):
     assert "nan was given" in answer.json()["error"]
 
 
-@pytest.mark.parametrize("length", ["-1", "x", "1e3", "99999999", ""])
+@pytest.mark.parametrize("length", ["-1", "x", "1e3", "99999999", "", "1" * 5000, "0" * 5000])
 def test_a_wrong_length_of_the_json_part_is_refused(client, length):
     answer = client.post(INFER, content=b"{}", headers={LENGTH: length})
     assert answer.status_code == 400
     assert LENGTH in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "headers, status",
+    [
+        ({}, 200),  # as Triton's client asks
+        ({"origin": "https://evil.example"}, 415),  # a page's fetch of no type, without CORS
+        ({"content-type": "text/plain", "origin": "https://evil.example"}, 415),
+        ({"content-type": "application/x-www-form-urlencoded"}, 415),
+        ({"content-type": "Application/JSON; charset=utf-8", "origin": "https://app.example.org"}, 200),
+    ],
+)
+def test_a_request_that_a_page_of_another_site_can_send_unasked_is_refused(client, rows, headers, status):
+    body = json.dumps({"inputs": [tensor(rows)]}).encode()
+    assert client.post(INFER, content=body, headers=headers).status_code == status
 
 
 def test_bytes_left_over_are_refused(client, rows):

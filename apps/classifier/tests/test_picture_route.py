@@ -68,11 +68,12 @@ def test_the_model_sees_the_same_through_features(client):
 
 BAD = {
     "no picture": (b"hello", "image/png", 422, "not a PNG that can be decoded"),
-    "nothing": (b"", "image/png", 422, "not a PNG that can be decoded"),
+    "nothing": (b"", "image/png", 400, "The body is empty. Send image/png or image/jpeg as the body: curl"),
     "cut short": (encoded(drawn())[:-200], "image/png", 422, "not a PNG that can be decoded"),
     "a JPEG as PNG": (encoded(drawn(), "JPEG"), "image/png", 422, "not a PNG that can be decoded"),
-    "another format": (encoded(drawn(), "GIF"), "image/gif", 415, "Send image/png or image/jpeg."),
-    "no type": (encoded(drawn()), "", 415, "Send image/png or image/jpeg."),
+    "another format": (encoded(drawn(), "GIF"), "image/gif", 415, "'image/gif' is not read. Send image/png or"),
+    "no type": (encoded(drawn()), "", 415, "The body has no Content-Type. Send image/png or image/jpeg as the body"),
+    "a form": (b"--x", "multipart/form-data; boundary=x", 415, "--data-binary @digit.png -H 'content-type: image/png'"),
     "blank": (encoded(Image.new("L", (50, 50), 200)), "image/png", 422, "The image is blank"),
     "one pixel": (encoded(Image.new("L", (1, 1), 0)), "image/png", 422, "The image is blank"),
     "a bomb": (bomb(30_000, 30_000), "image/png", 422, "30000 x 30000; up to 50000000 pixels"),
@@ -87,6 +88,12 @@ def test_what_is_no_picture_of_a_digit_gets_the_rule_it_breaks(client, name):
     answer = client.post("/predict/image", content=content, headers={"content-type": media_type})
     assert answer.status_code == status
     assert text in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("media_type", ["image/png; charset=utf-8", "IMAGE/PNG", "image/jpg"])
+def test_a_picture_is_read_under_each_of_its_types_names(client, media_type):
+    content = encoded(drawn(), "JPEG" if "jpg" in media_type else "PNG")
+    assert client.post("/predict/image", content=content, headers={"content-type": media_type}).status_code == 200
 
 
 def test_a_large_picture_is_refused_by_its_size_in_bytes(client):

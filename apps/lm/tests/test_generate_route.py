@@ -3,6 +3,8 @@ from jsonschema import Draft202012Validator
 
 from apps.lm.tests.conftest import serving
 
+JSON = {"content-type": "application/json"}
+
 
 def generate(client, **body):
     return client.post("/generate", json=body)
@@ -83,7 +85,7 @@ def test_all_mistakes_are_told_at_once(client):
 
 @pytest.mark.parametrize("text", ["{", "[" * 5000, '"\\ud800"', '{"prompt": "\\ud800"}', "\xff", ""])
 def test_what_is_not_json_is_a_4xx(client, text):
-    answer = client.post("/generate", content=text.encode("latin-1"))
+    answer = client.post("/generate", content=text.encode("latin-1"), headers=JSON)
     assert answer.status_code in (400, 422)
     assert answer.headers["content-type"] == "application/problem+json"
 
@@ -102,7 +104,7 @@ def test_a_wrong_stop_is_a_422_that_names_it(client, stop):
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_numbers_without_a_value_are_refused(client, number):
-    answer = client.post("/generate", content=f'{{"prompt": "a", "temperature": {number}}}')
+    answer = client.post("/generate", content=f'{{"prompt": "a", "temperature": {number}}}', headers=JSON)
     assert answer.status_code in (400, 422)
 
 

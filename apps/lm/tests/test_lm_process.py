@@ -100,7 +100,8 @@ def test_a_stream_that_is_left_frees_the_model_at_once(client):
 
 def test_a_reader_who_does_not_read_keeps_nobody_waiting(service, client):
     body = json.dumps(SHORT | {"stream": True, "max_new_tokens": 1000}).encode()
-    head = f"POST /generate HTTP/1.1\r\nHost: lm\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = "POST /generate HTTP/1.1\r\nHost: lm\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    head += f"Content-Length: {len(body)}\r\n\r\n"
     with socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
         slow.settimeout(60)

@@ -58,6 +58,9 @@ def test_mistakes_are_the_exceptions_that_the_client_has_for_them(client):
     with pytest.raises(openai.BadRequestError, match="is not computed here") as several:
         client.completions.create(prompt="the fox", n=2, **OPTIONS)
     assert several.value.param == "n"
+    with pytest.raises(openai.BadRequestError) as two:
+        client.completions.create(prompt="the fox", n=2, best_of=2, **OPTIONS)
+    assert "#/n: is not computed here" in str(two.value) and "#/best_of: is not computed here" in str(two.value)
 
 
 def test_a_stream_that_is_closed_early_leaves_the_service_free(client):

@@ -116,7 +116,8 @@ async def gone(client) -> int:
     async def send(message):
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": "/sleep", "headers": [], "query_string": b""}
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/sleep", "headers": headers, "query_string": b""}
     await app({**scope, "root_path": "", "http_version": "1.1"}, receive, send)
     return sent[0]["status"]
 

@@ -6,6 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from apps.serving.app import create_app
+from apps.serving.body import SEND_JSON
 from apps.serving.tests.toy import ToyService, ToySettings
 
 JSON = {"content-type": "application/json"}
@@ -14,10 +15,17 @@ CASES = {
     "unknown path": ("GET", "/nowhere", {}, b"", 404, "There is nothing at /nowhere. /docs lists what there is."),
     "trailing slash": ("POST", "/sleep/", JSON, b"{}", 404, "There is nothing at /sleep/."),
     "wrong method": ("GET", "/sleep", {}, b"", 405, "/sleep does not take GET. Use POST."),
-    "wrong type": ("POST", "/sleep", {"content-type": "text/csv"}, b"1", 415, "Send application/json."),
+    "wrong type": ("POST", "/sleep", {"content-type": "text/csv"}, b"1", 415, f"'text/csv' is not read. {SEND_JSON}"),
+    "form": ("POST", "/sleep", {"content-type": "application/x-www-form-urlencoded"}, b"{}", 415, SEND_JSON),
+    "multipart": ("POST", "/sleep", {"content-type": "multipart/form-data; boundary=x"}, b"{}", 415, SEND_JSON),
+    "plain text": ("POST", "/sleep", {"content-type": "text/plain"}, b'{"seconds": 0}', 415, SEND_JSON),
+    "no type": ("POST", "/sleep", {}, b'{"seconds": 0}', 415, f"The body has no Content-Type. {SEND_JSON}"),
     "compressed": ("POST", "/sleep", {**JSON, "content-encoding": "gzip"}, b"1", 415, "Send the body as it is."),
     "no JSON": ("POST", "/sleep", JSON, b"{", 400, "The body is not JSON that can be read"),
-    "no body": ("POST", "/sleep", JSON, b"", 400, "The body is not JSON that can be read"),
+    "no body": ("POST", "/sleep", JSON, b"", 400, f"The body is empty. {SEND_JSON}"),
+    "blank body": ("POST", "/sleep", JSON, b" \n", 400, "The body is empty."),
+    "UTF-16": ("POST", "/sleep", JSON, "{}".encode("utf-16"), 400, "The body is in UTF-16 or UTF-32. Send UTF-8."),
+    "UTF-16 without BOM": ("POST", "/sleep", JSON, "{}".encode("utf-16-be"), 400, "The body is in UTF-16 or UTF-32."),
     "no UTF-8": ("POST", "/sleep", JSON, b'{"\xff": 1}', 400, "The body is not JSON that can be read"),
     "deep JSON": ("POST", "/sleep", JSON, DEEP, 400, "recursion limit"),
     "no object": ("POST", "/sleep", JSON, b"[1]", 422, "#: Input should be an object."),
@@ -58,13 +66,24 @@ def test_all_mistakes_of_a_request_are_told_at_once_with_their_places(client):
         {"pointer": "#/seconds", "detail": "Input should be greater than or equal to 0."},
         {"pointer": "#/minutes~1hours", "detail": "is not known here; remove it or correct its name."},
     ]
-    assert "(2 mistakes in all; see errors)" in answer.json()["detail"]
+    assert answer.json()["detail"] == (
+        "#/seconds: Input should be greater than or equal to 0. "
+        "#/minutes~1hours: is not known here; remove it or correct its name."
+    )
 
 
-def test_a_problem_lists_no_more_than_twenty_mistakes(client):
+def test_a_problem_lists_no_more_than_twenty_mistakes_and_says_three(client):
     answer = client.post("/sleep", json={str(number): 0 for number in range(50)})
-    assert len(answer.json()["errors"]) == 20
-    assert answer.json()["detail"].endswith("(more than 20 mistakes in all; see errors)")
+    errors = answer.json()["errors"]
+    assert len(errors) == 20
+    said = [f"{error['pointer']}: {error['detail']}" for error in errors[:3]]
+    assert answer.json()["detail"] == " ".join([*said, "(3 of more than 20 mistakes.)"])
+
+
+@pytest.mark.parametrize("media_type", ["Application/JSON", "application/json; charset=utf-8", "application/ld+json"])
+def test_json_is_read_under_each_of_its_names_and_with_a_byte_order_mark(client, media_type):
+    answer = client.post("/sleep", content=b'\xef\xbb\xbf{"seconds": 0}', headers={"content-type": media_type})
+    assert answer.status_code == 200
 
 
 def test_a_defect_shows_nothing_of_itself_to_the_client_and_all_of_itself_in_the_log(client, caplog):
@@ -109,7 +128,7 @@ def test_a_content_length_over_the_limit_is_refused_before_anything_is_read(clie
     async def send(message):
         sent.append(message)
 
-    headers = [(b"content-length", b"1001")]
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"1001")]
     scope = {"type": "http", "method": "POST", "path": "/sleep", "headers": headers, "query_string": b""}
     client.portal.call(client.app, {**scope, "root_path": "", "http_version": "1.1"}, receive, send)
     assert sent[0]["status"] == 413
