@@ -77,8 +77,10 @@ class Metrics:
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Return Prometheus' text and its content type, in the format that `accept` asks for."""
-        encode, content_type = choose_encoder(accept)
-        return encode(self.registry), content_type
+        try:
+            return self._encoded(accept.replace('"', ""))
+        except TypeError:  # a version that is not numbers: the library compares it with numbers
+            return self._encoded("")
 
     def simple(self) -> dict:
         """Counts and latency in seconds (nearest rank over the last WINDOW requests; None without any)."""
@@ -90,6 +92,10 @@ class Metrics:
             "by_status": {str(status): count for status, count in sorted(self.statuses.items())},
             "latency_seconds": _summary(sorted(self._seconds)),
         }
+
+    def _encoded(self, accept: str) -> tuple[bytes, str]:
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
 
 
 class DroppedCollector:

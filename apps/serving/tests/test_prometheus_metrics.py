@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from apps.serving import cpu
@@ -69,6 +70,20 @@ def test_openmetrics_is_given_to_those_who_ask(client):
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert answer.text.endswith("# EOF\n")
     assert client.get("/metrics").headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize(
+    "accept, media_type",
+    [
+        ('application/openmetrics-text; version="1.0.0"', "application/openmetrics-text"),
+        ("application/openmetrics-text; version=1.x", "text/plain"),
+        ("text/plain; version=latest", "text/plain"),
+        ("text/plain; version=", "text/plain"),
+    ],
+)
+def test_no_version_that_a_scraper_names_is_an_error(client, accept, media_type):
+    answer = client.get("/metrics", headers={"accept": accept})
+    assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, media_type)
 
 
 def test_the_process_and_its_throttling_are_measured(client, monkeypatch):
