@@ -1,5 +1,6 @@
 """One ci/ command at a time: several checkouts share the machine's cluster and caches."""
 
+import errno
 import fcntl
 import os
 import sys
@@ -8,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ci.cache import CACHE
-from ci.run import INHERITED
+from ci.run import INHERITED, Failed
 
-MACHINE = Path("/run/lock")  # the cluster is the machine's; a cache may be one of several
+# The cluster is the machine's; a cache may be one of several. Root alone writes there, unlike in /run/lock.
+MACHINE = Path("/run")
 
 
 def path() -> Path:
@@ -22,7 +24,7 @@ def path() -> Path:
 def held() -> Iterator[None]:
     """Waits for the other command, saying so."""
     path().parent.mkdir(parents=True, exist_ok=True)
-    with path().open("w") as file:
+    with open(path(), "rb", opener=_opener) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -33,3 +35,14 @@ def held() -> Iterator[None]:
             yield
         finally:
             INHERITED.reset(inherited)
+
+
+def _opener(name: str, flags: int) -> int:
+    """Opens the lock itself, never what a link names, and leaves its content alone."""
+    try:
+        return os.open(name, flags | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        what = f"the lock {name} is a symbolic link, which no ci/ command makes"
+        raise Failed(what, "See what made it, then remove it.") from error
