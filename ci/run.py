@@ -2,9 +2,12 @@
 
 import contextvars
 import os
+import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +16,10 @@ LOG: contextvars.ContextVar[IO[str] | None] = contextvars.ContextVar("log", defa
 INHERITED: contextvars.ContextVar[tuple[int, ...]] = contextvars.ContextVar("inherited", default=())
 
 STOPPED = threading.Event()  # set when the user interrupts: no step starts another program
+STARTED: set[subprocess.Popen] = set()  # what runs
+STARTING = threading.Lock()  # so that an interrupt misses none
+# Seconds that a program has to end after each signal: on SIGINT apt-get finishes a package, helm takes back a release.
+PATIENCE = {signal.SIGINT: 30, signal.SIGTERM: 10, signal.SIGKILL: 5}
 
 
 class Failed(Exception):
@@ -45,7 +52,7 @@ def output(
     timeout: float | None = None,
 ) -> str:
     """As `run`, and returns what the command printed."""
-    return _start(command, cwd, env, input, timeout, subprocess.PIPE).stdout
+    return _start(command, cwd, env, input, timeout, subprocess.PIPE)
 
 
 def succeeds(
@@ -63,32 +70,91 @@ def succeeds(
     return True
 
 
-def _start(command, cwd, env, input, timeout, stdout) -> subprocess.CompletedProcess:
-    if STOPPED.is_set():
-        raise KeyboardInterrupt
-    words = [str(word) for word in command]
-    log = LOG.get()
+def interruptible() -> None:
+    """Lets SIGTERM and a closed terminal end a command as Ctrl-C does, and Ctrl-C a shell's background job too."""
+    hangup = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]  # ignored by nohup
+    for number in (signal.SIGINT, signal.SIGTERM, *hangup):
+        signal.signal(number, _interrupt)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def stop() -> None:
+    """Ends whatever runs, and starts nothing any more."""
+    with STARTING:
+        STOPPED.set()
+    end(list(STARTED))
+
+
+def end(processes: Sequence[subprocess.Popen]) -> None:
+    """Ends programs with their children, which are in their process groups; at a second interrupt by force."""
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            _signal(processes, number)
+    finally:
+        _signal(processes, signal.SIGKILL)
+
+
+def _signal(processes: Sequence[subprocess.Popen], number: signal.Signals) -> None:
+    for process in filter(_lives, processes):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+    deadline = time.monotonic() + PATIENCE[number]
+    while any(map(_lives, processes)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _lives(process: subprocess.Popen) -> bool:
+    process.poll()  # or the program itself would count until somebody asks how it ended
+    try:
+        os.killpg(process.pid, 0)
+    except (ProcessLookupError, PermissionError):  # macOS refuses where all are dead
+        return False
+    return True
+
+
+@contextmanager
+def started(words: Sequence[str], **options) -> Iterator[subprocess.Popen]:
+    """A program that leads a process group; who leaves the block early ends it."""
+    with STARTING:
+        if STOPPED.is_set():
+            raise KeyboardInterrupt
+        process = subprocess.Popen(words, process_group=0, **options)
+        STARTED.add(process)
+    try:
+        yield process
+    except BaseException:
+        end([process])
+        raise
+    finally:
+        STARTED.discard(process)
+
+
+def _start(command, cwd, env, input, timeout, stdout) -> str | None:
+    words, log = [str(word) for word in command], LOG.get()
+    short = f"`{' '.join(words[:6])}{' …' if words[6:] else ''}`"
     if log:
         print("$", *words, file=log, flush=True)
+    options = {
+        "cwd": cwd,
+        "env": {**os.environ, **(env or {})},
+        "stdin": subprocess.DEVNULL if input is None else subprocess.PIPE,
+        "stdout": stdout,
+        "stderr": subprocess.DEVNULL if stdout == subprocess.DEVNULL else (log or None),
+        "text": True,
+        "pass_fds": INHERITED.get(),
+    }
     try:
-        return subprocess.run(
-            words,
-            cwd=cwd,
-            env={**os.environ, **(env or {})},
-            input=input,
-            stdin=subprocess.DEVNULL if input is None else None,
-            stdout=stdout,
-            stderr=subprocess.DEVNULL if stdout == subprocess.DEVNULL else (log or None),
-            text=True,
-            timeout=timeout,
-            check=True,
-            pass_fds=INHERITED.get(),
-        )
+        with started(words, **options) as process:
+            printed, _ = process.communicate(input, timeout)
     except FileNotFoundError as error:
         raise Failed(f"{words[0]} is not on this machine ({error.strerror})") from error
-    except subprocess.CalledProcessError as error:
-        if STOPPED.wait(0.5 if error.returncode in (-2, 130) else 0):  # it had the user's Ctrl-C before we did
-            raise KeyboardInterrupt from error
-        raise Failed(f"`{' '.join(words[:6])}{' …' if words[6:] else ''}` ended with {error.returncode}") from error
     except subprocess.TimeoutExpired as error:
-        raise Failed(f"`{' '.join(words[:6])}` took longer than {error.timeout:.0f} s") from error
+        raise Failed(f"{short} took longer than {error.timeout:.0f} s") from error
+    if process.returncode:
+        if STOPPED.is_set():
+            raise KeyboardInterrupt
+        raise Failed(f"{short} ended with {process.returncode}")
+    return printed

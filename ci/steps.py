@@ -7,12 +7,13 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ci.cache import CACHE
-from ci.run import LOG, STOPPED, Failed
+from ci.run import LOG, Failed, stop
 
 TAIL = 15  # lines of a failed step's log that are shown
 LOGS = CACHE / "logs"
@@ -65,25 +66,24 @@ class Display:
 
 
 def run_steps(steps: list[Step]) -> bool:
-    """Runs all steps; True if every one is done. After a failure no new step starts, those under way end."""
+    """Runs all steps; True if every one is done. After a failure no new step starts, those under way end.
+
+    Raises ValueError, before the first starts, where some never could.
+    """
+    _check(steps)
     LOGS.mkdir(parents=True, exist_ok=True)
     display, waiting, done = Display(), list(steps), set()
     failures: list[Step] = []
     under_way: dict[Future, Step] = {}
     # On Linux niceness belongs to the thread, and to the processes that it starts.
     patient = ThreadPoolExecutor(len(steps), initializer=os.nice, initargs=(10,))
-    with ThreadPoolExecutor(len(steps)) as prompt, patient:
+    with ThreadPoolExecutor(len(steps)) as prompt, patient, _interruptible(display):
         while under_way or (waiting and not failures):
             for step in [s for s in waiting if not failures and done.issuperset(s.after)]:
                 waiting.remove(step)
                 pool = patient if step.patient else prompt
                 under_way[pool.submit(contextvars.copy_context().run, _run, step, display)] = step
-            try:
-                ended, _ = wait(under_way, timeout=1, return_when=FIRST_COMPLETED)
-            except KeyboardInterrupt:
-                STOPPED.set()
-                print(f"\nstopping: {', '.join(display.running)}", file=sys.stderr)
-                raise
+            ended, _ = wait(under_way, timeout=1, return_when=FIRST_COMPLETED)
             for future in ended:
                 step = under_way.pop(future)
                 if error := future.exception():
@@ -95,6 +95,29 @@ def run_steps(steps: list[Step]) -> bool:
             display.tick()
     display.line("done" if not failures else "stopped", f"{len(done)} of {len(steps)} steps")
     return not failures
+
+
+def _check(steps: list[Step]) -> None:
+    """Raises ValueError with the steps that come after none that there is, or after each other."""
+    left, done = list(steps), set()
+    while ready := [step for step in left if done.issuperset(step.after)]:
+        left = [step for step in left if step not in ready]
+        done.update(step.name for step in ready)
+    if left:
+        waits = (f"{s.name!r} (after {', '.join(repr(name) for name in s.after if name not in done)})" for s in left)
+        rule = "These steps can never start, for what they come after is no step or waits for them"
+        raise ValueError(f"{rule}: {', '.join(waits)}")
+
+
+@contextmanager
+def _interruptible(display: Display) -> Iterator[None]:
+    """Ends what the steps have started, for the pools wait for them."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"\nstopping: {', '.join(display.running)}", file=sys.stderr)
+        stop()
+        raise
 
 
 def _run(step: Step, display: Display) -> None:

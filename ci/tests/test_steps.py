@@ -51,3 +51,19 @@ def test_a_failure_says_its_own_remedy(capsys):
 def test_a_defect_of_our_own_is_called_one(capsys):
     assert not run_steps([Step("cluster", lambda: 1 // 0)])
     assert "defect" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("after", ["buidl", "install"])
+def test_steps_that_can_never_start_are_an_error_before_any_starts(after):
+    made = [
+        Step("build", lambda: pytest.fail("started")),
+        Step("cluster", lambda: None, ("build", after)),
+        Step("install", lambda: None, ("cluster",)),
+    ]
+    with pytest.raises(ValueError) as error:
+        run_steps(made)
+    waits = f"'cluster' (after '{after}'), 'install' (after 'cluster')"
+    assert (
+        str(error.value)
+        == f"These steps can never start, for what they come after is no step or waits for them: {waits}"
+    )
