@@ -3,6 +3,9 @@
 import json
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from ci import images
 from ci.cache import CHECKOUT
@@ -10,6 +13,10 @@ from ci.cluster import control_plane, layout
 from ci.run import Failed, output, run, succeeds
 
 NAMESPACE = "inference"
+# A helm that waits notes nothing in the cluster. One that began longer ago than any `--timeout` here or in the README
+# has been killed.
+ABANDONED = timedelta(hours=1)
+PROCESSES = Path("/proc")
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy would look for 127.0.0.1 on itself
 
 
@@ -20,14 +27,48 @@ def apply(environment: Mapping[str, str]) -> None:
 
 
 def _settle(environment: Mapping[str, str]) -> None:
-    """Ends what a killed helm had begun: while a release is pending, Helm refuses every other change of it."""
+    """Ends what a killed helm had begun: while a release is pending, Helm refuses every other change of it.
+
+    Raises Failed where a helm may still be at work on one.
+    """
     listed = ["helm", "list", "--pending", "--namespace", NAMESPACE, "--output", "json"]
+    listed += ["--time-format", "2006-01-02T15:04:05Z07:00"]  # Go's way to say ISO 8601
     ours = {f"{app}-service" for app in images.APPS}
-    for release in json.loads(output(listed, env=environment)):
-        if release["name"] not in ours:
-            continue
+    pending = [release for release in json.loads(output(listed, env=environment)) if release["name"] in ours]
+    if busy := [release for release in pending if not _abandoned(release, environment)]:
+        raise _busy(busy)
+    for release in pending:
         change = "uninstall" if release["revision"] == "1" else "rollback"
         run(["helm", change, release["name"], "--namespace", NAMESPACE], env=environment)
+
+
+def _abandoned(release: Mapping[str, str], environment: Mapping[str, str]) -> bool:
+    """Whether the helm that changes a release has been killed."""
+    local = environment.get("KUBECONFIG") == str(layout.KUBECONFIG)  # which is reached from this machine only
+    return (local and not _helm_runs()) or datetime.now(UTC) - _began(release) > ABANDONED
+
+
+def _began(release: Mapping[str, str]) -> datetime:
+    return datetime.fromisoformat(release["updated"]).astimezone(UTC)
+
+
+def _helm_runs() -> bool:
+    """Whether this machine runs a helm, or a helmfile, which is about to."""
+    for name in PROCESSES.glob("[0-9]*/comm"):
+        with suppress(OSError):  # it has ended meanwhile
+            if name.read_text().startswith("helm"):
+                return True
+    return False
+
+
+def _busy(releases: list[Mapping[str, str]]) -> Failed:
+    told = [f"{r['name']} ({r['status']} since {_began(r):%F %T} UTC)" for r in releases]
+    remedy = (
+        f"Wait until `helm list --pending --namespace {NAMESPACE}` is empty, then run this again. If that helm was "
+        f"killed, `helm rollback NAME --namespace {NAMESPACE}` ends it (`uninstall` a first release); an hour after "
+        "its begin this command does so by itself."
+    )
+    return Failed(f"another helm may be changing {', '.join(told)}: it is left alone", remedy)
 
 
 def test(environment: Mapping[str, str]) -> None:

@@ -1,11 +1,14 @@
 """`--cluster current` speaks with the tools on PATH: here programs that note how they were called."""
 
+import json
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from ci import current, deploy
+from ci.cluster import layout
 from ci.run import Failed
 
 
@@ -116,17 +119,69 @@ def test_a_registry_gets_the_image_and_the_chart_its_name(machine, monkeypatch):
     assert way.prefix == "registry.example.com/team/"
 
 
-def test_what_a_killed_helm_left_pending_is_ended_and_other_releases_are_left_alone(machine):
-    names = {"classifier-service": "1", "lm-service": "4", "somebody-elses": "2"}
-    pending = ", ".join(f'{{"name": "{name}", "revision": "{revision}"}}' for name, revision in names.items())
-    machine.program("helm", f"[{pending}]")
+LOCAL = {"KUBECONFIG": str(layout.KUBECONFIG)}
+NOW = datetime.now(UTC)
+LISTED = "helm list --pending --namespace inference --output json --time-format 2006-01-02T15:04:05Z07:00"
+
+
+@pytest.fixture
+def pending(machine, monkeypatch, tmp_path):
+    """Lets helm tell releases as pending: name, revision and minutes since their change began."""
+    monkeypatch.setattr(deploy, "PROCESSES", tmp_path / "proc")
     machine.program("helmfile")
+
+    def tell(*releases: tuple[str, int, int]) -> None:
+        names = ("name", "revision", "status", "updated")
+        rows = [(n, str(r), "pending-upgrade", f"{NOW - timedelta(minutes=m):%FT%TZ}") for n, r, m in releases]
+        machine.program("helm", json.dumps([dict(zip(names, row, strict=True)) for row in rows]))
+
+    return tell
+
+
+def runs(folder: Path, name: str) -> None:
+    """Notes a process as the kernel does."""
+    (folder / "proc" / "77").mkdir(parents=True)
+    (folder / "proc" / "77" / "comm").write_text(f"{name}\n")
+
+
+ENDED = [
+    LISTED,
+    "helm uninstall classifier-service --namespace inference",
+    "helm rollback lm-service --namespace inference",
+    "helmfile apply --suppress-diff",
+]
+
+
+def test_what_a_helm_left_pending_long_ago_is_ended_and_other_releases_are_left_alone(machine, pending, tmp_path):
+    pending(("classifier-service", 1, 61), ("lm-service", 4, 61), ("somebody-elses", 2, 61))
+    runs(tmp_path, "helm")
     deploy.apply({})
-    assert [call for call in machine.calls() if not call.startswith("helm list")] == [
-        "helm uninstall classifier-service --namespace inference",
-        "helm rollback lm-service --namespace inference",
-        "helmfile apply --suppress-diff",
-    ]
+    assert machine.calls() == ENDED
+
+
+def test_on_the_local_cluster_what_is_pending_is_ended_at_once_where_no_helm_runs(machine, pending, tmp_path):
+    pending(("classifier-service", 1, 0), ("lm-service", 4, 0))
+    runs(tmp_path, "sleep")
+    deploy.apply(LOCAL)
+    assert machine.calls() == ENDED
+
+
+@pytest.mark.parametrize(
+    ("cluster", "process"),
+    [({}, "sleep"), (LOCAL, "helm"), (LOCAL, "helmfile")],
+)
+def test_what_another_helm_may_be_changing_is_left_alone_with_all_else(machine, pending, tmp_path, cluster, process):
+    pending(("classifier-service", 7, 61), ("lm-service", 4, 59))
+    runs(tmp_path, process)
+    with pytest.raises(Failed) as failure:
+        deploy.apply(cluster)
+    since = f"{NOW - timedelta(minutes=59):%F %T} UTC"
+    assert (
+        failure.value.what
+        == f"another helm may be changing lm-service (pending-upgrade since {since}): it is left alone"
+    )
+    assert "`helm rollback NAME --namespace inference`" in failure.value.remedy
+    assert machine.calls() == [LISTED]
 
 
 def test_down_removes_the_installed_releases_and_nothing_else(machine):

@@ -61,10 +61,8 @@ def pipe(tmp_path, monkeypatch):
 
 def interrupted(pipe: Pipe, number: int, command: str, **scripts: str) -> str:
     """Sends a signal to a ci/ command once its script runs, and returns what it says when all have ended."""
-    words, variables = (
-        [sys.executable, "-c", COMMAND, command, *LANES[command]],
-        {**os.environ, "PYTEST": "", **scripts},
-    )
+    words = [sys.executable, "-c", COMMAND, command, *LANES[command]]
+    variables = {**os.environ, "PYTEST": "", **scripts}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(words, cwd=ROOT, env=variables, **pipes) as process:
         assert pipe.runs()
