@@ -103,9 +103,9 @@ def _is_minikube(cluster: str) -> bool:
 def build(app: str, engine_name: str, torch_index: str | None, way: Transport) -> None:
     """Builds one app's image with the engine and brings it to the cluster."""
     names = images.tags(app)
-    given = [*images.pip_arguments(torch_index), *(word for name in names for word in ("--tag", name))]
-    dockerfile = CHECKOUT / "apps/Dockerfile"
-    run([engine_name, "build", "--file", dockerfile, *images.app_arguments(app), *given, CHECKOUT])
+    options = [*images.app_arguments(app), *images.PIP_SECRET, *(word for name in names for word in ("--tag", name))]
+    words = [engine_name, "build", "--file", CHECKOUT / "apps/Dockerfile", *options, CHECKOUT]
+    run(words, env=images.pip_secret(torch_index))
     for name in names:
         for command in way.commands:
             run([word.replace("{image}", name) for word in command])

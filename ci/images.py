@@ -18,6 +18,7 @@ APPS = ["classifier", "lm"]
 OPENVINO = "lm-openvino"  # the same app on another engine; made only where it is asked for
 BUILDAH = {"STORAGE_DRIVER": "overlay", "BUILDAH_ISOLATION": "chroot"}
 RUNROOT = Path("/run/inference-service/buildah")
+PIP_SECRET = ["--secret", "id=pip,env=PIP_CONF"]  # as buildah, podman and docker's buildx take it
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -114,28 +115,33 @@ def build_app(image: str, torch_index: str | None) -> None:
     """Builds one app's image, unless its inputs were built before."""
     name, latest = app_names(image)
     if not built(name):
-        options = ["--build-arg", f"BASE={base('python')}", *app_arguments(image), *_package_sources(torch_index)]
-        dockerfile = CHECKOUT / "apps/Dockerfile"
-        run(buildah("build", "--layers", "--file", dockerfile, *options, "--tag", name, CHECKOUT), env=BUILDAH)
+        options = ["--build-arg", f"BASE={base('python')}", *app_arguments(image), *PIP_SECRET, *_mounts()]
+        words = buildah("build", "--layers", "--file", CHECKOUT / "apps/Dockerfile", *options, "--tag", name, CHECKOUT)
+        run(words, env={**BUILDAH, **pip_secret(torch_index, "/mnt")})
     run(buildah("tag", name, latest), env=BUILDAH)
 
 
-def _package_sources(torch_index: str | None) -> list[str]:
-    """What pip inside a build needs to reach what pip outside reaches."""
-    found: list[str] = []
-    if CERTIFICATES.exists():
-        found += ["--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro"]
+def _mounts() -> list[str]:
+    """The files of this machine that pip inside a build needs to reach what pip outside reaches."""
+    mounts = {CERTIFICATES: CERTIFICATES} if CERTIFICATES.exists() else {}
     links = os.environ.get("PIP_FIND_LINKS", "")
-    if os.path.isdir(links):
-        found += ["--volume", f"{os.path.abspath(links)}:/mnt:ro", "--build-arg", "PIP_FIND_LINKS=/mnt"]
-    return found + pip_arguments(torch_index)
+    mounts |= {os.path.abspath(links): "/mnt"} if os.path.isdir(links) else {}
+    return [word for path, inside in mounts.items() for word in ("--volume", f"{path}:{inside}:ro")]
 
 
-def pip_arguments(torch_index: str | None) -> list[str]:
-    """pip's settings as build arguments; `torch_index` goes before the environment's own extra index."""
-    settings = {name: os.environ.get(name) for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_DEFAULT_TIMEOUT")}
-    settings["PIP_EXTRA_INDEX_URL"] = torch_index or settings["PIP_EXTRA_INDEX_URL"]
-    return [word for name, value in settings.items() if value for word in ("--build-arg", f"{name}={value}")]
+def pip_secret(torch_index: str | None, mounted: str = "") -> dict[str, str]:
+    """The variable that `PIP_SECRET` names: pip's settings as a file. An index may need a password, which a build
+    argument would leave in the image's history.
+
+    `torch_index` goes before the environment's own extra index; `mounted` is where the build sees a folder of wheels.
+    """
+    names = {"index-url": "PIP_INDEX_URL", "extra-index-url": "PIP_EXTRA_INDEX_URL", "timeout": "PIP_DEFAULT_TIMEOUT"}
+    settings = {key: os.environ.get(name, "") for key, name in names.items()}
+    settings["extra-index-url"] = torch_index or settings["extra-index-url"]
+    links = os.environ.get("PIP_FIND_LINKS", "")
+    settings["find-links"] = mounted if os.path.isdir(links) else links
+    lines = [f"{key} = {' '.join(value.split())}" for key, value in settings.items() if value]
+    return {"PIP_CONF": "\n".join(["[global]", *lines])}
 
 
 def in_node() -> list[str]:

@@ -1,7 +1,6 @@
 """`--cluster current` speaks with the tools on PATH: here programs that note how they were called."""
 
 import json
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,35 +9,6 @@ import pytest
 from ci import current, deploy
 from ci.cluster import layout
 from ci.run import Failed
-
-
-class Machine:
-    """A PATH of its own with programs that print what they are told to, and a note of every call."""
-
-    def __init__(self, folder: Path) -> None:
-        self.bin, self.note = folder / "bin", folder / "calls"
-        self.bin.mkdir()
-        self.note.touch()
-
-    def program(self, name: str, says: str = "", status: int = 0) -> None:
-        self.script(name, f"cat <<'END'\n{says}\nEND\nexit {status}")
-
-    def script(self, name: str, body: str) -> None:
-        path = self.bin / name
-        path.write_text(f'#!/bin/sh\necho {name} "$@" >> {self.note}\n{body}\n')
-        path.chmod(0o755)
-
-    def calls(self) -> list[str]:
-        return self.note.read_text().splitlines()
-
-
-@pytest.fixture
-def machine(tmp_path, monkeypatch) -> Machine:
-    made = Machine(tmp_path)
-    for name in ("sh", "cat"):
-        (made.bin / name).symlink_to(f"/bin/{name}")
-    monkeypatch.setattr(os, "environ", {"PATH": str(made.bin)})
-    return made
 
 
 def test_every_missing_or_old_tool_is_told_at_once(machine):
@@ -94,9 +64,9 @@ def test_images_reach_kind_and_minikube_by_their_own_commands(machine, monkeypat
     for name in ("docker", "kind", "minikube"):
         machine.program(name)
     monkeypatch.setattr(current.images, "tags", lambda app: [f"{app}-service:v1-x", f"{app}-service:v1"])
-    current.build("lm", "docker", "https://index.example/cpu", current.transport(cluster, "docker", None))
+    current.build("lm", "docker", None, current.transport(cluster, "docker", None))
     built = next(call for call in machine.calls() if call.startswith("docker build"))
-    arguments = "--build-arg APP=lm --build-arg EXTRA=lm --build-arg PIP_EXTRA_INDEX_URL=https://index.example/cpu"
+    arguments = "--build-arg APP=lm --build-arg EXTRA=lm --secret id=pip,env=PIP_CONF"
     names = ["lm-service:v1-x", "lm-service:v1"]
     assert f"{arguments} --tag {names[0]} --tag {names[1]}" in built
     assert machine.calls()[-2:] == [command.format(image=name) for name in names]

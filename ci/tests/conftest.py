@@ -1,0 +1,16 @@
+"""What several tests of ci/ start from."""
+
+import os
+
+import pytest
+
+from ci.tests.machine import Machine
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch) -> Machine:
+    made = Machine(tmp_path)
+    for name in ("sh", "cat"):
+        (made.bin / name).symlink_to(f"/bin/{name}")
+    monkeypatch.setattr(os, "environ", {"PATH": str(made.bin)})
+    return made

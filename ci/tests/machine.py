@@ -1,0 +1,23 @@
+"""A machine whose programs are scripts that note how they were called."""
+
+from pathlib import Path
+
+
+class Machine:
+    """A PATH of its own with programs that print what they are told to, and a note of every call."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bin, self.note = folder / "bin", folder / "calls"
+        self.bin.mkdir()
+        self.note.touch()
+
+    def program(self, name: str, says: str = "", status: int = 0) -> None:
+        self.script(name, f"cat <<'END'\n{says}\nEND\nexit {status}")
+
+    def script(self, name: str, body: str) -> None:
+        path = self.bin / name
+        path.write_text(f'#!/bin/sh\necho {name} "$@" >> {self.note}\n{body}\n')
+        path.chmod(0o755)
+
+    def calls(self) -> list[str]:
+        return self.note.read_text().splitlines()
