@@ -1,0 +1,61 @@
+"""Pictures that are small on the wire and large when they are decoded."""
+
+import io
+import struct
+import zlib
+
+from PIL import Image
+
+COLOURS = {
+    "L": (8, 0, 1),
+    "RGB": (8, 2, 3),
+    "RGBA": (8, 6, 4),
+    "I;16": (16, 0, 2),
+}  # depth, PNG's number, bytes a pixel
+SOS, EOI = b"\xff\xda", b"\xff\xd9"
+
+
+def png(width: int, height: int, mode: str = "L", rows: int | None = None) -> bytes:
+    """A white PNG with a black bar across its middle, of which only the first `rows` are there (by default all)."""
+    depth, colour, size = COLOURS[mode]
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    white, black = (b"\0" + shade * (size * width) for shade in (b"\xff", b"\0"))
+    left, third = height if rows is None else rows, height // 3 + 1
+    packer, packed = zlib.compressobj(), []
+    for line in (white, black, white):
+        for _ in range(0, min(third, left), step := max(1, 1_000_000 // width)):
+            packed.append(packer.compress(line * min(step, left)))
+            left -= min(step, left)
+    data = b"".join([*packed, packer.flush()])
+    return _png([(b"IHDR", header), (b"IDAT", data), (b"IEND", b"")])
+
+
+def png_of_texts(count: int) -> bytes:
+    """A small PNG beside which compressed texts of a megabyte stand."""
+    text = b"Comment\0\0" + zlib.compress(b" " * 1_000_000)
+    header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
+    return _png([(b"IHDR", header), *[(b"zTXt", text)] * count, (b"IDAT", zlib.compress(b"\0\0")), (b"IEND", b"")])
+
+
+def jpeg(width: int, height: int, mode: str, **options: object) -> bytes:
+    """A JPEG of one colour with a bar."""
+    picture, file = Image.new(mode, (width, height), "white" if mode != "CMYK" else 0), io.BytesIO()
+    picture.paste("black" if mode != "CMYK" else (255,) * 4, (width // 3, height // 3, width // 2, height // 2))
+    picture.save(file, "JPEG", subsampling=0, **options)
+    return file.getvalue()
+
+
+def jpeg_of_scans(width: int, height: int, size: int) -> bytes:
+    """A progressive JPEG whose last scan, a few bytes for millions of pixels, is repeated up to `size`."""
+    file = io.BytesIO()
+    Image.new("L", (width, height), "white").save(file, "JPEG", progressive=True)
+    content = file.getvalue().removesuffix(EOI)
+    scan = content[content.rindex(SOS) :]
+    return content + scan * ((size - len(content)) // len(scan)) + EOI
+
+
+def _png(chunks: list[tuple[bytes, bytes]]) -> bytes:
+    parts = [
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)

@@ -1,0 +1,197 @@
+"""What a hostile client does to a service, as data: a request, how it is sent, and how often at once.
+
+`python -m apps.serving.tests.attacks classifier "idle connections" --url http://127.0.0.1:8000` runs one until it is
+told to end, and then prints how often each status came. Of the whole internet it speaks with 127.0.0.1 only.
+"""
+
+import argparse
+import asyncio
+import importlib
+import json
+import signal
+import socket
+import struct
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import ModuleType
+from urllib.parse import urlsplit
+
+PIECE = 65_536
+PAUSE = 0.1  # seconds, of a client who leaves; also after a connection that is refused
+
+
+@dataclass(frozen=True)
+class Attack:
+    """`request` makes the bytes, once. `manner` is what one client does with them, again and again."""
+
+    name: str
+    request: Callable[[], bytes]
+    manner: "Manner"
+    clients: int = 8
+    fills: bool = False  # the service's bounds: an honest client may be told 503 and when to try again
+
+
+def head(path: str, media_type: str = "application/json", **headers: object) -> bytes:
+    """A request line and headers; keywords are headers, `_` stands for `-`."""
+    lines = [f"POST {path} HTTP/1.1", "Host: attack", f"Content-Type: {media_type}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "\r\n"]).encode()
+
+
+def post(path: str, body: bytes, media_type: str = "application/json", **headers: object) -> bytes:
+    """A whole request."""
+    return head(path, media_type, Content_Length=len(body), **headers) + body
+
+
+def chunked(path: str) -> bytes:
+    """The head of a request whose body comes in chunks."""
+    return head(path, Transfer_Encoding="chunked")
+
+
+class Client:
+    """One client's means: connections to the service, and the tally of all."""
+
+    def __init__(self, host: str, port: int, tally: Counter) -> None:
+        self._address, self.tally = (host, port), tally
+        self._loop = asyncio.get_running_loop()
+        self._socket = socket.socket()
+
+    async def connect(self) -> None:
+        """Connect anew; a buffer of a few KB lets nothing of an answer be taken but by reading it."""
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self._socket.setblocking(False)
+        await self._loop.sock_connect(self._socket, self._address)
+        self.tally["connections"] += 1
+
+    async def send(self, data: bytes) -> None:
+        """Send all of it."""
+        await self._loop.sock_sendall(self._socket, data)
+        self.tally["megabytes"] += len(data) / 1e6
+
+    async def read(self) -> None:
+        """Read an answer to the end of the connection, and count its status."""
+        answer = await self._loop.sock_recv(self._socket, PIECE)
+        self.tally[answer[9:12].decode() or "closed"] += 1
+        while await self._loop.sock_recv(self._socket, PIECE):
+            pass
+
+    def reset(self) -> None:
+        """Leave without a goodbye."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+Manner = Callable[[Client, bytes], Awaitable[None]]
+
+
+async def answered(client: Client, request: bytes) -> None:
+    """Send it and read the answer, as everyone does."""
+    await client.send(request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+    await client.read()
+
+
+async def unfinished(client: Client, request: bytes) -> None:
+    """Keep the last byte back, for as long as the service waits for it."""
+    await client.send(request[:-1])
+    await client.read()
+
+
+async def silent(client: Client, request: bytes) -> None:
+    """Say nothing."""
+    await client.read()
+
+
+async def unread(client: Client, request: bytes) -> None:
+    """Ask again and again on one connection, and read no answer."""
+    while True:
+        await client.send(request)
+
+
+async def abandoned(client: Client, request: bytes) -> None:
+    """Leave as soon as it is sent, ten times a second."""
+    await client.send(request)
+    client.reset()
+    await asyncio.sleep(PAUSE)
+
+
+def endless(piece: bytes) -> Manner:
+    """After the request, send `piece` for as long as the service takes it."""
+    repeated = piece * max(1, PIECE // len(piece))
+
+    async def manner(client: Client, request: bytes) -> None:
+        await client.send(request)
+        while True:
+            await client.send(repeated)
+
+    return manner
+
+
+def framings(path: str, body: bytes) -> list[Attack]:
+    """What every service must withstand, whatever it computes; `body` is an ordinary one for `path`."""
+    ordinary, chunk = post(path, body), b"1\r\n \r\n"
+    end = chunked(path) + b"%x\r\n%s\r\n0\r\n" % (len(body), body)
+    return [
+        Attack("trailers without end", lambda: end, endless(b"X-Trailer: 1\r\n")),
+        Attack("one endless trailer", lambda: end + b"X-Trailer: ", endless(b"1")),
+        Attack("endless chunk extension", lambda: chunked(path) + b"1;", endless(b"a")),
+        Attack("endless chunk size", lambda: chunked(path), endless(b"0")),
+        Attack("headers without end", lambda: ordinary[:20], endless(b"X-Header: 1\r\n")),
+        Attack("chunks of one byte", lambda: chunked(path) + chunk * 500_000, endless(chunk)),
+        Attack("500 idle connections", lambda: b"", silent, 500),
+        Attack("pipelined, never read", lambda: ordinary * 100, unread, 60),
+        Attack("400 uploads of 1 MB, no end", lambda: post(path, b" " * 1_048_576), unfinished, 400, fills=True),
+        Attack("340 a second, closed at once", lambda: ordinary, abandoned, 34),
+    ]
+
+
+def attacks_of(app: str) -> ModuleType:
+    """The module that says what is sent to a service, `classifier` or `lm`, and how it is started."""
+    return importlib.import_module(f"apps.{app}.tests.attacks")
+
+
+async def run(attack: Attack, clients: int, url: str) -> Counter:
+    """Attack until SIGTERM; return how many of each status came, of connections and of megabytes sent."""
+    request, tally, ended = attack.request(), Counter(), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    host, port = urlsplit(url).hostname, urlsplit(url).port
+    print("begun", flush=True)
+    tasks = [asyncio.create_task(_client(attack, request, Client(host, port, tally))) for _ in range(clients)]
+    await ended.wait()
+    for task in tasks:
+        task.cancel()
+    return tally
+
+
+async def _client(attack: Attack, request: bytes, client: Client) -> None:
+    while True:
+        try:
+            await client.connect()
+            await attack.manner(client, request)
+        except OSError as error:
+            client.tally[type(error).__name__] += 1
+            await asyncio.sleep(PAUSE)
+        finally:
+            client.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("app", choices=["classifier", "lm"])
+    parser.add_argument("attack", help="a name of the table")
+    parser.add_argument("--clients", type=int, help="how many at once; as the table says by default")
+    parser.add_argument("--url", required=True)
+    options = parser.parse_args()
+    (attack,) = [attack for attack in attacks_of(options.app).ATTACKS if attack.name == options.attack]
+    tally = asyncio.run(run(attack, options.clients or attack.clients, options.url))
+    print(json.dumps(tally))
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        main()

@@ -1,0 +1,116 @@
+"""A pod's memory and CPU for a process of a test: a control group, version 1 or 2, as the kubelet would make it.
+
+Where none can be made (no root, a foreign kernel), the process is watched and killed beyond its memory instead.
+"""
+
+import itertools
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from apps.serving.tests.processes import resident_bytes, until
+
+CGROUPS = Path("/sys/fs/cgroup")
+PERIOD = 100_000  # microseconds, the kubelet's
+NUMBERS = itertools.count()
+
+
+class ControlGroup:
+    """Made when constructed, without limits; raises OSError where it cannot be. Of both versions' files those that are
+    there are written."""
+
+    def __init__(self) -> None:
+        name = f"inference-test-{os.getpid()}-{next(NUMBERS)}"
+        if (CGROUPS / "cgroup.controllers").exists():
+            (CGROUPS / "cgroup.subtree_control").write_text("+cpu +memory")
+            self._folders = [CGROUPS / name]
+        else:
+            self._folders = [CGROUPS / controller / name for controller in ("memory", "cpu")]
+        for folder in self._folders:
+            folder.mkdir()
+
+    def limit_cpu(self, cpus: float) -> None:
+        """Set the CPU limit, and let nobody else on this machine take what is left below it."""
+        quota = int(cpus * PERIOD)
+        self._write({"cpu.cfs_period_us": PERIOD, "cpu.cfs_quota_us": quota, "cpu.max": f"{quota} {PERIOD}"})
+        self._write({"cpu.shares": 100_000, "cpu.weight": 10_000})
+
+    def limit_memory(self, memory: int) -> None:
+        """Set the memory limit; a pod has no swap."""
+        self._write({"memory.limit_in_bytes": memory, "memory.memsw.limit_in_bytes": memory})
+        self._write({"memory.max": memory, "memory.swap.max": 0})
+
+    def add(self, pid: int) -> None:
+        """Move a process in."""
+        self._write({"cgroup.procs": pid})
+
+    @property
+    def kills(self) -> int:
+        """How many processes were killed as the memory was used up."""
+        files = [folder / name for folder in self._folders for name in ("memory.oom_control", "memory.events")]
+        lines = [line.split() for file in files if file.exists() for line in file.read_text().splitlines()]
+        return int(dict(lines)["oom_kill"])
+
+    def remove(self) -> None:
+        """Take it away once its processes have ended."""
+        for folder in self._folders:
+            until(lambda folder=folder: _removed(folder))
+
+    def _write(self, values: dict[str, object]) -> None:
+        for name, value in values.items():
+            for file in (folder / name for folder in self._folders):
+                if file.exists():
+                    file.write_text(str(value))
+
+
+class Watch:
+    """The same from outside: looks at what the process holds a hundred times a second."""
+
+    def __init__(self) -> None:
+        self.kills, self._memory, self._removed = 0, 0, threading.Event()
+
+    def limit_cpu(self, cpus: float) -> None:
+        """Nothing that could be done from outside."""
+
+    def limit_memory(self, memory: int) -> None:
+        """Set the memory limit."""
+        self._memory = memory
+
+    def add(self, pid: int) -> None:
+        """Begin to watch a process."""
+        threading.Thread(target=self._watch, args=[pid], daemon=True).start()
+
+    def remove(self) -> None:
+        """Watch no longer."""
+        self._removed.set()
+
+    def _watch(self, pid: int) -> None:
+        with suppress(OSError, KeyError):  # it has ended
+            while not self._removed.wait(0.01):
+                if resident_bytes(pid) > self._memory:
+                    self.kills += 1
+                    os.kill(pid, signal.SIGKILL)
+
+
+@contextmanager
+def control_group(memory: int, cpus: float) -> Iterator[ControlGroup | Watch]:
+    """Give a group of `memory` bytes and `cpus`, or what comes nearest here."""
+    try:
+        group = ControlGroup()
+    except OSError:
+        group = Watch()
+    try:
+        group.limit_memory(memory)
+        group.limit_cpu(cpus)
+        yield group
+    finally:
+        group.remove()
+
+
+def _removed(folder: Path) -> bool:
+    with suppress(OSError):
+        folder.rmdir()
+    return not folder.exists()

@@ -1,0 +1,202 @@
+"""A service in a pod's control group under an attack: what it holds, how soon it says that it lives, how it ends."""
+
+import http.client
+import json
+import math
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from apps.serving.tests.attacks import Attack, attacks_of
+from apps.serving.tests.control_group import ControlGroup, Watch, control_group
+from apps.serving.tests.processes import ROOT, Process, resident_bytes, running
+
+CHART = ROOT / "charts/inference-service"
+INTERVAL = 0.05  # seconds between two looks at /livez
+PATIENCE = 5  # seconds for /livez, as the chart's probe has them
+HONEST_WITHIN = 15  # seconds
+
+
+@dataclass(frozen=True)
+class Pod:
+    """What the chart gives a pod, and how long it has to end after SIGTERM."""
+
+    memory: int  # bytes
+    cpus: float
+    drain: float  # seconds, as all that follow
+    request_timeout: float
+    slack: float  # of the grace, beyond the two
+
+    @classmethod
+    def of(cls, app: str) -> "Pod":
+        """As the chart's values say."""
+        values = yaml.safe_load((CHART / "values.yaml").read_text())
+        values |= yaml.safe_load((CHART / f"values-{app}.yaml").read_text())
+        limits, drain, timeout = (values[name] for name in ("resources", "drainSeconds", "requestTimeoutSeconds"))
+        slack = values["terminationGracePeriodSeconds"] - values["preStopSleepSeconds"] - drain - timeout
+        return cls(int(_number(limits["limits"]["memory"])), _number(limits["limits"]["cpu"]), drain, timeout, slack)
+
+    @property
+    def grace(self) -> float:
+        """Seconds from SIGTERM to the end."""
+        return self.drain + self.request_timeout + self.slack
+
+    @property
+    def environment(self) -> dict[str, float]:
+        """The same for the service."""
+        return {"DRAIN_SECONDS": self.drain, "REQUEST_TIMEOUT_SECONDS": self.request_timeout}
+
+
+@dataclass
+class Outcome:
+    """What an attack did."""
+
+    peak: int = 0  # bytes resident
+    livez: float = 0  # seconds, the worst
+    killed: bool = False  # or ended
+    honest: list[tuple[int | str, float]] = field(default_factory=list)  # status or error, and seconds
+    tally: dict[str, float] = field(default_factory=dict)  # what the attacker sent, and what came back
+    end: float | None = None  # seconds from SIGTERM; None: not within the grace
+
+
+class Besieged:
+    """`python -m apps.APP` with a small model in a pod's control group; less memory than a pod's by what the model of
+    production would take more."""
+
+    def __init__(self, app: str, pod: Pod, process: Process, group: ControlGroup | Watch) -> None:
+        self.attacks = attacks_of(app)
+        self.app, self.pod, self.process, self.group = app, pod, process, group
+
+    def ready(self) -> None:
+        """Wait for it."""
+        self.process.expect("ready", self.attacks.STARTS_WITHIN)
+        self.group.limit_memory(resident_bytes(self.process.popen.pid) + self.pod.memory - self.attacks.PEAK)
+
+    @property
+    def alive(self) -> bool:
+        """Neither ended nor killed."""
+        return self.process.popen.poll() is None
+
+    def resident(self) -> int:
+        """The most that it has had in memory so far, in bytes."""
+        with suppress(OSError, KeyError):  # it ends at this moment
+            return resident_bytes(self.process.popen.pid, peak=True)
+        return 0
+
+    def under(self, attack: Attack, clients: int, seconds: float, end: bool = False) -> Outcome:
+        """Attack for `seconds`, and until an honest client has his answer; then SIGTERM in the midst, if `end`."""
+        outcome = Outcome()
+        Path(f"/proc/{self.process.popen.pid}/clear_refs").write_text("5")  # the peak counts anew
+        with _attacking(self, attack, clients, outcome.tally), _honest(self, outcome.honest) as answered:
+            begun = time.monotonic()
+            while self.alive and (lasted := time.monotonic() - begun) < seconds + HONEST_WITHIN:
+                livez = self.livez()
+                outcome.peak = max(outcome.peak, self.resident())
+                if self.alive:
+                    outcome.livez = max(outcome.livez, livez)
+                if lasted > seconds and answered.is_set():
+                    break
+            outcome.killed = not self.alive
+            if end and self.alive:
+                outcome.end = self.end()
+        outcome.killed |= bool(self.group.kills)
+        return outcome
+
+    def livez(self) -> float:
+        """Seconds that /livez takes, a new connection each time, as the kubelet asks; infinite where it is no 200.
+
+        Not before INTERVAL is over.
+        """
+        begun, answer = time.monotonic(), b""
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.process.port), PATIENCE) as connection:
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: kubelet\r\nConnection: close\r\n\r\n")
+            answer = connection.recv(4096)
+        lasted = time.monotonic() - begun
+        time.sleep(max(0, INTERVAL - lasted))
+        return lasted if answer.startswith(b"HTTP/1.1 200") else math.inf
+
+    def ask(self) -> tuple[int | str, float]:
+        """Status and seconds of an honest request; 0 for a 503 that does not say when to try again."""
+        begun, (path, body) = time.monotonic(), self.attacks.HONEST
+        connection = http.client.HTTPConnection("127.0.0.1", self.process.port, timeout=self.pod.request_timeout + 5)
+        try:
+            connection.request("POST", path, body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            answer.read()
+            status = answer.status if answer.status != 503 or answer.headers["Retry-After"] else 0
+        except (OSError, http.client.HTTPException) as error:
+            status = type(error).__name__
+        finally:
+            connection.close()
+        return status, time.monotonic() - begun
+
+    def end(self) -> float | None:
+        """Send SIGTERM; return the seconds until the end, None where it does not come within the grace."""
+        begun = time.monotonic()
+        self.process.signal()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.popen.wait(self.pod.grace)
+            return time.monotonic() - begun
+
+
+@contextmanager
+def besieged(app: str, pod: Pod, model: dict[str, object]) -> Iterator[Besieged]:
+    """Start a service of `app`, ready; `model` is the part of its environment that its module of attacks makes."""
+    environment = model | pod.environment
+    with control_group(pod.memory, pod.cpus) as group, running(f"apps.{app}", ready=False, **environment) as process:
+        group.add(process.popen.pid)
+        service = Besieged(app, pod, process, group)
+        service.ready()
+        yield service
+
+
+@contextmanager
+def _attacking(service: Besieged, attack: Attack, clients: int, tally: dict[str, float]) -> Iterator[None]:
+    """Attack from a process of its own, so that what it computes delays no measurement."""
+    words = [service.app, attack.name, "--clients", str(clients), "--url", service.process.url]
+    command = [sys.executable, "-m", "apps.serving.tests.attacks", *words]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as attacker:
+        try:
+            assert attacker.stdout.readline() == "begun\n"
+            yield
+        finally:
+            attacker.terminate()
+            tally.update(json.loads(attacker.stdout.read()))
+
+
+@contextmanager
+def _honest(service: Besieged, answers: list) -> Iterator[threading.Event]:
+    """Ask honestly, again and again, as one client; the event says that he was answered."""
+    ended, answered = threading.Event(), threading.Event()
+
+    def ask() -> None:
+        while not ended.is_set() and service.alive:
+            answer = service.ask()
+            if not ended.is_set():
+                answers.append(answer)
+                answered.set()
+            ended.wait(INTERVAL)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield answered
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _number(quantity: object) -> float:
+    """What Kubernetes' quantity says, in bytes or CPUs."""
+    text = str(quantity)
+    units = {"m": 1e-3, "Mi": 2**20, "Gi": 2**30}
+    (unit,) = [unit for unit in units if text.endswith(unit)] or [""]
+    return float(text.removesuffix(unit)) * units.get(unit, 1)
