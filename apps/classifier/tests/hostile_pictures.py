@@ -6,26 +6,21 @@ import zlib
 
 from PIL import Image
 
-COLOURS = {
-    "L": (8, 0, 1),
-    "RGB": (8, 2, 3),
-    "RGBA": (8, 6, 4),
-    "I;16": (16, 0, 2),
-}  # depth, PNG's number, bytes a pixel
+# Depth, PNG's number of the colour type, a black pixel.
+COLOURS = {"L": (8, 0, b"\0"), "RGB": (8, 2, b"\0\0\0"), "RGBA": (8, 6, b"\0\0\0\xff"), "I;16": (16, 0, b"\0\0")}
 SOS, EOI = b"\xff\xda", b"\xff\xd9"
 
 
 def png(width: int, height: int, mode: str = "L", rows: int | None = None) -> bytes:
-    """A white PNG with a black bar across its middle, of which only the first `rows` are there (by default all)."""
-    depth, colour, size = COLOURS[mode]
+    """A white PNG, black in a corner, of which the first `rows` or so are there (by default all)."""
+    depth, colour, black = COLOURS[mode]
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    white, black = (b"\0" + shade * (size * width) for shade in (b"\xff", b"\0"))
-    left, third = height if rows is None else rows, height // 3 + 1
-    packer, packed = zlib.compressobj(), []
-    for line in (white, black, white):
-        for _ in range(0, min(third, left), step := max(1, 1_000_000 // width)):
-            packed.append(packer.compress(line * min(step, left)))
-            left -= min(step, left)
+    ink = max(1, width // 3)
+    white = b"\0" + b"\xff" * len(black) * width
+    inked = b"\0" + black * ink + b"\xff" * len(black) * (width - ink)
+    packer, packed, step = zlib.compressobj(), [], max(1, 1_000_000 // width)
+    for row in range(0, height if rows is None else rows, step):
+        packed.append(packer.compress((inked if row <= height // 3 else white) * min(step, height - row)))
     data = b"".join([*packed, packer.flush()])
     return _png([(b"IHDR", header), (b"IDAT", data), (b"IEND", b"")])
 
