@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from apps.classifier.tests.hostile_pictures import jpeg, jpeg_of_scans, png, png_of_texts
-from apps.serving.tests.attacks import Attack, abandoned, answered, framings, post, unfinished, unread
+from apps.serving.tests.attacks import Attack, abandoned, answered, post, unfinished, unread
+from apps.serving.tests.hostile_framings import framings
 
 MODEL, PIXELS = "mnist_rf", 784
 MEGABYTE = 1_048_576
@@ -131,4 +132,7 @@ CROWDS = [
     Attack("60 rows, 340 a second, closed at once", lambda: post("/predict", instances(60)), abandoned, 34),
     Attack("600 rows, never read", lambda: post("/predict", instances(600)), unread, 60, fills=True),
 ]
-ATTACKS = [*PICTURES, *NUMBERS, *TENSORS, *CROWDS, *framings("/predict", FEATURES)]
+FRAMINGS = framings(
+    "/predict", FEATURES, lambda: post("/predict/image", jpeg_of_scans(2000, 2000, 50_000), "image/jpeg")
+)
+ATTACKS = [*PICTURES, *NUMBERS, *TENSORS, *CROWDS, *FRAMINGS]

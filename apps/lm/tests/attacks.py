@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from apps.lm.tests.process import ENVIRONMENT
-from apps.serving.tests.attacks import Attack, Manner, answered, framings, post, unread
+from apps.serving.tests.attacks import Attack, Manner, abandoned, answered, post, unread
+from apps.serving.tests.hostile_framings import framings
 
 NAME, CONTEXT = "smollm2-135m-instruct", 256  # the name of production: attacks meet its pod too
 SHORT = json.dumps({"prompt": "the fox", "max_new_tokens": 2}).encode()
@@ -87,8 +88,13 @@ MISTAKES = [
     body("a string of 1 MB for a number", "/generate", f'{{"prompt": "a", "seed": "{"1" * 1_000_000}"}}'),
 ]
 STREAM = f'{{"model": "{NAME}", "prompt": "the fox", "max_tokens": 200, "stream": true}}'
+LONG = '{"prompt": "the fox", "max_new_tokens": 200}'
 CROWDS = [
-    body("60 streams, never read", "/v1/completions", STREAM, unread, 60),
-    body("60 answers, never read", "/generate", '{"prompt": "the fox", "max_new_tokens": 200}', unread, 60),
+    Attack("60 streams, never read", partial(_post, "/v1/completions", STREAM), unread, 60, fills=True),
+    Attack(
+        "streams, 340 a second, closed at once", partial(_post, "/v1/completions", STREAM), abandoned, 34, fills=True
+    ),
+    Attack("60 answers, never read", partial(_post, "/generate", LONG), unread, 60, fills=True),
 ]
-ATTACKS = [*PROMPTS, *MISTAKES, *CROWDS, *framings("/generate", SHORT)]
+FRAMINGS = framings("/generate", SHORT, partial(_post, "/v1/completions", STREAM))
+ATTACKS = [*PROMPTS, *MISTAKES, *CROWDS, *FRAMINGS]

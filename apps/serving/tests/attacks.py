@@ -103,7 +103,8 @@ async def unfinished(client: Client, request: bytes) -> None:
 
 
 async def silent(client: Client, request: bytes) -> None:
-    """Say nothing."""
+    """Say no more than the request, and wait for what comes."""
+    await client.send(request)
     await client.read()
 
 
@@ -130,24 +131,6 @@ def endless(piece: bytes) -> Manner:
             await client.send(repeated)
 
     return manner
-
-
-def framings(path: str, body: bytes) -> list[Attack]:
-    """What every service must withstand, whatever it computes; `body` is an ordinary one for `path`."""
-    ordinary, chunk = post(path, body), b"1\r\n \r\n"
-    end = chunked(path) + b"%x\r\n%s\r\n0\r\n" % (len(body), body)
-    return [
-        Attack("trailers without end", lambda: end, endless(b"X-Trailer: 1\r\n")),
-        Attack("one endless trailer", lambda: end + b"X-Trailer: ", endless(b"1")),
-        Attack("endless chunk extension", lambda: chunked(path) + b"1;", endless(b"a")),
-        Attack("endless chunk size", lambda: chunked(path), endless(b"0")),
-        Attack("headers without end", lambda: ordinary[:20], endless(b"X-Header: 1\r\n")),
-        Attack("chunks of one byte", lambda: chunked(path) + chunk * 500_000, endless(chunk)),
-        Attack("500 idle connections", lambda: b"", silent, 500),
-        Attack("pipelined, never read", lambda: ordinary * 100, unread, 60),
-        Attack("400 uploads of 1 MB, no end", lambda: post(path, b" " * 1_048_576), unfinished, 400, fills=True),
-        Attack("340 a second, closed at once", lambda: ordinary, abandoned, 34),
-    ]
 
 
 def attacks_of(app: str) -> ModuleType:

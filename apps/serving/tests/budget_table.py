@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from apps.serving.tests.attacks import Attack, attacks_of
-from apps.serving.tests.siege import Outcome, Pod, besieged
+from apps.serving.tests.pod import Pod
+from apps.serving.tests.siege import Outcome, besieged
 
 COLUMNS = ("kind", "clients", "peak, MB", "worst /livez, ms", "honest client", "SIGTERM to end, s", "sent")
 

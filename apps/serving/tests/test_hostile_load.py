@@ -11,7 +11,8 @@ from dataclasses import replace
 import pytest
 
 from apps.serving.tests.attacks import Attack, attacks_of
-from apps.serving.tests.siege import Besieged, Outcome, Pod, besieged
+from apps.serving.tests.pod import Pod
+from apps.serving.tests.siege import Besieged, Outcome, besieged
 
 pytestmark = pytest.mark.service
 APPS = ("classifier", "lm")
