@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 from models.manifest import RegistryError
@@ -17,6 +18,21 @@ def artifact_id(artifact: str | Path) -> str:
 def manifest_path(artifact: str | Path) -> Path:
     """Return where the manifest of `artifact` is: beside it, named `<name>_<version>.json`."""
     return Path(artifact).parent / f"{artifact_id(artifact)}.json"
+
+
+class UnusualError(ValueError):
+    """Why a file is not read."""
+
+
+def read_file(path: str | Path, most: int) -> bytes:
+    """Return a file's bytes, without waiting for a writer of a pipe; raise OSError, or UnusualError beyond `most`."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise UnusualError("it is a special file; a plain one is needed")
+        if status.st_size > most:
+            raise UnusualError(f"it has {status.st_size} bytes, and at most {most} are read")
+        return file.read(status.st_size)
 
 
 def digest(path: str | Path) -> str:

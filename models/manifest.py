@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, fields
 
+MAX_BYTES = 8 * 1024**2  # of a manifest; as JSON may take twenty times its size in memory
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 VERSION = r"v[0-9A-Za-z][0-9A-Za-z.-]*"
 RULES = {
@@ -44,7 +45,12 @@ class Manifest:
         """Return the manifest as JSON text, a line per key, unknown keys last."""
         known = asdict(self)
         keys = known | known.pop("extra")
-        return "{\n" + ",\n".join(f'"{key}": {json.dumps(keys[key], allow_nan=False)}' for key in keys) + "\n}\n"
+        text = "{\n" + ",\n".join(f'"{key}": {json.dumps(keys[key], allow_nan=False)}' for key in keys) + "\n}\n"
+        if len(text) > MAX_BYTES:
+            raise RegistryError(
+                f"The manifest of {self.name}_{self.version} has {len(text)} bytes; at most {MAX_BYTES} are read."
+            )
+        return text
 
 
 def parse(text: str | bytes) -> Manifest:

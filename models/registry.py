@@ -7,23 +7,26 @@ and a line that says what is wrong.
 """
 
 import argparse
+import hashlib
 import json
 import sys
 import time
 from pathlib import Path
 
-from models.artifact import SUFFIX, artifact_id, digest, manifest_path, size_bytes
-from models.manifest import Manifest, RegistryError, parse, split_id
+from models.artifact import SUFFIX, artifact_id, digest, manifest_path, read_file, size_bytes
+from models.manifest import MAX_BYTES, Manifest, RegistryError, parse, split_id
 
 __all__ = [
     "Manifest",
     "RegistryError",
     "digest",
     "entries",
+    "expect",
     "manifest_path",
     "read",
     "size_bytes",
     "split_id",
+    "verified_content",
     "verify",
 ]
 
@@ -38,7 +41,7 @@ def read(artifact: str | Path) -> Manifest:
             f"{str(artifact.parent)!r} holds {there}."
         )
     try:
-        return parse(path.read_bytes())
+        return parse(read_file(path, MAX_BYTES))
     except FileNotFoundError:
         problem = "does not exist; every artifact has a manifest beside it"
     except OSError as error:
@@ -53,7 +56,17 @@ def read(artifact: str | Path) -> Manifest:
 def verify(artifact: str | Path, *, version: str | None = None, sha256: str | None = None) -> Manifest:
     """Return the manifest of `artifact` if its content is what the manifest, `version` and `sha256` say.
 
-    None or an empty `version` or `sha256` leaves it to the manifest. Files are read in chunks.
+    Files are read in chunks. Raises as `expect` does.
+    """
+    manifest = expect(artifact, version=version, sha256=sha256)
+    _require(artifact, manifest, digest(artifact), size_bytes(artifact))
+    return manifest
+
+
+def expect(artifact: str | Path, *, version: str | None = None, sha256: str | None = None) -> Manifest:
+    """Return the manifest of `artifact` if it says what `version` and `sha256` do, whatever the content is.
+
+    None or an empty `version` or `sha256` leaves it to the manifest.
     Raises RegistryError with one line that holds everything that is wrong.
     """
     manifest = read(artifact)
@@ -64,13 +77,26 @@ def verify(artifact: str | Path, *, version: str | None = None, sha256: str | No
         mistakes.append(f"its sha256 is {manifest.sha256} and {sha256} is expected (MODEL_SHA256)")
     if mistakes:
         raise RegistryError(f"{str(artifact)!r}: {'; '.join(mistakes)}. Correct what is expected or the path.")
-    if (found := digest(artifact)) != manifest.sha256:
+    return manifest
+
+
+def verified_content(artifact: str | Path, manifest: Manifest, most: int) -> bytes:
+    """Return the content of a file of at most `most` bytes, which is read once: what is verified is what is loaded."""
+    try:
+        content = read_file(artifact, most)
+    except (OSError, ValueError) as error:
+        raise RegistryError(f"{str(artifact)!r} cannot be read: {error}.") from error
+    _require(artifact, manifest, hashlib.sha256(content).hexdigest(), len(content))
+    return content
+
+
+def _require(artifact: str | Path, manifest: Manifest, sha256: str, size: int) -> None:
+    if sha256 != manifest.sha256:
         raise RegistryError(
-            f"{str(artifact)!r} was altered or cut: it has sha256 {found} and {size_bytes(artifact)} bytes, "
+            f"{str(artifact)!r} was altered or cut: it has sha256 {sha256} and {size} bytes, "
             f"its manifest says {manifest.sha256} and {manifest.size_bytes}. "
             "Copy it again, or publish the version again."
         )
-    return manifest
 
 
 def entries(models_dir: str | Path) -> list[tuple[Path, Manifest | RegistryError]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from apps.classifier.content import max_bytes
 from apps.classifier.forest import Forest, ForestError, load
 from apps.classifier.request import scaled
 from apps.serving.service import Identity, LoadError
@@ -46,11 +47,11 @@ def open_classifier(model_path: str, *, version: str = "", sha256: str = "") -> 
     Raises RegistryError or LoadError, each with one line: what was given, the rule, the remedy.
     """
     path = locate(model_path)
-    manifest = registry.verify(path, version=version, sha256=sha256)
+    manifest = registry.expect(path, version=version, sha256=sha256)
     if manifest.engine != ENGINE:
         raise LoadError(f"{str(path)!r} is for the engine {manifest.engine!r}; this service has {ENGINE!r}.")
     try:
-        forest = load(path)
+        forest = load(path, registry.verified_content(path, manifest, max_bytes()))
     except ForestError as error:
         raise LoadError(str(error)) from None
     identity = Identity(manifest.name, manifest.version, manifest.sha256, manifest.engine)
@@ -69,7 +70,7 @@ def _prove(classifier: Classifier, path: Path, manifest: Manifest) -> None:
     remedy = f"Publish it again, or: python -m training register --force {path}"
     shape, n_features = manifest.input.get("shape"), classifier.forest.n_features
     if shape != [n_features]:
-        raise LoadError(f"{str(path)!r} takes {n_features} features, and its manifest says {shape}. {remedy}")
+        raise LoadError(f"{str(path)!r} takes {n_features} features, and its manifest says {str(shape)[:80]}. {remedy}")
     if not manifest.probes:
         raise LoadError(f"The manifest of {str(path)!r} has no probes to prove the answers by. {remedy}")
     for number, probe in enumerate(manifest.probes):
@@ -77,12 +78,12 @@ def _prove(classifier: Classifier, path: Path, manifest: Manifest) -> None:
             row = scaled(np.array([probe["features"]], np.float64), probe.get("scale", 1))
             expected = probe["label"], probe["probabilities"]
             probabilities, (answer,) = classifier.forest.predict_proba(row), classifier.predict(row)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise LoadError(f"Probe {number} in the manifest of {str(path)!r} is not one. {remedy}") from None
         found = answer["label"], probabilities[0].tolist()
         if found != expected:
             raise LoadError(
                 f"{str(path)!r} does not answer probe {number} of its manifest as scikit-learn did: "
-                f"label {found[0]!r} for {expected[0]!r}, or a probability that differs. {remedy}"
+                f"label {found[0]!r} for {str(expected[0])[:80]!r}, or a probability that differs. {remedy}"
             )
     LOG.info("probes answered exactly", extra={"probes": len(manifest.probes)})

@@ -12,7 +12,7 @@ from apps.classifier.unpickle import UnreadableError
 def model(digits, tmp_path):
     """A forest as read, whose arrays can be changed."""
     joblib.dump(digits, tmp_path / "forest.joblib")
-    model = unpickle.read(tmp_path / "forest.joblib")
+    model = unpickle.read((tmp_path / "forest.joblib").read_bytes())
     for estimator in model.state["estimators_"]:
         state = estimator.state["tree_"].state
         state.update(nodes=state["nodes"].copy(), values=state["values"].copy())

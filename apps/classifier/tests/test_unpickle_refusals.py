@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from joblib.numpy_pickle import NumpyArrayWrapper
 from joblib.numpy_pickle_compat import NDArrayWrapper
 
-from apps.classifier import forest, unpickle
+from apps.classifier import content, forest, unpickle
 from apps.classifier.tests import forests
 from apps.classifier.unpickle import UnreadableError
 
@@ -62,10 +62,10 @@ def nothing_ran(tmp_path, monkeypatch):
     assert not Path(MARKER).exists()
 
 
-def refused(content: bytes, match: str | None = None, **options) -> str:
-    Path("attack.joblib").write_bytes(content)
+def refused(file: bytes, match: str | None = None, **options) -> str:
+    Path("attack.joblib").write_bytes(file)
     with pytest.raises(UnreadableError, match=match) as error:
-        unpickle.read("attack.joblib", **options)
+        unpickle.read(Path("attack.joblib").read_bytes(), **options)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -137,7 +137,7 @@ def test_a_compressed_bomb_is_given_up_at_the_limit(kind):
     bomb, limit = BOMBS[kind](bytes(32_000_000)), 500_000
     assert len(bomb) < limit
     tracemalloc.start()
-    refused(bomb, "expands to more than 500000 bytes", max_bytes=limit)
+    refused(bomb, "expands to more than 500000 bytes", limit=limit)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8_000_000
@@ -154,7 +154,11 @@ def test_a_decompressor_that_asks_for_gigabytes_of_memory_gets_none():
 
 
 def test_a_file_beyond_the_limit_is_not_read():
-    refused(bytes(2000), "more than 1000 bytes", max_bytes=1000)
+    Path("large.joblib").write_bytes(bytes(2000))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(content, "memory_limit", lambda: 3000)
+        with pytest.raises(forest.ForestError, match="it has 2000 bytes, and at most 1000 are read"):
+            forest.load("large.joblib")
 
 
 def test_a_compressed_file_that_is_cut_short_is_refused(digits):
