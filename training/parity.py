@@ -8,10 +8,10 @@ from apps.classifier import forest
 from training.errors import TrainingError
 
 
-def read(artifact: Path) -> forest.Forest:
-    """Return the forest as the services read it, running nothing of the file."""
+def read(artifact: Path, content: bytes | None = None) -> forest.Forest:
+    """Return the forest as the services read it, of the file or its `content`, running nothing of it."""
     try:
-        return forest.load(artifact)
+        return forest.load(artifact, content)
     except forest.ForestError as error:
         raise TrainingError(f"{error} Nothing is published.") from None
 

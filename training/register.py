@@ -3,14 +3,15 @@
 import shutil
 from pathlib import Path
 
-import joblib
 import numpy as np
 
+from apps.classifier import unpickle
+from apps.classifier.content import max_bytes
 from apps.classifier.forest import Forest
 from models import publishing
-from models.artifact import SUFFIX, artifact_id
+from models.artifact import SUFFIX, artifact_id, read_file
 from models.manifest import Manifest, split_id
-from training import parity
+from training import parity, sklearn_forest
 from training.classifier import describe
 from training.errors import TrainingError
 from training.progress import step
@@ -30,22 +31,23 @@ def register(path: str, models_dir: Path, version_id: str | None, *, force: bool
     in_place = artifact.resolve() == given.resolve()
     if not in_place:
         publishing.require_free(artifact, force=force)
+    content = None if given.is_dir() else _content(given)
     with step(f"reading {given}"):
-        about = _folder(given) if given.is_dir() else forest(given)
+        about = _folder(given) if content is None else forest(given, content)
     with step(f"publishing {artifact}"):
         if in_place:
             return publishing.describe(artifact, force=force, **about)
         with publishing.staging(models_dir) as folder:
-            copy = shutil.copytree if given.is_dir() else shutil.copyfile
-            return publishing.publish(copy(given, folder / artifact.name), artifact, force=force, **about)
+            staged = folder / artifact.name
+            shutil.copytree(given, staged) if content is None else staged.write_bytes(content)
+            return publishing.publish(staged, artifact, force=force, **about)
 
 
-def forest(path: Path) -> dict:
+def forest(path: Path, content: bytes) -> dict:
     """Return what a manifest says of a scikit-learn forest; refuse one that the services would not serve."""
-    flat = parity.read(path)
+    flat = parity.read(path, content)
     _require_unit_range(flat, path)
-    fitted = joblib.load(path)  # a program, but the reader above has found nothing in it besides a forest
-    fitted.set_params(**{"n_jobs": None} if "n_jobs" in fitted.get_params() else {})
+    fitted = sklearn_forest.build(unpickle.read(content), flat)
     rows = near_thresholds(flat)
     probabilities = fitted.predict_proba(rows)
     parity.require(flat, rows, probabilities)
@@ -54,6 +56,13 @@ def forest(path: Path) -> dict:
         for row, answer in zip(rows[:PROBES], probabilities, strict=False)
     ]
     return describe(fitted) | {"data": {"source": "trained elsewhere"}, "probes": probes}
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_file(path, max_bytes())
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"'{path}' cannot be read: {error}.") from error
 
 
 def near_thresholds(flat: Forest) -> np.ndarray:

@@ -1,8 +1,11 @@
 """A model trained elsewhere enters the registry if the services can serve it exactly, and not otherwise."""
 
+from pathlib import Path
+
 import joblib
 import numpy as np
 import pytest
+from joblib.numpy_pickle import NumpyArrayWrapper, NumpyPickler
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
@@ -120,6 +123,69 @@ def test_malicious_pickle_is_refused_before_anything_of_it_runs(tmp_path, regist
     assert register(tmp_path / "evil_v1.joblib") == 1
     assert "system" in capsys.readouterr().err
     assert not (tmp_path / "ran").exists()
+
+
+class Disguised(NumpyPickler):
+    """Writes `classes_` as an array of numbers to one reader, and as a program to one that believes its dtype."""
+
+    def __init__(self, file, state: tuple, content: bytes) -> None:
+        super().__init__(file, protocol=4)
+        self.disguise = Reduced((np.dtype, ("i8", False, True), state)), content
+
+    def save(self, value, *arguments) -> None:
+        if value is not CLASSES:
+            return super().save(value, *arguments)
+        dtype, content = self.disguise
+        wrapper = NumpyArrayWrapper(np.ndarray, (10,), "C", dtype, numpy_array_alignment_bytes=16)
+        super().save(wrapper)
+        self.framer.commit_frame(force=True)
+        self.file_handle.write(content)
+
+
+class Reduced:
+    def __init__(self, reduced: tuple) -> None:
+        self.reduced = reduced
+
+    def __reduce__(self) -> tuple:
+        return self.reduced
+
+
+CLASSES = Reduced(())
+STATES = {
+    "that says it has objects": (3, "<", None, None, None, -1, -1, 63),
+    "of arrays of objects": (3, "<", (np.dtype("O"), (1,)), None, None, -1, -1, 0),
+    "that is a number and also a pointer": (3, "<", None, None, None, -1, -1, 4),
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_a_program_behind_a_forged_dtype_never_runs(tmp_path, monkeypatch, register, capsys, digits, name):
+    monkeypatch.chdir(tmp_path)
+    program = b"(cos\nsystem\n(S'touch ran'\ntR."  # "(" is 40, which to the other reader is how much to skip
+    model = RandomForestClassifier(3).fit(digits[0] / 240, digits[1])
+    model.classes_ = CLASSES
+    with open("evil_v1.joblib", "wb") as file:
+        Disguised(file, STATES[name], program.ljust(41) + np.arange(10).tobytes()).dump(model)
+    assert register("evil_v1.joblib") == 1
+    assert not Path("ran").exists()
+    assert "not of numbers, but of objects or of arrays" in capsys.readouterr().err
+
+
+def test_nothing_of_a_foreign_file_is_given_to_joblib(elsewhere, register, monkeypatch):
+    path = elsewhere(RandomForestClassifier(3))
+    monkeypatch.setattr(joblib, "load", lambda *_: pytest.fail("the file was run"))
+    assert register(path) == 0
+
+
+def test_settings_are_told_as_the_model_has_them(elsewhere, register, models_dir):
+    model = RandomForestClassifier(
+        3, max_depth=np.int64(4), max_features=0.5, class_weight={n: n + 1 for n in range(10)},
+        random_state=np.random.RandomState(1),
+    )  # fmt: skip
+    assert register(elsewhere(model)) == 0
+    told = registry.read(models_dir / "own_v1.joblib").hyperparameters
+    assert (told["max_depth"], told["max_features"], told["random_state"]) == (4, 0.5, "RandomState")
+    assert told["class_weight"] == repr({n: n + 1 for n in range(10)})
 
 
 @pytest.mark.parametrize("name", ["missing_v1.joblib", "notes_v1.txt", "unversioned.joblib"])
