@@ -12,7 +12,6 @@ def framings(path: str, body: bytes, slow: Callable[[], bytes]) -> list[Attack]:
     end = chunked(path) + b"%x\r\n%s\r\n0\r\n" % (len(body), body)
     upgrade = b"GET /livez HTTP/1.1\r\nHost: attack\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     description = b"GET /openapi.json HTTP/1.1\r\nHost: attack\r\n\r\n"
-    behind = ordinary * (300_000 // len(ordinary))
     paths = [b"GET /%d HTTP/1.1\r\nHost: attack\r\nX-Request-ID: %d\r\n\r\n" % (n, n) for n in range(10_000)]
     return [
         Attack("trailers without end", lambda: end, endless(b"X-Trailer: 1\r\n")),

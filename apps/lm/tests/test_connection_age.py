@@ -1,0 +1,90 @@
+"""Clients that keep their connections reach a new pod soon, and notice nothing of it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+import httpx
+import openai
+import pytest
+
+from apps.lm.tests import tiny
+from apps.lm.tests.process import serving
+from apps.serving.tests.balancer import balancing
+from apps.serving.tests.processes import Process
+
+pytestmark = pytest.mark.service
+AGE, CLIENTS, FAIR = 2.0, 16, 0.5
+BODY = {"prompt": "the quick", "max_new_tokens": 1}
+Ask = Callable[[], Awaitable[object]]
+
+
+async def with_aiohttp(url: str, load: Callable[[Ask], Awaitable[float]]) -> float:
+    async with aiohttp.ClientSession(raise_for_status=True) as session:
+
+        async def ask() -> None:
+            async with session.post(f"{url}/generate", json=BODY) as answer:
+                await answer.read()
+
+        return await load(ask)
+
+
+async def with_httpx(url: str, load: Callable[[Ask], Awaitable[float]]) -> float:
+    async with httpx.AsyncClient(timeout=30) as client:
+
+        async def ask() -> None:
+            (await client.post(f"{url}/generate", json=BODY)).raise_for_status()
+
+        return await load(ask)
+
+
+async def with_openai(url: str, load: Callable[[Ask], Awaitable[float]]) -> float:
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+
+        async def ask() -> None:
+            await client.completions.create(model="tiny-gpt2", prompt="the quick", max_tokens=1, temperature=0)
+
+        return await load(ask)
+
+
+@pytest.fixture(scope="module")
+def pods(folders):
+    settings = {"model_name": folders["gpt2"], "max_total_tokens": tiny.CONTEXT, "connection_max_age_seconds": AGE}
+    with serving(**settings) as old, serving(**settings) as new:
+        yield old, new
+
+
+def served(pod: Process) -> int:
+    return httpx.get(f"{pod.url}/metrics-simple").json()["requests"]
+
+
+@pytest.mark.parametrize("client", [with_aiohttp, with_httpx, with_openai])
+def test_a_new_pod_gets_its_share_from_clients_that_keep_their_connections(pods, client):
+    old, new = pods
+
+    async def load(ask: Ask) -> float:
+        """Return the new pod's share of the requests, measured from twice the age after it has come."""
+        end = asyncio.get_running_loop().time() + 4 * AGE
+
+        async def keep_asking() -> None:
+            while asyncio.get_running_loop().time() < end:
+                await ask()
+
+        async def measure() -> float:
+            await asyncio.sleep(AGE / 2)  # connections are made, and kept
+            balancer.ports.append(new.port)
+            await asyncio.sleep(2 * AGE)
+            before = [await asyncio.to_thread(served, pod) for pod in pods]
+            await asyncio.sleep(AGE)
+            counts = [await asyncio.to_thread(served, pod) - first for pod, first in zip(pods, before, strict=True)]
+            return counts[1] / sum(counts)
+
+        share, *_ = await asyncio.gather(measure(), *(keep_asking() for _ in range(CLIENTS)))
+        return share
+
+    with balancing(old.port) as balancer:
+        begun = time.monotonic()
+        share = asyncio.run(client(f"http://127.0.0.1:{balancer.port}", load))
+        assert time.monotonic() - begun < 30
+    assert share >= 0.8 * FAIR
