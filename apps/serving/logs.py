@@ -16,6 +16,7 @@ class JsonFormatter(logging.Formatter):
         line = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{milliseconds:03d}Z",
             "level": record.levelname.lower(),
+            "logger": record.name,
             "message": record.getMessage(),
         }
         line |= {key: value for key, value in vars(record).items() if key not in STANDARD}

@@ -23,7 +23,7 @@ from apps.serving.lifecycle import State
 from apps.serving.protocol import BoundedProtocol
 from apps.serving.runtime import Runtime
 from apps.serving.service import LoadError, Service
-from apps.serving.settings import SettingsError, read_settings
+from apps.serving.settings import SettingsError, read_settings, tell_of_similar
 from models.registry import RegistryError
 
 LOG = logging.getLogger("serving")
@@ -149,4 +149,5 @@ def main(service: Service, arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     logs.configure(settings.log_level)
+    tell_of_similar(service.Settings)
     return serve(create_app(service, settings))

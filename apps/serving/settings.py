@@ -1,6 +1,7 @@
 """Settings of a service: environment variables and their units in one place, all mistakes told at once."""
 
 import difflib
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -26,6 +27,7 @@ SIBLINGS = {
 }  # of one service, known to all
 BODIES_BYTES = 64 * 1024**2
 LIKENESS = 0.8
+LOG = logging.getLogger("serving.settings")
 S = TypeVar("S", bound="ServingSettings")
 
 
@@ -106,7 +108,7 @@ def read_settings(kind: type[S], **overrides: object) -> S:
 
     Raises SettingsError with a line for each mistake: variable, what was given, the rule.
     """
-    mistakes, settings = _misspelt({name.upper() for name in kind.model_fields}), None
+    mistakes, settings = _misspelt(_known(kind)), None
     try:
         settings = kind(**{key: value for key, value in overrides.items() if value is not None})
     except ValidationError as error:
@@ -116,14 +118,39 @@ def read_settings(kind: type[S], **overrides: object) -> S:
     return settings
 
 
+def tell_of_similar(kind: type[ServingSettings]) -> None:
+    """Log the variables that resemble a setting of `kind` and may be another program's, such as DD_LOG_LEVEL."""
+    for name, nearest in _similar(_known(kind)).items():
+        if not _ours(name, nearest):
+            LOG.warning("variable is not a setting of this service", extra={"variable": name, "similar_to": nearest})
+
+
 def _misspelt(known: set[str]) -> list[str]:
-    """Variables that are not ours by a letter or two: ignored, they would leave a default in force unseen."""
-    candidates = [name for name in known if len(name) >= 8]
+    """A line for each variable of ours with a wrong letter or two: ignored, it would leave a default in force."""
     return [
-        f"{name}: there is no such setting. Is {nearest[0]} meant?"
-        for name in sorted(set(os.environ) - known - SIBLINGS)
-        if (nearest := difflib.get_close_matches(name, candidates, 1, LIKENESS))
+        f"{name}: there is no such setting. Is {nearest} meant?"
+        for name, nearest in _similar(known).items()
+        if _ours(name, nearest)
     ]
+
+
+def _known(kind: type[ServingSettings]) -> set[str]:
+    return {name.upper() for name in kind.model_fields}
+
+
+def _similar(known: set[str]) -> dict[str, str]:
+    """Variables that resemble settings, and which ones."""
+    candidates = [name for name in known if len(name) >= 8]
+    nearest = {
+        name: difflib.get_close_matches(name, candidates, 1, LIKENESS)
+        for name in sorted(set(os.environ) - known - SIBLINGS)
+    }
+    return {name: matches[0] for name, matches in nearest.items() if matches}
+
+
+def _ours(name: str, nearest: str) -> bool:
+    """Whether a variable can only be ours: others put a word of their own first."""
+    return name.partition("_")[0] == nearest.partition("_")[0]
 
 
 def _line(mistake: Any) -> str:

@@ -21,13 +21,14 @@ def lines(caplog):
     return lambda: [json.loads(formatter.format(r)) for r in caplog.records if r.name == "serving.access"]
 
 
-def test_a_request_is_one_line_with_time_level_id_method_route_status_and_latency(client, lines):
+def test_a_request_is_one_line_with_time_level_logger_id_method_route_status_and_latency(client, lines):
     answer = client.post("/sleep?token=secret", json={"seconds": 0})
     (line,) = lines()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
     assert line.pop("latency_seconds") >= 0
     assert {key: line[key] for key in line if key != "time"} == {
         "level": "info",
+        "logger": "serving.access",
         "message": "request",
         "request_id": answer.headers["x-request-id"],
         "method": "POST",

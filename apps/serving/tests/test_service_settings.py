@@ -2,7 +2,8 @@
 
 import pytest
 
-from apps.serving.settings import ServingSettings, SettingsError, read_settings
+from apps.serving.settings import ServingSettings, SettingsError, read_settings, tell_of_similar
+from apps.serving.tests.processes import running
 from apps.serving.tests.toy import ToySettings
 
 
@@ -36,6 +37,38 @@ def test_a_misspelt_variable_of_ours_is_a_mistake_that_names_the_nearest(monkeyp
     with pytest.raises(SettingsError) as error:
         read_settings(ServingSettings)
     assert str(error.value) == "ARTIFICIAL_CPU_SECS: there is no such setting. Is ARTIFICIAL_CPU_SEC meant?"
+
+
+@pytest.mark.parametrize("name", ["DD_LOG_LEVEL", "UV_LOG_LEVEL", "HTTP_REQUEST_TIMEOUT_SECONDS", "MYMAX_QUEUE"])
+def test_a_variable_that_may_be_anothers_is_no_mistake_and_is_told_in_the_log(monkeypatch, caplog, name):
+    monkeypatch.setenv(name, "x")
+    read_settings(ServingSettings)
+    tell_of_similar(ServingSettings)
+    (record,) = (record for record in caplog.records if record.variable == name)
+    similar = name.partition("_")[2] if name != "MYMAX_QUEUE" else "MAX_QUEUE"
+    assert (record.levelname, record.message) == ("WARNING", "variable is not a setting of this service")
+    assert record.similar_to == similar
+
+
+@pytest.mark.parametrize("name", ["MAX_QUEU", "LOG_LEVELS", "REQUEST_TIMEOUT_SECS", "DRAIN_SECOND", "MODEL_SHA"])
+def test_a_variable_that_begins_as_ours_is_told_as_a_mistake_and_not_in_the_log(monkeypatch, caplog, name):
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(SettingsError, match=f"^{name}: there is no such setting"):
+        read_settings(ServingSettings)
+    tell_of_similar(ServingSettings)
+    assert name not in [getattr(record, "variable", None) for record in caplog.records]
+
+
+@pytest.mark.service
+def test_a_service_starts_beside_anothers_variable_and_says_so():
+    with running("apps.serving.tests.toy", ready=True, DD_LOG_LEVEL="info") as process:
+        line = process.expect("variable is not a setting of this service")
+    assert {key: line[key] for key in ("level", "logger", "variable", "similar_to")} == {
+        "level": "warning",
+        "logger": "serving.settings",
+        "variable": "DD_LOG_LEVEL",
+        "similar_to": "LOG_LEVEL",
+    }
 
 
 def test_variables_of_others_are_left_alone(monkeypatch):
