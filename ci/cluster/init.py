@@ -10,14 +10,18 @@ It imports the standard library only, all of it before the root changes.
 """
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 INIT = "init"  # the control group of this process and its services, below the node's
 RESTART_SECONDS = 1.0  # at least this long between two starts of a service
+LOGS = Path("/var/log")
+LOG_BYTES = 10_000_000  # of a service's log, and of the one before it
 KUBELET = "--config=/var/lib/kubelet/config.yaml --kubeconfig=/etc/kubernetes/kubelet.conf"
 KUBELET += " --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf"
 
@@ -135,12 +139,23 @@ def supervise(doors: list[str]) -> None:
                 running.pop(dead, None)
         except ChildProcessError:
             pass
+        for name in commands:
+            bound(LOGS / f"{name}.log")
         time.sleep(0.2)
+
+
+def bound(log: Path) -> None:
+    """Empties a log that is full, and keeps what it held as `.1`. Its service appends, and so goes on at the beginning;
+    what it writes between the copy and the cut is lost."""
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        with suppress(OSError):  # a full disk holds no copy
+            shutil.copyfile(log, f"{log}.1")
+        os.truncate(log, 0)
 
 
 def start(name: str, words: list[str]) -> int:
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    actions = [(os.POSIX_SPAWN_OPEN, 1, f"/var/log/{name}.log", append, 0o644), (os.POSIX_SPAWN_DUP2, 1, 2)]
+    actions = [(os.POSIX_SPAWN_OPEN, 1, LOGS / f"{name}.log", append, 0o644), (os.POSIX_SPAWN_DUP2, 1, 2)]
     return os.posix_spawnp(words[0], words, os.environ, file_actions=actions, setsid=True)
 
 
