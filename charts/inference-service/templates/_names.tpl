@@ -24,6 +24,17 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{ include "inference-service.commonLabels" . }}
 {{- end }}
 
+{{/* The hosts that callers may name, the release's own among them, so that its tests and its Ingress go on; nothing for any. */}}
+{{- define "inference-service.allowedHosts" -}}
+{{- if .Values.allowedHosts -}}
+{{- $service := list .Release.Name .Release.Namespace "svc" "cluster" "local" -}}
+{{- $own := list "localhost" "127.0.0.1" -}}
+{{- range tuple 1 2 3 5 }}{{ $own = append $own (slice $service 0 . | join ".") }}{{ end -}}
+{{- $ingress := ternary .Values.ingress.hosts dict .Values.ingress.enabled | keys | sortAlpha -}}
+{{- concat .Values.allowedHosts $ingress $own | uniq | join "," -}}
+{{- end -}}
+{{- end }}
+
 {{- define "inference-service.serviceAccountName" -}}
 {{ .Values.serviceAccount.name | default (ternary .Release.Name "default" .Values.serviceAccount.create) }}
 {{- end }}

@@ -1,8 +1,9 @@
-{{/* Mistakes that no schema sees, because they lie between values. All are told at once. */}}
+{{/* Mistakes that no schema sees, because they lie between values or between the parts of a path. All are told at once. */}}
 
 {{- define "inference-service.validate" -}}
 {{- $mistakes := concat
       (include "inference-service.modelMistakes" . | fromJsonArray)
+      (include "inference-service.pathMistakes" . | fromJsonArray)
       (include "inference-service.scalingMistakes" . | fromJsonArray)
       (include "inference-service.rolloutMistakes" . | fromJsonArray)
       (include "inference-service.accessMistakes" . | fromJsonArray) -}}
@@ -44,6 +45,23 @@
 {{- end }}
 {{- if and (eq .Values.image.tag "latest") (not .Values.image.digest) (not .Values.image.allowMutableTag) }}
 {{- $mistakes = append $mistakes "image.tag is latest; a rollback could not bring the old program back. Set a fixed tag or image.digest, or image.allowMutableTag: true." }}
+{{- end }}
+{{- toJson $mistakes -}}
+{{- end }}
+
+{{/* A model is one folder of its source, and a path within it. What else lies on a node or a claim is none of a pod's. */}}
+{{- define "inference-service.pathMistakes" -}}
+{{- $mistakes := list -}}
+{{- $model := .Values.model -}}
+{{- range $value, $path := dict "model.hostPath.path" ($model.hostPath).path "model.image.path" ($model.image).path }}
+{{- if and $path (or (eq (clean $path) "/") (has ".." (splitList "/" $path))) }}
+{{- $mistakes = append $mistakes (printf "%s (%s) must be a folder below /, written without a part `..`. Set the folder that holds artifact and manifest, such as /models." $value $path) }}
+{{- end }}
+{{- end }}
+{{- range $value, $path := dict "model.path" $model.path "model.persistentVolumeClaim.subPath" ($model.persistentVolumeClaim).subPath }}
+{{- if and $path (or (hasPrefix "/" $path) (has ".." (splitList "/" $path))) }}
+{{- $mistakes = append $mistakes (printf "%s (%s) must lie within its source: relative, without a part `..`. Name a place below the source, or leave it empty." $value $path) }}
+{{- end }}
 {{- end }}
 {{- toJson $mistakes -}}
 {{- end }}
@@ -127,8 +145,12 @@
 {{- $mistakes = append $mistakes (printf "podLabels (%s) is the chart's own label. Choose another name." .) }}
 {{- end }}
 {{- end }}
+{{- if and .Values.maxTotalBodyBytes .Values.maxBodyBytes (lt (int64 .Values.maxTotalBodyBytes) (int64 .Values.maxBodyBytes)) }}
+{{- $mistakes = append $mistakes (printf "maxTotalBodyBytes (%d) is less than maxBodyBytes (%d): a body of that size is let in alone all the same. Raise maxTotalBodyBytes or lower maxBodyBytes." (int64 .Values.maxTotalBodyBytes) (int64 .Values.maxBodyBytes)) }}
+{{- end }}
 {{- $own := list "MODEL_PATH" "MODEL_NAME" "MODEL_VERSION" "MODEL_SHA256" "MODEL_REVISION" "HF_HOME" "HF_TOKEN" "ARTIFICIAL_CPU_SEC" "MAX_TOTAL_TOKENS"
-      "LOG_LEVEL" "REQUEST_TIMEOUT_SECONDS" "MAX_IN_FLIGHT" "MAX_QUEUE" "MAX_BODY_BYTES" "DRAIN_SECONDS" -}}
+      "LOG_LEVEL" "REQUEST_TIMEOUT_SECONDS" "MAX_IN_FLIGHT" "MAX_QUEUE" "MAX_BODY_BYTES" "MAX_TOTAL_BODY_BYTES" "DRAIN_SECONDS"
+      "KEEP_ALIVE_SECONDS" "CONNECTION_MAX_AGE_SECONDS" "CORS_ORIGINS" "ALLOWED_HOSTS" -}}
 {{- range $name, $_ := .Values.env }}
 {{- if has $name $own }}
 {{- $mistakes = append $mistakes (printf "env (%s) belongs to the chart. Use the value that it comes from." $name) }}

@@ -103,7 +103,8 @@ def test_both_namespaces_at_their_maximum_fit_two_cores():
 def test_every_variable_that_the_chart_sets_is_one_that_the_services_read():
     sources = [*rendering.ROOT.glob("apps/*/settings.py"), rendering.ROOT / "apps/classifier/service.py"]
     read = {name.upper() for path in sources for name in re.findall(r"^    (\w+): .*Field\(", path.read_text(), re.M)}
-    everything = "maxInFlight=1,maxQueue=1,maxBodyBytes=1,artificialCpuSec=1"
+    everything = "maxInFlight=1,maxQueue=1,maxBodyBytes=1,maxTotalBodyBytes=1,artificialCpuSec=1"
+    everything += ",corsOrigins={*},allowedHosts={a}"
     for app in APPS:
         values = f"--values={CHART}/values-{app}.yaml"
         service = rendering.container(rendering.template(values, f"--set={everything}", release="r"), "r")

@@ -10,6 +10,7 @@ import yaml
 
 from ci.chart import reference, rendering
 from ci.chart.rendering import CHART
+from ci.cluster import layout
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
@@ -31,13 +32,13 @@ REFUSED = {
     "model.name": ["../other", "a/b", 7],
     "model.version": ["2", "v1_2", "v1.", "v" + "1" * 63, 1],
     "model.sha256": ["0" * 63, "0" * 65, "G" * 64, "sha256:" + "0" * 64],
-    "model.path": ["/models/x", "a//b", "a b"],
+    "model.path": ["//models", "a//b", "a b"],
     "model.hostPath.path": ["models"],
     "model.persistentVolumeClaim.claimName": ["Models", "-x"],
     "model.persistentVolumeClaim.accessMode": ["RWO"],
     "model.image.reference": ["registry.example.com/models/x"],
     "model.image.sizeLimit": ["2 GB", 2],
-    "model.hub.id": ["a/b/c"],
+    "model.hub.id": ["a/b/c", "..", "../..", "a/..", "/a"],
     "model.hub.revision": ["main", "0" * 39],
     "model.hub.tokenSecret.key": [""],
     "image.tag": ["", "a b", 1],
@@ -61,6 +62,17 @@ REFUSED = {
     "logLevel": ["INFO", "trace"],
     "requestTimeoutSeconds": [0],
     "maxQueue": [-1],
+    "maxTotalBodyBytes": [0, "64Mi"],
+    "keepAliveSeconds": [0, "75s"],
+    "connectionMaxAgeSeconds": [-1, "1m"],
+    "corsOrigins": [
+        "*",
+        ["a.example.com"],
+        ["https://a.example.com/"],
+        ["https://a,https://b"],
+        ["https://*.example.com"],
+    ],
+    "allowedHosts": ["a.example.com", ["*"], ["https://a.example.com"], ["a:80"], ["a,b"], ["a.*"], [""]],
     "drainSeconds": [-1, "5s"],
     "terminationGracePeriodSeconds": [0],
     "progressDeadlineSeconds": [0],
@@ -120,6 +132,23 @@ def test_every_level_that_is_ours_is_closed():
     for path in levels:
         with pytest.raises(jsonschema.ValidationError):
             VALIDATOR.validate(_with(DEFAULTS, ".".join((*path, "unknown")), 1))
+
+
+def test_schema_accepts_origins_and_hosts_of_every_form():
+    origins = ["*", "https://a.example.com", "http://localhost:3000", "http://[::1]:8080", "chrome-extension://abc"]
+    hosts = ["a", "A.example.com", "*.example.com", "127.0.0.1", "xn--bcher-kva.example"]
+    VALIDATOR.validate(DEFAULTS | {"corsOrigins": origins, "allowedHosts": hosts})
+
+
+def test_where_no_policy_is_enforced_the_value_says_so():
+    network = json.loads((layout.MANIFESTS / "bridge.conflist").read_text())
+    assert {plugin["type"] for plugin in network["plugins"]} == {"bridge", "portmap"}, "which enforce no policy"
+    (sentence,) = (
+        value.sentence
+        for value in reference.values((CHART / "values.yaml").read_text())
+        if value.path == ("networkPolicy", "enabled")
+    )
+    assert "on the local cluster of `ci/up` they are not enforced" in sentence
 
 
 def test_schema_needs_no_network():
