@@ -34,7 +34,6 @@ class Batch:
         self._running: list[Member] = []
         self._reading: tuple[Member, Future[torch.Tensor]] | None = None  # by the reader
         self._read_last = False  # without one: in the last step, and not answered
-        self.computing: list[Member] = []  # who gets a token together, or got the last
         for cache in (self._cache, self._prompt):  # a pass of one token shows what keys and values look like
             self._forward(cache, [Member((0,), 1)], [(0,)])
 
@@ -89,7 +88,7 @@ class Batch:
         return self._answer()
 
     def _answer(self) -> list[Member]:
-        self.computing = members = list(self._running)
+        members = list(self._running)
         tokens = [member.tokens[-1:] for member in members]
         return self._choose(members, self._forward(self._cache, members, tokens))
 

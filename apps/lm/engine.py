@@ -31,7 +31,12 @@ class Generation:
 
 
 class Engine(Protocol):
-    """Computes for any number of callers at once."""
+    """Computes for any number of callers at once.
+
+    `failure` says in one sentence why it can compute nothing any more; it is None as long as it can.
+    """
+
+    failure: str | None
 
     def generate(self, wanted: Generation, cancelled: Callable[[], bool]) -> Generator[int]:
         """Yield the answer's tokens as they are computed, up to its end or until `cancelled()`; any thread may call.

@@ -42,11 +42,6 @@ class OpenVinoBatch:
         self._handles: dict[Member, object] = {}
         self._given = 0  # tokens, by the last step
 
-    @property
-    def computing(self) -> list[Member]:
-        """Everybody: which of them a step computes is the pipeline's choice."""
-        return list(self._handles)
-
     def cache_bytes(self) -> int:
         """Compute one token, upon which the pipeline allocates all keys and values; return how large they are."""
         member = Member([0], 1)
@@ -75,11 +70,15 @@ class OpenVinoBatch:
     def _collect(self, member: Member) -> bool:
         """Whether the step has given `member` a token, or has ended it."""
         handle, before = self._handles[member], len(member.tokens)
-        while handle.can_read():
-            (output,) = handle.read().values()
-            member.tokens += output.generated_ids
-        if not member.finished and handle.get_status() != GenerationStatus.RUNNING:
-            member.error = RuntimeError(f"The pipeline has ended a sequence as {handle.get_status().name}.")
+        try:
+            while handle.can_read():
+                (output,) = handle.read().values()
+                member.tokens += output.generated_ids
+            if not member.finished and handle.get_status() != GenerationStatus.RUNNING:
+                member.error = RuntimeError(f"The pipeline has ended a sequence as {handle.get_status().name}.")
+        except Exception as error:  # of this one; the others' tokens are good
+            member.error = error
+            handle.cancel()
         if member.finished:
             del self._handles[member]
         return member.finished or len(member.tokens) > before

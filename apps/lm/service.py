@@ -57,6 +57,10 @@ class LanguageModelService(Service):
         """Measure tokens under the model's name."""
         self._answering.meter = Meter(runtime, model.identity.name)
 
+    def failure(self, model: "LanguageModel") -> str | None:
+        """The engine's: its thread may have ended."""
+        return model.engine.failure
+
     def error(self, path: str, problem: "Problem") -> dict | None:
         """OpenAI's clients look for theirs below /v1."""
         return forms.error(problem) if path.startswith("/v1/") else None

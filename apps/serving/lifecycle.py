@@ -4,7 +4,7 @@ import time
 from enum import StrEnum
 
 from apps.serving.problems import Problem
-from apps.serving.service import Model
+from apps.serving.service import Model, Service
 
 
 class State(StrEnum):
@@ -16,11 +16,12 @@ class State(StrEnum):
 
 
 class Lifecycle:
-    """The state, and the model once it is loaded."""
+    """The state, and the model of `service` once it is loaded."""
 
-    def __init__(self) -> None:
+    def __init__(self, service: Service) -> None:
         self.state = State.STARTING
         self.loaded: Model | None = None
+        self._service = service
         self._started = time.monotonic()
 
     @property
@@ -30,10 +31,17 @@ class Lifecycle:
 
     @property
     def model(self) -> Model:
-        """The loaded model; it serves while ready and while draining. Raises a 503 Problem before that."""
+        """The loaded model, while ready and while draining. A 503 Problem is raised before, and after a failure."""
         if self.loaded is None:
             raise Problem(503, "The model is still being loaded. Try again soon.", headers={"Retry-After": "1"})
+        if self.failure:
+            raise Problem(503, self.failure, headers={"Retry-After": "1"})
         return self.loaded
+
+    @property
+    def failure(self) -> str | None:
+        """Why the loaded model can answer nothing any more; a restart helps and nothing else."""
+        return self._service.failure(self.loaded) if self.loaded else None
 
     def ready(self, model: Model) -> None:
         """The model is loaded, verified and warm."""
@@ -51,10 +59,12 @@ class Lifecycle:
         model = dict.fromkeys(("name", "version", "sha256", "engine"))
         if identity:
             model = {key: getattr(identity, key) for key in model} | identity.facts
-        return {
-            "status": self.state.value,
+        failure = self.failure
+        health = {
+            "status": "failed" if failure else self.state.value,
             "model": model,
             "model_version": model["version"],
             "engine": model["engine"],
             "uptime_seconds": round(self.uptime_seconds, 3),
         }
+        return health | ({"detail": failure} if failure else {})

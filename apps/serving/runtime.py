@@ -36,7 +36,7 @@ class Runtime:
 
     def __init__(self, service: Service, settings: ServingSettings) -> None:
         self.service, self.settings = service, settings
-        self.lifecycle = Lifecycle()
+        self.lifecycle = Lifecycle(service)
         self.admission = Admission(settings.max_in_flight, settings.max_queue, settings.capacity)
         self.preparation = Admission(1, settings.max_in_flight + settings.max_queue)
         self.bytes = ByteBudget(settings.body_budget)

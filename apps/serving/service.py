@@ -60,6 +60,13 @@ class Service(ABC):
     def ready(self, runtime: "Runtime", model: Any) -> None:  # noqa: B027  (optional)
         """Begin what needs to know the model, such as metrics under its name; runs in the event loop."""
 
+    def failure(self, model: Any) -> str | None:
+        """Why the loaded model can answer nothing any more, in one sentence for everybody: the process is restarted.
+
+        Every probe and request asks, so it only looks. None: it can.
+        """
+        return None
+
     def error(self, path: str, problem: "Problem") -> object | None:
         """What the clients of a protocol at `path` look for in a problem's member `error`; None: nothing."""
         return None

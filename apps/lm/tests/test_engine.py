@@ -1,10 +1,11 @@
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import pytest
 
+from apps.lm import batch_engine
 from apps.lm.batch import Batch
-from apps.lm.batch_engine import BatchEngine
+from apps.lm.batch_engine import BatchEngine, EngineError
 from apps.lm.engine import Generation, Sampling
 from apps.lm.tests import tiny
 
@@ -102,6 +103,29 @@ def test_one_whose_choice_fails_is_told_and_takes_nobody_with_it(engine):
         with pytest.raises(RuntimeError, match="probability tensor"):
             list(engine.generate(wanted, never))
         assert other.result(SECONDS) == expected
+
+
+def test_without_its_reader_the_engine_fails_whoever_waits_and_whoever_comes():
+    reader = ThreadPoolExecutor(1)
+    engine = BatchEngine(Batch(MODEL, 4, CONTEXT, reader))
+    assert engine.failure is None
+    reader.shutdown()
+    for _ in range(2):
+        with pytest.raises(EngineError, match="cannot schedule new futures after shutdown"):
+            tokens(engine, 1)
+    assert engine.failure.startswith("The engine has failed (RuntimeError)")
+
+
+def test_a_cancelled_caller_does_not_wait_for_a_reader_that_hangs(monkeypatch):
+    class Hanging(Executor):
+        def submit(self, *_):
+            cancel.set()
+            return Future()
+
+    monkeypatch.setattr(batch_engine, "LOOK_SECONDS", 0.01)
+    engine, cancel = BatchEngine(Batch(MODEL, 4, CONTEXT, Hanging())), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(tokens, engine, 1, cancelled=cancel.is_set).result(SECONDS) == []
 
 
 def test_an_idle_engine_sleeps(monkeypatch):

@@ -32,6 +32,7 @@ class Breaking:
 
     engine: Engine
     error: Exception | None = None
+    failure: None = None
 
     def generate(self, wanted, cancelled):
         yield from islice(self.engine.generate(wanted, cancelled), 5)

@@ -43,6 +43,19 @@ def test_a_draining_service_is_not_ready_but_serves_and_closes_its_connections(c
     assert client.get("/livez").status_code == 200
 
 
+@pytest.mark.parametrize("draining", [False, True])
+def test_a_model_that_has_failed_is_told_to_probes_and_clients_until_the_process_is_restarted(client, draining):
+    runtime = client.app.state.runtime
+    runtime.service.failure = lambda model: f"The model {model.identity.name} has failed."
+    if draining:
+        runtime.lifecycle.drain()
+    answers = [client.get(path) for path in ("/livez", "/readyz", "/healthz")]
+    answers.append(client.post("/sleep", json={"seconds": 0}))
+    assert [answer.status_code for answer in answers] == [503] * 4
+    assert {answer.json()["detail"] for answer in answers} == {"The model toy has failed."}
+    assert answers[2].json()["status"] == "failed"
+
+
 def test_a_load_that_ends_during_the_drain_does_not_make_the_service_ready_again(starting):
     starting.app.state.runtime.lifecycle.drain()
     starting.portal.call(starting.app.state.runtime.load)
