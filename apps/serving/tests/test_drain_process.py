@@ -6,12 +6,14 @@ import json
 import signal
 import time
 import urllib.request
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 
 import httpx
 import pytest
 
-from apps.serving.tests.processes import Process, running
+from apps.serving.tests.processes import Process, running, until
 
 pytestmark = pytest.mark.service
 TOY = "apps.serving.tests.toy"
@@ -133,6 +135,36 @@ def test_ctrl_c_does_not_wait_for_routers():
     with running(TOY, DRAIN_SECONDS=60) as toy:
         toy.signal(signal.SIGINT)
         assert toy.wait(5) == 0
+
+
+@contextmanager
+def computing(toy: Process) -> Iterator[Future]:
+    """A request that computes for a minute; it may be cut."""
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(httpx.post, f"{toy.url}/sleep", json={"seconds": 60}, timeout=60)
+        until(lambda: ask(toy, "/cancelled")[1]["in_flight"] == 1)
+        yield asked
+
+
+def test_ctrl_c_again_does_not_wait_for_requests_either():
+    with running(TOY, STUBBORN=True) as toy, computing(toy) as asked:
+        toy.signal(signal.SIGINT)
+        toy.expect("draining")
+        assert not asked.done()
+        begun = time.monotonic()
+        toy.signal(signal.SIGINT)
+        assert toy.wait(5) == 130
+        assert time.monotonic() - begun < 1
+        assert isinstance(asked.exception(5), httpx.TransportError)
+
+
+def test_what_computes_on_when_nobody_waits_does_not_hold_the_process():
+    with running(TOY, STUBBORN=True, DRAIN_SECONDS=0, REQUEST_TIMEOUT_SECONDS=2) as toy, computing(toy) as asked:
+        begun = time.monotonic()
+        toy.signal(signal.SIGTERM)
+        assert toy.wait(10) == 0
+        assert time.monotonic() - begun < 4
+        assert asked.result(5).status_code == toy.log[-1]["status"] == 504
 
 
 def test_a_process_that_still_loads_ends_at_once():

@@ -23,6 +23,7 @@ class ToySettings(ServingSettings):
 
     load_seconds: float = 0
     load_error: str = ""
+    stubborn: bool = False  # computes on when nobody waits
     header_seconds: float = protocol.HEADER_SECONDS
     stall_seconds: float = protocol.STALL_SECONDS
 
@@ -50,12 +51,13 @@ class ToyService(Service):
 
     def __init__(self) -> None:
         self.cancelled = 0
+        self.stubborn = False
 
     def sleep(self, work: Work, seconds: float) -> float:
         """Take `seconds`, or less when nobody waits any more."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if work.cancelled:
+            if work.cancelled and not self.stubborn:
                 self.cancelled += 1
                 break
             time.sleep(0.005)
@@ -72,6 +74,7 @@ class ToyService(Service):
 
     def add_routes(self, app: FastAPI, runtime: Runtime) -> None:
         """Register them."""
+        self.stubborn = runtime.settings.stubborn
 
         @app.post("/sleep", openapi_extra=json_body(Sleep, {}))
         async def sleep(request: Request) -> dict:
