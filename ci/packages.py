@@ -1,4 +1,4 @@
-"""Debian packages that the local cluster, and the tests of pages, need on the machine itself."""
+"""Debian packages that the local cluster, and the tests with other people's programs, need on the machine itself."""
 
 import importlib.util
 import json
@@ -6,10 +6,13 @@ import os
 import shutil
 from collections.abc import Iterable
 
-from ci.cache import CACHE
+from ci.cache import CACHE, unfinished
 from ci.run import Failed, output, run
 
-CLUSTER, BROWSER = ("buildah", "mmdebstrap", "python3-venv"), ("chromium",)
+CLUSTER = "buildah", "mmdebstrap", "python3-venv"
+CLIENTS = "chromium", "curl", "default-jdk-headless"  # of the services, in tests
+PROGRAMS = {"default-jdk-headless": "java"}  # of packages that are not called as their program is
+NGINX = CACHE / "nginx"
 INSTALLED = CACHE / "debian-packages.json"  # what we installed, with all that came along
 
 APT = ["apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=120"]  # a fresh machine may be updating itself
@@ -17,7 +20,7 @@ APT = ["apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=120"]  # a fresh machine
 
 def missing(wanted: Iterable[str]) -> list[str]:
     venv = {"python3-venv"} if importlib.util.find_spec("ensurepip") else set()
-    return [name for name in wanted if name not in venv and not shutil.which(name)]
+    return [name for name in wanted if name not in venv and not shutil.which(PROGRAMS.get(name, name))]
 
 
 def can_install() -> bool:
@@ -32,6 +35,15 @@ def install(wanted: Iterable[str]) -> None:
     ours = set(json.loads(INSTALLED.read_text())) if INSTALLED.exists() else set()
     INSTALLED.parent.mkdir(parents=True, exist_ok=True)
     INSTALLED.write_text(json.dumps(sorted(ours | (_names() - before))))
+
+
+def unpack_nginx() -> None:
+    """Unpacks Debian's nginx without installing it, which would start a server on port 80, now and at every boot."""
+    folder = unfinished(NGINX)
+    run([*APT, "update"])
+    run([*APT, "-o", "APT::Sandbox::User=root", "download", "nginx"], cwd=folder)
+    run(["dpkg-deb", "--extract", *folder.glob("nginx_*.deb"), folder])
+    folder.rename(NGINX)
 
 
 def purge() -> None:

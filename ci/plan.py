@@ -51,9 +51,12 @@ def installed() -> list[Step]:
     ]
 
 
-def browser(after: tuple[str, ...]) -> list[Step]:
-    """Chromium for the tests of pages, which are skipped where it cannot be installed; `after` other packages."""
-    return [_packages("chromium", packages.BROWSER, after)] if packages.can_install() else []
+def clients(after: tuple[str, ...]) -> list[Step]:
+    """Chromium, curl, Java and nginx for tests, which are skipped where they cannot be installed; `after` others."""
+    if not packages.can_install():
+        return []
+    nginx = Step("nginx", packages.unpack_nginx, ("clients",), packages.NGINX.exists)
+    return [_packages("clients", packages.CLIENTS, after), nginx]
 
 
 def _packages(name: str, wanted: tuple[str, ...], after: tuple[str, ...] = ()) -> Step:
