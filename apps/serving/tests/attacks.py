@@ -24,20 +24,24 @@ PAUSE = 0.1  # seconds, of a client who leaves; also after a connection that is 
 
 @dataclass(frozen=True)
 class Attack:
-    """`request` makes the bytes, once. `manner` is what one client does with them, again and again."""
+    """`request` are the bytes, or makes them where that takes a while. `manner` is what one client does with them, over
+    and over."""
 
     name: str
-    request: Callable[[], bytes]
+    request: bytes | Callable[[], bytes]
     manner: "Manner"
     clients: int = 8
     fills: bool = False  # the service's bounds: an honest client may be told 503 and when to try again
 
 
 def head(path: str, media_type: str = "application/json", **headers: object) -> bytes:
-    """A request line and headers; keywords are headers, `_` stands for `-`."""
-    lines = [f"POST {path} HTTP/1.1", "Host: attack", f"Content-Type: {media_type}"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    return "\r\n".join([*lines, "\r\n"]).encode()
+    """The head of a POST; keywords are headers, `_` stands for `-`."""
+    return _head("POST", path, Content_Type=media_type, **headers)
+
+
+def get(path: str, **headers: object) -> bytes:
+    """A GET."""
+    return _head("GET", path, **headers)
 
 
 def post(path: str, body: bytes, media_type: str = "application/json", **headers: object) -> bytes:
@@ -140,7 +144,8 @@ def attacks_of(app: str) -> ModuleType:
 
 async def run(attack: Attack, clients: int, url: str) -> Counter:
     """Attack until SIGTERM; return how many of each status came, of connections and of megabytes sent."""
-    request, tally, ended = attack.request(), Counter(), asyncio.Event()
+    request = attack.request if isinstance(attack.request, bytes) else attack.request()
+    tally, ended = Counter(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     host, port = urlsplit(url).hostname, urlsplit(url).port
     print("begun", flush=True)
@@ -149,6 +154,12 @@ async def run(attack: Attack, clients: int, url: str) -> Counter:
     for task in tasks:
         task.cancel()
     return tally
+
+
+def _head(method: str, path: str, **headers: object) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "Host: attack"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "\r\n"]).encode()
 
 
 async def _client(attack: Attack, request: bytes, client: Client) -> None:

@@ -66,10 +66,9 @@ class Besieged:
         with _attacking(self, attack, clients, outcome.tally), _honest(self, outcome.honest) as answered:
             begun = time.monotonic()
             while self.alive and (lasted := time.monotonic() - begun) < seconds + HONEST_WITHIN:
-                livez = self.livez()
+                answer, waited = self.livez()
+                outcome.livez = max(outcome.livez, waited if answer or not self.alive else math.inf)
                 outcome.peak = max(outcome.peak, self.resident())
-                if self.alive:
-                    outcome.livez = max(outcome.livez, livez)
                 if lasted > seconds and answered.is_set():
                     break
             outcome.killed = not self.alive
@@ -78,8 +77,8 @@ class Besieged:
         outcome.killed |= bool(self.group.kills)
         return outcome
 
-    def livez(self) -> float:
-        """Seconds that /livez takes, a new connection each time, as the kubelet asks; infinite where it is no 200.
+    def livez(self) -> tuple[bool, float]:
+        """Whether /livez answers 200, and after how many seconds, on a new connection, as the kubelet asks.
 
         Not before INTERVAL is over.
         """
@@ -89,7 +88,7 @@ class Besieged:
             answer = connection.recv(4096)
         lasted = time.monotonic() - begun
         time.sleep(max(0, INTERVAL - lasted))
-        return lasted if answer.startswith(b"HTTP/1.1 200") else math.inf
+        return answer.startswith(b"HTTP/1.1 200"), lasted
 
     def ask(self) -> tuple[int | str, float]:
         """Status and seconds of an honest request; 0 for a 503 that does not say when to try again."""
