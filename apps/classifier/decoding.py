@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MAX_ASPECT = 100  # of the longer side to the shorter one
 MEMORY_SHARE = 2 / 5  # of the process's limit: an A4 page at 600 dpi as a progressive JPEG takes 209 MB
 GREY_PIXELS = 2_000_000  # pictures with more are reduced
-STRIP_PIXELS = 250_000  # each step on a strip holds the interpreter for about a millisecond
+STRIP_PIXELS = 250_000  # a step on a strip holds the interpreter for up to 3 ms
 BLOCK_BYTES = 1024  # of the file between two looks at whether anyone waits; a PNG's unfold to 1 MB
 MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2}  # of Pillow's pixels; other modes take 4
 COEFFICIENT_BYTES = 2  # of each sample, in a JPEG of several scans

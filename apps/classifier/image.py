@@ -12,19 +12,15 @@ from apps.serving.problems import Problem
 
 SIDE, BOX = 28, 20  # of the model's image, and of the box in it that a digit fills
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}
-ALIASES = {"image/jpg": "image/jpeg"}  # registered nowhere, and common
 CONTRAST = 16  # of 255; below it nothing can be told from the background
 INK = 0.1  # of the strongest: what is weaker is noise of a camera or of JPEG
 
 
 def read(content: bytes, media_type: str, bounds: Bounds, cancelled: Callable[[], bool]) -> np.ndarray:
-    """Return a PNG or JPEG as uint8 (28, 28), 0 the background.
+    """Return a picture of one of FORMATS as uint8 (28, 28), 0 the background.
 
-    Raises Problem 415 or 422, and ClientGone soon after `cancelled()` has become true.
+    Raises Problem 422, and ClientGone soon after `cancelled()` has become true.
     """
-    media_type = ALIASES.get(media_type, media_type)
-    if media_type not in FORMATS:
-        raise Problem(415, f"Content-Type {media_type[:80]!r} is not read here. Send {' or '.join(FORMATS)}.")
     ink = _ink(decoded(content, FORMATS[media_type], bounds, cancelled).astype(np.float32))
     rows, columns = (np.flatnonzero((ink > INK * ink.max()).any(axis=axis)) for axis in (1, 0))
     return _centred(_fitted(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]))

@@ -102,13 +102,6 @@ def test_a_large_picture_is_refused_by_its_size_in_bytes(client):
     assert "MAX_IMAGE_BYTES" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("media_type", ["image/jpeg", "image/jpg"])
-def test_a_jpeg_has_two_names(client, media_type):
-    content = encoded(drawn(), "JPEG", quality=95)
-    answer = client.post("/predict/image", content=content, headers={"content-type": media_type})
-    assert answer.json()["image"] == read(drawn(), "JPEG", quality=95).tolist()
-
-
 @pytest.mark.parametrize("size", [(1, 40), (40, 1), (2, 2)])
 def test_odd_shapes_are_answered(size):
     grey = np.zeros((50, 50), np.uint8)
