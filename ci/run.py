@@ -123,13 +123,14 @@ def started(words: Sequence[str], **options) -> Iterator[subprocess.Popen]:
             raise KeyboardInterrupt
         process = subprocess.Popen(words, process_group=0, **options)
         STARTED.add(process)
-    try:
-        yield process
-    except BaseException:
-        end([process])
-        raise
-    finally:
-        STARTED.discard(process)
+    with process:  # closes its pipes
+        try:
+            yield process
+        except BaseException:
+            end([process])
+            raise
+        finally:
+            STARTED.discard(process)
 
 
 def _start(command, cwd, env, input, timeout, stdout) -> str | None:

@@ -98,7 +98,7 @@ def test_a_child_that_minds_no_signal_is_killed(pipe, monkeypatch):
 
 def test_a_program_that_takes_too_long_is_ended_with_its_children(pipe):
     with pytest.raises(run.Failed, match="took longer than 1 s"):
-        run.run(["sh", "-c", CHILD], timeout=0.6)
+        run.output(["sh", "-c", CHILD], timeout=0.6)
     assert pipe.runs() and pipe.ended()
 
 
