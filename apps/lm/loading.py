@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from apps.lm import packing, precision, support
+from apps.lm import chat_template, packing, precision, support
 from apps.lm.batch import Batch
 from apps.lm.batch_engine import BatchEngine
 from apps.lm.budget import Budget
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from apps.lm.settings import LanguageModelSettings
     from apps.lm.source import Source
 
+LOCAL = {"local_files_only": True, "trust_remote_code": False}
 # Logits nearer to each other than this may change places: bfloat16 moved SmolLM2's best ones by up to 0.34.
 MARGINS = {torch.float32: 0.01, torch.bfloat16: 1.0}
 
@@ -56,6 +57,7 @@ def load(found: "Source", settings: "LanguageModelSettings") -> LanguageModel:
         end_tokens(tokenizer, weights),
         found.probes,
         MARGINS[dtype],
+        chat_template.of(tokenizer),
     )
 
 
@@ -63,9 +65,9 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> tuple[Any, A
     """Return transformers' tokenizer and model, for inference; raise LoadError with one line."""
     _quiet()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
         model, found = AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, dtype=dtype, output_loading_info=True
+            folder, **LOCAL, config=configuration(folder), dtype=dtype, output_loading_info=True
         )
     except Exception as error:  # a folder can be wrong in ways that each library tells its own way
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
@@ -76,6 +78,17 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> tuple[Any, A
             f"{', '.join(missing[:3])} ({len(missing)} in all). Publish the model again."
         )
     return tokenizer, model.eval()
+
+
+def configuration(folder: Path) -> Any:
+    """The folder's config, with the attention that transformers takes by itself.
+
+    A config.json may name another one, by the name of a repository too, whose code is fetched and run.
+    """
+    config = AutoConfig.from_pretrained(folder, **LOCAL)
+    architecture = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    config._attn_implementation = "sdpa" if architecture._supports_sdpa else "eager"
+    return config
 
 
 def threads() -> int:

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import TemplateError
-
 from apps.lm.answer import Answer
 from apps.lm.budget import Budget
+from apps.lm.chat_template import ChatTemplate, RenderError
 from apps.lm.engine import Engine, Generation, Sampling
 from apps.serving.service import Identity
 
@@ -29,6 +28,7 @@ class LanguageModel:
     ends: frozenset[int]
     probes: Sequence[dict] = ()
     margin: float = 0.01
+    chat_template: ChatTemplate | None = None
 
     def tokenize(self, text: str) -> list[int]:
         """The tokens of `text`, with the special ones that the model expects around it."""
@@ -37,13 +37,13 @@ class LanguageModel:
     def tokenize_chat(self, messages: Sequence[dict[str, str]]) -> list[int]:
         """The tokens of a conversation, each turn with `role` and `content`, up to where the model's begins.
 
-        Raises ChatError where the model has no template for it.
+        Raises ChatError where the model has no template for it, or that makes no text of them.
         """
-        if not self.tokenizer.chat_template:
+        if self.chat_template is None:
             raise ChatError(f"{self.identity.name!r} has no chat template. Use /v1/completions.")
         try:
-            text = self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
-        except TemplateError as error:
+            text = self.chat_template.render(messages)
+        except RenderError as error:
             raise ChatError(f"The chat template of {self.identity.name!r} refuses the messages: {error}") from None
         return self._tokens(text, add_special_tokens=False)
 

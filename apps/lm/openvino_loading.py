@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apps.lm import openvino_batch
+from apps.lm import chat_template, openvino_batch
 from apps.lm.batch_engine import BatchEngine
 from apps.lm.budget import Budget
 from apps.lm.model import LanguageModel
@@ -43,7 +43,16 @@ def load(found: "Source", settings: "LanguageModelSettings") -> LanguageModel:
         "max_batch_total_tokens": settings.capacity,
         "kv_cache_bytes": cache_bytes,
     }
-    return LanguageModel(found.identity(**facts), tokenizer, BatchEngine(batch), budget, ends, found.probes, MARGIN)
+    return LanguageModel(
+        found.identity(**facts),
+        tokenizer,
+        BatchEngine(batch),
+        budget,
+        ends,
+        found.probes,
+        MARGIN,
+        chat_template.of(tokenizer),
+    )
 
 
 def _ends(folder: Path, tokenizer: PlainTokenizer) -> frozenset[int]:

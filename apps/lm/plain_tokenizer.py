@@ -3,14 +3,10 @@ import, and brings nothing else that this engine needs."""
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from jinja2 import TemplateError
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 
@@ -22,14 +18,16 @@ class PlainTokenizer:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         settings = json.loads((folder / "tokenizer_config.json").read_text())
-        self._special = {key: _text(value) for key, value in settings.items() if key.endswith("_token") and value}
+        tokens = {key: value for key, value in settings.items() if key.endswith("_token") and value}
+        self.special_tokens_map = {key: _text(token) for key, token in tokens.items() if token is not True}
         template = folder / "chat_template.jinja"
         self.chat_template = template.read_text() if template.exists() else settings.get("chat_template")
 
     @property
     def eos_token_id(self) -> int | None:
         """The token that ends a text, where the model has one."""
-        return self._tokenizer.token_to_id(self._special["eos_token"]) if "eos_token" in self._special else None
+        end = self.special_tokens_map.get("eos_token")
+        return None if end is None else self._tokenizer.token_to_id(end)
 
     def __call__(self, text: str, *, add_special_tokens: bool = True, **ignored: Any) -> SimpleNamespace:
         """`input_ids` of `text`."""
@@ -39,19 +37,6 @@ class PlainTokenizer:
         """The text of `tokens`."""
         return self._tokenizer.decode(list(tokens), skip_special_tokens=skip_special_tokens)
 
-    def apply_chat_template(
-        self, messages: list[dict], *, tokenize: bool = False, add_generation_prompt: bool = False
-    ) -> str:
-        """The text of a conversation, by the model's own template."""
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-        environment.globals |= {"raise_exception": _refuse, "strftime_now": lambda form: datetime.now().strftime(form)}
-        template = environment.from_string(self.chat_template)
-        return template.render(messages=messages, add_generation_prompt=add_generation_prompt, **self._special)
-
 
 def _text(token: str | dict) -> str:
     return token if isinstance(token, str) else token["content"]
-
-
-def _refuse(reason: str) -> None:
-    raise TemplateError(reason)

@@ -26,7 +26,7 @@ for path in sys.stdin:
 
 
 class Reader:
-    """A process that reads one file after another; the kernel ends it after SECONDS of computing, and another begins."""
+    """A process that reads file after file; the kernel ends it after SECONDS of computing, then another begins."""
 
     process: subprocess.Popen | None = None
 

@@ -1,0 +1,106 @@
+"""A chat template is a program of whoever published the model: it makes transformers' text, or an error."""
+
+import gc
+import os
+import resource
+
+import pytest
+
+from apps.lm.chat_template import ChatTemplate, RenderError, of
+from apps.lm.tests import tiny
+
+MESSAGES = [{"role": "user", "content": 'Is 1 < 2 & "ä" 🦊?'}, {"role": "assistant", "content": " yes "}]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return tiny.gpt2_tokenizer()
+
+
+def render(template: str) -> str:
+    return ChatTemplate(template, {"bos_token": "<s>"}).render(MESSAGES)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ messages | tojson }}",
+        "{{ messages | tojson(indent=2, ensure_ascii=True) }}",
+        "{{ tools is none }} {{ documents is defined }} {{ nothing is defined }} {{ eos_token }}",
+        "{% for message in messages %}{% if loop.last %}{% break %}{% endif %}{{ message.content }}{% endfor %}",
+        "{% set a = 1 %}{% generation %}{% set a = 2 %}{{ messages[-1].content | trim }}{% endgeneration %}{{ a }}",
+        "{% set n = namespace(x=0) %}{% for m in messages %}{% set n.x = n.x + 1 %}{% endfor %}{{ n.x }}",
+        "   {% if add_generation_prompt %}\n<|assistant|>\n{% endif %}\n",
+        "{{ strftime_now('%Y') }}",
+    ],
+)
+def test_the_text_is_the_one_that_transformers_makes(tokenizer, template):
+    expected = tokenizer.apply_chat_template(
+        MESSAGES, chat_template=template, tokenize=False, add_generation_prompt=True
+    )
+    assert ChatTemplate(template, tokenizer.special_tokens_map).render(MESSAGES) == expected
+
+
+def test_of_several_templates_the_default_one_counts(tokenizer):
+    tokenizer.chat_template, before = {"tool_use": "tools", "default": "plain"}, tokenizer.chat_template
+    assert of(tokenizer).render(MESSAGES) == "plain"
+    tokenizer.chat_template = before
+
+
+HOSTILE = {
+    "6 GB": "{{ 'a' * 6000000000 }}",
+    "6 GB by doubling": "{% set n = namespace(x='ab') %}{% for i in range(40) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+    "6 GB by a filter": "{{ 'a' | center(6000000000) }}",
+    "6 GB by a format": "{{ '%6000000000d' % 1 }}",
+    "6 GB of replacements": "{% set x = 'a' * 100000 %}{{ x | replace('a', x) }}",
+    "a number without end": "{% set x = 9 ** (9 ** 9) %}{{ x }}",
+    "loops in loops": "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+    "macros that call themselves": "{% macro f(n) %}{{ f(n - 1) }}{{ f(n - 1) }}{% endmacro %}{{ f(200) }}",
+    "recursion without end": "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+    "a text that is too long": "{{ 'a' * 9000000 }}",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_template_that_takes_too_much_is_an_error_and_takes_little(name):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(RenderError):
+        render(HOSTILE[name])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{{ raise_exception('no tools here') }}", "no tools here"),
+        ("{{ 1 / 0 }}", "ZeroDivisionError: division by zero"),
+        ("{{ messages[0].content + 1 }}", "TypeError"),
+        ("{{ nothing.at.all }}", "undefined"),
+        ("{% for %}", "xpected"),
+        ("{{ ''.__class__.__mro__ }}", "unsafe"),
+        ("{{ 'x' | nofilter }}", "nofilter"),
+        ("{{ strftime_now(7) }}", "TypeError"),
+    ],
+)
+def test_whatever_a_template_raises_is_told(template, words):
+    with pytest.raises(RenderError, match=words):
+        render(template)
+
+
+def test_after_a_conversation_that_ends_the_process_the_next_one_has_another():
+    template = ChatTemplate("{% if messages[0].content == 'x' %}{{ 'a' * 10 ** 10 }}{% else %}fine{% endif %}", {})
+    bad = [{"role": "user", "content": "x"}]
+    for _ in range(2):
+        with pytest.raises(RenderError):
+            template.render(bad)
+        assert template.render(MESSAGES) == "fine"
+
+
+def test_the_process_ends_with_its_template():
+    template = ChatTemplate("fine", {})
+    template.render(MESSAGES)
+    number = template._process.pid
+    del template
+    gc.collect()
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)
