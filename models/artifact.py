@@ -49,15 +49,28 @@ def digest(path: str | Path) -> str:
         lines = (f"{_file_digest(path / name)}  {name}\n" for name in _names(path))
         return hashlib.sha256("".join(lines).encode()).hexdigest()
     except OSError as error:
-        raise RegistryError(
-            f"{str(error.filename or path)!r} cannot be read ({error.strerror}). Check its permissions and the disk."
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def state(folder: str | Path) -> list[tuple]:
+    """Return what changes with any file of a folder, without reading them. Raises as `digest` does."""
+    try:
+        statuses = [(name, os.lstat(Path(folder, name))) for name in _names(Path(folder))]
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+    # No inodes: not every network file system keeps them. The kernel sets the time of a change, and nobody else.
+    return [(name, status.st_size, status.st_mtime_ns, status.st_ctime_ns) for name, status in statuses]
 
 
 def size_bytes(path: str | Path) -> int:
     """Return the size of a file, or the sum over a folder's files. Raises as `digest` does."""
     path = Path(path)
     return sum((path / name).stat().st_size for name in _names(path)) if path.is_dir() else path.stat().st_size
+
+
+def _unreadable(path: str | Path, error: OSError) -> RegistryError:
+    name = str(error.filename or path)
+    return RegistryError(f"{name!r} cannot be read ({error.strerror}). Check its permissions and the disk.")
 
 
 def _file_digest(path: Path) -> str:

@@ -8,6 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
+from apps.lm.loading import LOCAL, configuration
 from models import publishing
 from models.manifest import Manifest
 from training import lm_openvino, lm_source
@@ -73,8 +74,10 @@ def describe(folder: Path, reference: PreTrainedModel | None = None) -> dict:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model, loading = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, output_loading_info=True)
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model, loading = AutoModelForCausalLM.from_pretrained(
+            folder, **LOCAL, config=configuration(folder), output_loading_info=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
     if problems := {key: sorted(map(str, names)) for key, names in loading.items() if names}:
         raise TrainingError(f"'{folder}' does not load cleanly: {problems}. Export it from its source again.")
     if reference is not None:

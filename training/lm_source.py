@@ -17,6 +17,7 @@ from transformers import (
 )
 
 from models import registry
+from models.folder import check
 from training.errors import TrainingError
 from training.progress import step
 
@@ -38,8 +39,11 @@ def load(source: str, folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenize
 def _from_transformers(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict]:
     local = Path(source).is_dir()
     try:
-        model = AutoModelForCausalLM.from_pretrained(source, dtype="auto", local_files_only=local)
-        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
+        if local:
+            check(Path(source))
+        options = {"local_files_only": local, "trust_remote_code": False}
+        model = AutoModelForCausalLM.from_pretrained(source, dtype="auto", **options)
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise TrainingError(

@@ -8,7 +8,7 @@ import numpy as np
 from apps.classifier import unpickle
 from apps.classifier.content import max_bytes
 from apps.classifier.forest import Forest
-from models import publishing
+from models import folder, publishing
 from models.artifact import SUFFIX, artifact_id, read_file
 from models.manifest import Manifest, split_id
 from training import parity, sklearn_forest
@@ -37,8 +37,8 @@ def register(path: str, models_dir: Path, version_id: str | None, *, force: bool
     with step(f"publishing {artifact}"):
         if in_place:
             return publishing.describe(artifact, force=force, **about)
-        with publishing.staging(models_dir) as folder:
-            staged = folder / artifact.name
+        with publishing.staging(models_dir) as staging:
+            staged = staging / artifact.name
             shutil.copytree(given, staged) if content is None else staged.write_bytes(content)
             return publishing.publish(staged, artifact, force=force, **about)
 
@@ -89,4 +89,5 @@ def _require_unit_range(flat: Forest, path: Path) -> None:
 def _folder(path: Path) -> dict:
     from training.lm import describe as describe_folder
 
+    folder.check(path)
     return describe_folder(path) | {"data": {"source": "trained elsewhere"}}

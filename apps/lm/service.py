@@ -40,7 +40,9 @@ class LanguageModelService(Service):
     def load(self, settings: LanguageModelSettings) -> "LanguageModel":
         """Verify or fetch the model, then load it by the engine that it is for."""
         found = _timed("verified", lambda: source.find(settings))
-        return _timed("loaded", lambda: engines.load(found, settings))
+        model = _timed("loaded", lambda: engines.load(found, settings))
+        found.require_unchanged()
+        return model
 
     def warm_up(self, model: "LanguageModel") -> None:
         """Answer the manifest's first probe, and refuse to serve a model that computes something else."""

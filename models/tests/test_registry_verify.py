@@ -53,6 +53,34 @@ def test_gate_leaves_empty_expectations_to_the_manifest(forest):
     assert verify(forest, "--version", "", "--sha256", "").returncode == 0
 
 
+SPECIAL = {
+    "a pipe": (os.mkfifo, "it is a special file; a plain one is needed"),
+    "a device without end": (lambda path: path.symlink_to("/dev/zero"), "it is a special file; a plain one is needed"),
+    "300 MB": (
+        lambda path: (path.touch(), os.truncate(path, 300_000_000)),
+        "has 300000000 bytes, and at most 8388608",
+    ),
+    "a million lists": (lambda path: path.write_text("[" * 1_000_000), "it is not JSON"),
+}
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_a_manifest_that_cannot_be_one_is_told_at_once(forest, name):
+    make, words = SPECIAL[name]
+    registry.manifest_path(forest).unlink()
+    make(registry.manifest_path(forest))
+    result = verify(forest)
+    assert (result.returncode, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    assert f"{words}" in line and "Write it with" in line
+
+
+def test_a_manifest_that_would_not_be_read_is_not_written(forest):
+    with pytest.raises(RegistryError, match="at most 8388608 are read"):
+        publishing.describe(forest, force=True, engine="x", probes=["x" * 9_000_000])
+    registry.verify(forest)
+
+
 def test_gate_says_in_one_line_what_is_wrong(forest):
     forest.write_bytes(b"a forest, altered")
     result = verify(forest)

@@ -113,6 +113,101 @@ def test_a_folder_that_lacks_a_file_is_refused_in_one_line(folder, load, missing
     assert "\n" not in str(refusal.value)
 
 
+def edit(path, **changed) -> None:
+    values = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(values | changed))
+
+
+@pytest.mark.parametrize("place", ["../outside.safetensors", "{0}/outside.safetensors", "a/../../outside.safetensors"])
+def test_weights_outside_of_the_folder_are_refused(folder, load, place):
+    weights = load_file(folder / "model.safetensors")
+    (folder / "a").mkdir()
+    (folder / "model.safetensors").rename(folder.parent / "outside.safetensors")
+    name = place.format(folder.parent)
+    edit(folder / "model.safetensors.index.json", metadata={}, weight_map=dict.fromkeys(weights, name))
+    tiny.publish(folder)
+    with pytest.raises(RegistryError) as refusal:
+        load(folder)
+    assert str(refusal.value) == (
+        f"'{folder}/model.safetensors.index.json' is refused: its weight_map names {name[:80]!r}, which is no plain "
+        "name of a file in this folder. Publish the model again from its source."
+    )
+
+
+def test_weights_in_several_files_of_the_folder_are_loaded(folder, load):
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
+    names = dict.fromkeys(weights, "model-00001-of-00001.safetensors")
+    edit(folder / "model.safetensors.index.json", metadata={}, weight_map=names)
+    load(tiny.publish(folder))
+
+
+LARGE = 17 * 1024**2
+REFUSED = {
+    "a pickle from elsewhere": ("pytorch_model.bin.index.json", {"weight_map": {"a": "/x.bin"}}, "names '/x.bin'"),
+    "weights by another name": ("config.json", {"transformers_weights": "../x.safetensors"}, "no plain name"),
+    "a tokenizer from elsewhere": (
+        "tokenizer_config.json",
+        {"fast_tokenizer_files": ["tokenizer./../4.json"]},
+        "plain",
+    ),
+    "a million layers": ("config.json", {"n_layer": 1_000_000}, "its n_layer is 1000000, and at most 1000"),
+    "a million layers of a part": ("config.json", {"text_config": {"num_hidden_layers": 10**6}}, "num_hidden_layers"),
+    "a million experts": ("config.json", {"num_local_experts": 10**6}, "at most 1000 are computed"),
+    "a large config": ("config.json", {"x": "x" * LARGE}, "and at most 16777216 are read"),
+    "a large generation config": ("generation_config.json", {"x": "x" * LARGE}, "and at most 16777216 are read"),
+    "a large template": ("chat_template.jinja", {"x": "x" * LARGE}, "and at most 1048576 are read"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_folder_that_leads_to_work_without_end_is_refused_before_it_is_loaded(folder, load, monkeypatch, name):
+    file, changed, words = REFUSED[name]
+    (folder / "chat_template.jinja").unlink()
+    edit(folder / file, **changed)
+    tiny.publish(folder)
+    monkeypatch.setattr(engines, "load", lambda *_: pytest.fail("loaded"))
+    with pytest.raises(RegistryError, match=words) as refusal:
+        load(folder)
+    assert "\n" not in str(refusal.value)
+
+
+def test_lists_in_lists_in_a_config_are_refused(folder, load):
+    (folder / "config.json").write_text("[" * 1_000_000)
+    tiny.publish(folder)
+    with pytest.raises(RegistryError, match=r"config.json' is refused: maximum recursion depth"):
+        load(folder)
+
+
+def test_the_attention_is_not_the_configs_choice(folder, load):
+    edit(folder / "config.json", _attn_implementation="someone/kernel", attn_implementation="flash_attention_2")
+    load(tiny.publish(folder))
+
+
+def test_code_beside_the_weights_is_not_run(folder, load):
+    (folder / "own.py").write_text("open('ran', 'w')")
+    edit(
+        folder / "config.json", model_type="own", auto_map={"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.M"}
+    )
+    tiny.publish(folder)
+    with pytest.raises(LoadError, match="contains custom code which must be executed"):
+        load(folder)
+
+
+def test_a_folder_that_changes_between_its_verification_and_the_end_of_its_load_is_refused(folder, load, monkeypatch):
+    loading = engines.load
+
+    def change(*arguments):
+        model = loading(*arguments)
+        content = (folder / "model.safetensors").read_bytes()
+        (folder / "model.safetensors").write_bytes(content)
+        return model
+
+    monkeypatch.setattr(engines, "load", change)
+    with pytest.raises(LoadError, match="was changed while it was loaded"):
+        load(folder)
+
+
 def probe(**changed) -> dict:
     return {"prompt": "the fox", "prompt_tokens": 2, "token_ids": [117, 194, 79, 79], "min_margin": 1.0} | changed
 
