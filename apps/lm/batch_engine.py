@@ -60,8 +60,8 @@ class BatchEngine:
     def _run(self) -> None:
         try:
             while True:
+                self._part()  # first: whoever comes may have the place of one who has gone
                 self._welcome()
-                self._part()
                 if self._callers:
                     self._step()
         except BaseException as error:

@@ -161,7 +161,8 @@ def test_a_deadline_in_the_middle_ends_the_stream_with_its_error(tmp_path):
     folder = tiny.publish(tiny.save("gpt2", tmp_path / "endless_v1", context=4096))
     with serving(folder, max_total_tokens=4096, request_timeout_seconds=1) as client:
         answer = ask(client, "/v1/completions", model="endless", max_tokens=4096, stream=True)
-    last = answer.text.strip().split("\n\n")[-1]
+    *_, last, done = answer.text.strip().split("\n\n")
+    assert done == "data: [DONE]"
     error = json.loads(last.removeprefix("data: "))["error"]
     assert error["type"] == "server_error"
     assert "REQUEST_TIMEOUT_SECONDS" in error["message"]
