@@ -132,7 +132,5 @@ CROWDS = [
     Attack("60 rows, 340 a second, closed at once", lambda: post("/predict", instances(60)), abandoned, 34),
     Attack("600 rows, never read", lambda: post("/predict", instances(600)), unread, 60, fills=True),
 ]
-FRAMINGS = framings(
-    "/predict", FEATURES, lambda: post("/predict/image", jpeg_of_scans(2000, 2000, 50_000), "image/jpeg")
-)
+FRAMINGS = framings("/predict", FEATURES, lambda: post("/predict/image", png(4000, 4000), "image/png"))
 ATTACKS = [*PICTURES, *NUMBERS, *TENSORS, *CROWDS, *FRAMINGS]
