@@ -14,7 +14,7 @@ from apps.classifier.request import SCALES, scaled
 from apps.classifier.tensors import Tensor, encode_bytes, wrong
 from apps.serving.body import json_body, media_type, parse_json, read_body, require_json
 from apps.serving.lifecycle import State
-from apps.serving.problems import Problem
+from apps.serving.problems import COMPUTED, Problem
 from apps.serving.runtime import Runtime
 
 INPUT, PROBABILITIES, LABEL = "features", "probabilities", "label"
@@ -25,7 +25,9 @@ EXAMPLES = {
         "value": {"inputs": [{"name": INPUT, "shape": [1, 784], "datatype": "FP32", "data": [0] * 784}]},
     }
 }
-ANSWERS: Any = {200: {"content": {"application/octet-stream": {}}, "description": "JSON, or JSON and binary tensors"}}
+ANSWERS: Any = {
+    200: {"content": {"application/octet-stream": {}}, "description": "JSON, or JSON and binary tensors"}
+} | COMPUTED
 TAGS: Any = {"tags": ["Open Inference Protocol v2"]}
 
 

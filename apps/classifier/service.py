@@ -16,7 +16,7 @@ from apps.classifier.model import BRIEF_ROWS, Classifier, open_classifier
 from apps.classifier.request import FEATURES, SCALES, PredictRequest, scaled
 from apps.serving import page
 from apps.serving.body import json_body, media_type, parse_json, read_body, read_json_body, unread
-from apps.serving.problems import Problem
+from apps.serving.problems import COMPUTED, Problem
 from apps.serving.runtime import Runtime, Work
 from apps.serving.service import Service
 from apps.serving.settings import ServingSettings
@@ -94,7 +94,7 @@ class ClassifierService(Service):
             "/predict",
             tags=["prediction"],
             summary="Classify an image, or several",
-            responses={200: {"model": Prediction | Predictions, **ANSWER}},
+            responses={200: {"model": Prediction | Predictions, **ANSWER}} | COMPUTED,
             openapi_extra=json_body(PredictRequest, EXAMPLES),
         )
         async def predict(request: Request) -> Response:
@@ -113,7 +113,7 @@ class ClassifierService(Service):
             "/predict/image",
             tags=["prediction"],
             summary="Classify a picture of a digit, PNG or JPEG, of any size",
-            responses={200: {"model": Seen}},
+            responses={200: {"model": Seen}} | COMPUTED,
             openapi_extra={"requestBody": {"required": True, "content": dict.fromkeys(image.FORMATS, BINARY)}},
         )
         async def predict_image(request: Request) -> Response:
@@ -162,8 +162,8 @@ def _seven() -> list[int]:
 
 
 EXAMPLES = {
-    "pixels": {"summary": "A seven, as pixels from 0 to 255", "value": {"features": _seven(), "scale": 255}},
-    "unit": {"summary": "The same from 0 to 1", "value": {"features": [pixel / 255 for pixel in _seven()]}},
+    "unit": {"summary": "A seven, from 0 to 1", "value": {"features": [pixel // 255 for pixel in _seven()]}},
+    "pixels": {"summary": "The same, as pixels from 0 to 255", "value": {"features": _seven(), "scale": 255}},
     "several": {"summary": "Two images at once", "value": {"instances": [_seven(), [0] * FEATURES], "scale": 255}},
 }
 SEND_PICTURE = (

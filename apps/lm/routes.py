@@ -12,7 +12,7 @@ from apps.lm.answering import Answering
 from apps.lm.budget import PromptError
 from apps.lm.engine import Generation
 from apps.lm.events import event
-from apps.lm.schemas import ANSWER_EXAMPLE, EXAMPLES, GenerateRequest, GenerateResponse
+from apps.lm.schemas import ANSWERS, EXAMPLES, GenerateRequest, GenerateResponse
 from apps.serving.body import json_body
 from apps.serving.problems import Problem
 
@@ -25,7 +25,7 @@ def add_routes(app: FastAPI, answering: Answering) -> None:
         tags=["generation"],
         response_model=GenerateResponse,
         openapi_extra=json_body(GenerateRequest, EXAMPLES),
-        responses={200: {"content": {"application/json": {"example": ANSWER_EXAMPLE}, "text/event-stream": {}}}},
+        responses=ANSWERS,
     )
     async def generate(request: Request) -> Response:
         """Continue a prompt; without a temperature, the same prompt gets the same answer.

@@ -6,6 +6,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from apps.lm.budget import DEFAULT_ANSWER_TOKENS
 from apps.lm.engine import Sampling
+from apps.serving.body import inlined_schema
+from apps.serving.problems import COMPUTED
 
 COLDEST = 0.01  # nearer to 0, what is divided by it is no longer a number
 Stop = Annotated[str, Field(min_length=1, max_length=100)]
@@ -101,6 +103,28 @@ class GenerateResponse(BaseModel):
     timings: Timings
 
 
+class Piece(BaseModel):
+    """An event of a stream, before the last, which is the whole answer."""
+
+    text: str
+    usage: Usage
+
+
+class StreamError(BaseModel):
+    """The last event, named `error`, of a stream that fails after its first piece."""
+
+    status: int
+    detail: str
+
+
+def event_stream(example: str, *events: type[BaseModel]) -> dict[str, Any]:
+    """The text/event-stream of a 200 in the OpenAPI document; the data of each event is one of `events`."""
+    schemas = [inlined_schema(event) for event in events]
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": {"anyOf": schemas}}
+    item = {"type": "object", "required": ["data"], "properties": {"event": {"type": "string"}, "data": data}}
+    return {"schema": {"type": "string"}, "itemSchema": item, "example": example}
+
+
 EXAMPLES: dict[str, Any] = {
     "short": {
         "summary": "A few words more",
@@ -127,3 +151,18 @@ ANSWER_EXAMPLE: dict[str, Any] = {
     "model_version": "v1",
     "timings": {"first_token_seconds": 0.2114, "total_seconds": 0.4407},
 }
+
+STREAM_EXAMPLE = """\
+data: {"text": " Paris", "usage": {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}}
+
+data: {"generated_text": " Paris.", "finish_reason": "stop", "usage": {"prompt_tokens": 5, "completion_tokens": 3, \
+"total_tokens": 8}, "model_version": "v1", "timings": {"first_token_seconds": 0.2114, "total_seconds": 0.4407}}
+"""
+ANSWERS: Any = {
+    200: {
+        "content": {
+            "application/json": {"example": ANSWER_EXAMPLE},
+            "text/event-stream": event_stream(STREAM_EXAMPLE, Piece, GenerateResponse, StreamError),
+        }
+    }
+} | COMPUTED

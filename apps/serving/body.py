@@ -109,10 +109,14 @@ def json_body(kind: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]
 
     `examples` maps a short name to {"summary": …, "value": …}.
     """
-    schema = kind.model_json_schema()
-    parts = schema.pop("$defs", {})
-    content = {"application/json": {"schema": _inlined(schema, parts), "examples": examples}}
+    content = {"application/json": {"schema": inlined_schema(kind), **({"examples": examples} if examples else {})}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def inlined_schema(kind: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of `kind` without references."""
+    schema = kind.model_json_schema()
+    return _inlined(schema, schema.pop("$defs", {}))
 
 
 def _inlined(schema: Any, parts: dict[str, Any]) -> Any:

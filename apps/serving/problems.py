@@ -4,6 +4,7 @@ import http
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -28,10 +29,28 @@ SCHEMA = {  # of the body that `problem_response` makes
         "errors": {"type": "array", "items": ERROR},
     },
 }
-RESPONSES = {  # of every route, in the OpenAPI document
-    kind: {"description": f"A problem (RFC 9457): {whose}.", "content": {MEDIA_TYPE: {"schema": SCHEMA}}}
-    for kind, whose in {"4XX": "the request's", "5XX": "the service's"}.items()
-}
+RETRY_AFTER = {"Retry-After": {"description": "seconds to wait", "required": True, "schema": {"type": "integer"}}}
+
+
+def documented(texts: Mapping[Any, str]) -> dict[Any, dict[str, Any]]:
+    """The `responses` of routes that answer these statuses by a problem; 503 always says when to come back."""
+    content = {"content": {MEDIA_TYPE: {"schema": SCHEMA}}}
+    headers = {503: {"headers": RETRY_AFTER}}
+    return {status: {"description": text, **content, **headers.get(status, {})} for status, text in texts.items()}
+
+
+RESPONSES = documented(  # of every route
+    {"4XX": "A problem (RFC 9457): the request's.", "5XX": "A problem (RFC 9457): the service's."}
+)
+COMPUTED = documented(  # of every route that reads a body and computes
+    {
+        413: "The body is too large; the problem says the limit.",
+        415: "The body is of another media type, or compressed; the problem says what to send.",
+        422: "Values break a rule; `errors` has up to 20 of them, each with its place.",
+        503: "The queue is full, the model is not loaded yet, or the service is about to end.",
+        504: "There was no answer within the time that a request may take.",
+    }
+)
 MAX_ERRORS = 20  # a body of 784 wrong numbers shall not get an answer longer than itself
 
 

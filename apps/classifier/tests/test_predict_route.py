@@ -168,3 +168,10 @@ def test_the_examples_of_the_documentation_are_answered(client):
         several = {"predictions", "model_version"}
         assert set(answer.json()) == (several if "instances" in example["value"] else shape)
     assert client.get("/docs").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/image", "/v2/models/{name}/infer"])
+def test_the_documentation_names_the_errors_that_a_client_should_expect(client, path):
+    responses = client.get("/openapi.json").json()["paths"][path]["post"]["responses"]
+    assert {"413", "415", "422", "503", "504"} <= set(responses)
+    assert "Retry-After" in responses["503"]["headers"]

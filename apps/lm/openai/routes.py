@@ -13,6 +13,7 @@ from apps.lm.answering import Answering
 from apps.lm.budget import PromptError
 from apps.lm.engine import Generation
 from apps.lm.model import ChatError
+from apps.lm.openai import answers
 from apps.lm.openai.forms import Chat, Completion, OpenAIProblem
 from apps.lm.openai.schemas import CHAT_EXAMPLES, COMPLETION_EXAMPLES, ChatRequest, CompletionRequest, Wanted
 from apps.serving.body import json_body
@@ -29,12 +30,22 @@ def add_routes(app: FastAPI, answering: Answering) -> None:
     """Register them."""
     created = int(time.time())
 
-    @app.post("/v1/completions", tags=TAGS, openapi_extra=json_body(CompletionRequest, COMPLETION_EXAMPLES))
+    @app.post(
+        "/v1/completions",
+        tags=TAGS,
+        openapi_extra=json_body(CompletionRequest, COMPLETION_EXAMPLES),
+        responses=answers.COMPLETIONS,
+    )
     async def completions(request: Request) -> Response:
         """Continue a text."""
         return await _answer(request, answering, CompletionRequest, Completion)
 
-    @app.post("/v1/chat/completions", tags=TAGS, openapi_extra=json_body(ChatRequest, CHAT_EXAMPLES))
+    @app.post(
+        "/v1/chat/completions",
+        tags=TAGS,
+        openapi_extra=json_body(ChatRequest, CHAT_EXAMPLES),
+        responses=answers.CHATS,
+    )
     async def chat(request: Request) -> Response:
         """Answer a conversation, put to the model by its own chat template."""
         return await _answer(request, answering, ChatRequest, Chat)

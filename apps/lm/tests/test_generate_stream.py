@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from apps.lm.tests import tiny
 from apps.lm.tests.conftest import serving
@@ -28,6 +29,17 @@ def test_pieces_join_to_the_answer_that_others_get_whole(folders, family):
     assert "".join(piece["text"] for piece in pieces) == last["generated_text"] == whole["generated_text"]
     assert last.keys() == whole.keys()
     assert (last["usage"], last["finish_reason"]) == (whole["usage"], whole["finish_reason"])
+
+
+def test_documentation_describes_each_event_and_error(client):
+    responses = client.get("/openapi.json").json()["paths"]["/generate"]["post"]["responses"]
+    data = responses["200"]["content"]["text/event-stream"]["itemSchema"]["properties"]["data"]
+    event = Draft202012Validator(data["contentSchema"])
+    for content in stream(client, prompt="the fox", max_new_tokens=5):
+        event.validate(content)
+    assert not event.is_valid({"text": "without usage"})
+    assert {"413", "415", "422", "503", "504"} <= set(responses)
+    assert "Retry-After" in responses["503"]["headers"]
 
 
 def test_nothing_of_a_stop_sequence_is_streamed(client):

@@ -173,3 +173,17 @@ def test_documentation_shows_examples_that_fit_the_schema(client, path):
     for example in content["examples"].values():
         Draft202012Validator(content["schema"]).validate(example["value"])
         assert client.post(path, json=example["value"] | {"model": MODEL, "max_tokens": 2}).status_code == 200
+
+
+def test_documentation_describes_the_whole_answer_the_stream_and_the_errors(client, path):
+    document = client.get("/openapi.json").json()
+    responses = document["paths"][path]["post"]["responses"]
+    content = responses["200"]["content"]
+    whole = content["application/json"]["schema"] | {"components": document["components"]}
+    Draft202012Validator(whole).validate(ask(client, path).json())
+    event = Draft202012Validator(content["text/event-stream"]["itemSchema"]["properties"]["data"]["contentSchema"])
+    for chunk in events(ask(client, path, stream=True, stream_options={"include_usage": True})):
+        event.validate(chunk)
+    assert not event.is_valid({"text": "a"})
+    assert {"400", "413", "415", "503", "504"} <= set(responses)
+    assert "Retry-After" in responses["503"]["headers"]
