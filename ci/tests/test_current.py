@@ -123,7 +123,7 @@ ENDED = [
 
 
 def test_what_a_helm_left_pending_long_ago_is_ended_and_other_releases_are_left_alone(machine, pending, tmp_path):
-    pending(("classifier-service", 1, 61), ("lm-service", 4, 61), ("somebody-elses", 2, 61))
+    pending(("classifier-service", 1, 90), ("lm-service", 4, 90), ("somebody-elses", 2, 90))
     runs(tmp_path, "helm")
     deploy.apply({})
     assert machine.calls() == ENDED
@@ -141,11 +141,11 @@ def test_on_the_local_cluster_what_is_pending_is_ended_at_once_where_no_helm_run
     [({}, "sleep"), (LOCAL, "helm"), (LOCAL, "helmfile")],
 )
 def test_what_another_helm_may_be_changing_is_left_alone_with_all_else(machine, pending, tmp_path, cluster, process):
-    pending(("classifier-service", 7, 61), ("lm-service", 4, 59))
+    pending(("classifier-service", 7, 90), ("lm-service", 4, 30))
     runs(tmp_path, process)
     with pytest.raises(Failed) as failure:
         deploy.apply(cluster)
-    since = f"{NOW - timedelta(minutes=59):%F %T} UTC"
+    since = f"{NOW - timedelta(minutes=30):%F %T} UTC"
     assert (
         failure.value.what
         == f"another helm may be changing lm-service (pending-upgrade since {since}): it is left alone"

@@ -14,6 +14,7 @@ LIMIT, SECONDS = 512 * 1024**2, 10
 READER = f"""
 import json, resource, sys, time
 from apps.classifier import content, forest
+from apps.serving.tests.processes import resident_bytes
 content.memory_limit = lambda: {LIMIT}
 for path in sys.stdin:
     resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + {SECONDS}, -1))
@@ -21,7 +22,7 @@ for path in sys.stdin:
         said = str(forest.load(path.strip()))
     except forest.ForestError as error:
         said = str(error)
-    print(json.dumps([said, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]), flush=True)
+    print(json.dumps([said, resident_bytes(peak=True)]), flush=True)
 """
 
 
