@@ -128,6 +128,36 @@ def test_a_cancelled_caller_does_not_wait_for_a_reader_that_hangs(monkeypatch):
         assert pool.submit(tokens, engine, 1, cancelled=cancel.is_set).result(SECONDS) == []
 
 
+def test_whoever_has_gone_leaves_before_the_next_joins():
+    moves, stepping, go_on = [], threading.Semaphore(0), threading.Semaphore(0)
+    gone, came, over = (threading.Event() for _ in range(3))
+
+    class Slow:
+        def join(self, member):
+            moves.append(("join", member.prompt))
+
+        def leave(self, member):
+            moves.append(("leave", member.prompt))
+
+        def step(self):
+            stepping.release()
+            go_on.acquire(timeout=SECONDS)
+            return []
+
+    engine = BatchEngine(Slow())
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(tokens, engine, 1, cancelled=gone.is_set)
+        assert stepping.acquire(timeout=SECONDS)
+        gone.set()
+        pool.submit(tokens, engine, 2, cancelled=lambda: came.set() or over.is_set())
+        assert came.wait(SECONDS)
+        go_on.release()
+        assert stepping.acquire(timeout=SECONDS)
+        over.set()
+        go_on.release()
+    assert moves[:3] == [("join", (1,)), ("leave", (1,)), ("join", (2,))]
+
+
 def test_an_idle_engine_sleeps(monkeypatch):
     turns, step = [], Batch.step
     monkeypatch.setattr(Batch, "step", lambda self: turns.append(None) or step(self))
