@@ -32,7 +32,7 @@ def told(attack: Attack, clients: int, outcome: Outcome) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("apps", nargs="+", choices=["classifier", "lm"])
-    parser.add_argument("--only", default="", help="attacks whose name has this text")
+    parser.add_argument("--only", nargs="+", default=[""], help="attacks whose names have one of these texts")
     parser.add_argument("--seconds", type=float, default=3, help="how long each lasts before SIGTERM")
     parser.add_argument("--drain", type=float, help="seconds; the chart's by default")
     parser.add_argument("--request-timeout", type=float, help="seconds; the chart's by default")
@@ -43,7 +43,9 @@ def main() -> None:
         pod = replace(Pod.of(app), **{name: value for name, value in timings.items() if value is not None})
         with tempfile.TemporaryDirectory() as folder:
             model = attacks_of(app).settings(Path(folder))
-            for attack in (attack for attack in attacks_of(app).ATTACKS if options.only in attack.name):
+            for attack in (
+                attack for attack in attacks_of(app).ATTACKS if any(text in attack.name for text in options.only)
+            ):
                 for clients in sorted({1, attack.clients}):
                     with besieged(app, pod, model) as service:
                         outcome = service.under(attack, clients, options.seconds, end=True)

@@ -48,6 +48,11 @@ class ControlGroup:
         self._write({"cgroup.procs": pid})
 
     @property
+    def pids(self) -> list[int]:
+        """Its processes, those that were started by one of them too."""
+        return [int(pid) for pid in (self._folders[0] / "cgroup.procs").read_text().split()]
+
+    @property
     def kills(self) -> int:
         """How many processes were killed as the memory was used up."""
         files = [folder / name for folder in self._folders for name in ("memory.oom_control", "memory.events")]
@@ -71,6 +76,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.kills, self._memory, self._removed = 0, 0, threading.Event()
+        self.pids: list[int] = []
 
     def limit_cpu(self, cpus: float) -> None:
         """Nothing that could be done from outside."""
@@ -81,6 +87,7 @@ class Watch:
 
     def add(self, pid: int) -> None:
         """Begin to watch a process."""
+        self.pids.append(pid)
         threading.Thread(target=self._watch, args=[pid], daemon=True).start()
 
     def remove(self) -> None:

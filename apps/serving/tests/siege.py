@@ -46,7 +46,8 @@ class Besieged:
     def ready(self) -> None:
         """Wait for it."""
         self.process.expect("ready", self.attacks.STARTS_WITHIN)
-        self.group.limit_memory(resident_bytes(self.process.popen.pid) + self.pod.memory - self.attacks.PEAK)
+        self.forget()
+        self.group.limit_memory(self.resident() + self.pod.memory - self.attacks.PEAK)
 
     @property
     def alive(self) -> bool:
@@ -54,15 +55,23 @@ class Besieged:
         return self.process.popen.poll() is None
 
     def resident(self) -> int:
-        """The most that it has had in memory so far, in bytes."""
-        with suppress(OSError, KeyError):  # it ends at this moment
-            return resident_bytes(self.process.popen.pid, peak=True)
-        return 0
+        """The most that its processes have had in memory since the last `forget`, in bytes."""
+        total = 0
+        for pid in self.group.pids:
+            with suppress(OSError, KeyError):  # it ends at this moment
+                total += resident_bytes(pid, peak=True)
+        return total
+
+    def forget(self) -> None:
+        """Let the peak count anew."""
+        for pid in self.group.pids:
+            with suppress(OSError):
+                Path(f"/proc/{pid}/clear_refs").write_text("5")
 
     def under(self, attack: Attack, clients: int, seconds: float, end: bool = False) -> Outcome:
         """Attack for `seconds`, and until an honest client has his answer; then SIGTERM in the midst, if `end`."""
         outcome = Outcome()
-        Path(f"/proc/{self.process.popen.pid}/clear_refs").write_text("5")  # the peak counts anew
+        self.forget()
         with _attacking(self, attack, clients, outcome.tally), _honest(self, outcome.honest) as answered:
             begun = time.monotonic()
             while self.alive and (lasted := time.monotonic() - begun) < seconds + HONEST_WITHIN:
