@@ -122,7 +122,7 @@ def event_stream(example: str, *events: type[BaseModel]) -> dict[str, Any]:
     schemas = [inlined_schema(event) for event in events]
     data = {"type": "string", "contentMediaType": "application/json", "contentSchema": {"anyOf": schemas}}
     item = {"type": "object", "required": ["data"], "properties": {"event": {"type": "string"}, "data": data}}
-    return {"schema": {"type": "string"}, "itemSchema": item, "example": example}
+    return {"itemSchema": item, "example": example}
 
 
 EXAMPLES: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """/docs and /openapi.json, also without internet and behind a proxy's prefix: Swagger UI's files are in the image."""
 
 import re
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -9,7 +9,8 @@ from starlette.responses import JSONResponse, Response
 
 from apps.serving import page
 
-OURS, SWAGGER_UI = Path(__file__).parent / "docs_page", files("fastapi_swagger") / "resources"
+OURS = Path(__file__).parent / "docs_page"
+SWAGGER_UI = Path(find_spec("fastapi_swagger").origin).parent / "resources"  # the package itself is not imported
 FILES = {
     "/docs": OURS / "index.html",
     "/docs/start.js": OURS / "start.js",

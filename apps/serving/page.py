@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Mapping
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -32,7 +31,7 @@ def add_routes(app: FastAPI, folder: Path) -> None:
     add_files(app, {path: folder / name for path, name in PATHS.items()})
 
 
-def add_files(app: FastAPI, files: Mapping[str, Traversable]) -> None:
+def add_files(app: FastAPI, files: Mapping[str, Path]) -> None:
     """Register each file at its path; it is read when it is first asked for."""
     read = functools.cache(lambda path: files[path].read_bytes())
 
