@@ -7,11 +7,13 @@ import argparse
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 import uvicorn
 from fastapi import FastAPI
@@ -29,6 +31,7 @@ from models.registry import RegistryError
 LOG = logging.getLogger("serving")
 FINISH_SECONDS = 1  # beyond the deadline of the requests in flight
 TICK_SECONDS = 1
+INTERRUPTED = 130  # the exit status that shells give Ctrl-C
 
 
 class Server(uvicorn.Server):
@@ -47,6 +50,14 @@ class Server(uvicorn.Server):
         loop.add_signal_handler(signal.SIGTERM, self.stop)
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
         yield
+
+    async def serve(self, sockets: list | None = None) -> NoReturn:
+        """Serve, and end the process here: asyncio and the interpreter would first join threads that still compute."""
+        await super().serve(sockets)
+        if self.server_state.tasks:  # cancelled, and not yet in the log
+            await asyncio.wait(self.server_state.tasks, timeout=FINISH_SECONDS)
+        logging.shutdown()
+        os._exit(self.exit_status)
 
     async def startup(self, sockets: list | None = None) -> None:
         """Listen, then load in the background."""
@@ -81,7 +92,9 @@ class Server(uvicorn.Server):
             sys.exit(STARTUP_FAILURE)
 
     def _interrupt(self) -> None:
-        self._hasten.set()  # Ctrl-C: nobody routes to a terminal
+        """Ctrl-C: nobody routes to a terminal, so nothing drains; pressed again, no request is waited for either."""
+        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))  # also while the event loop is busy
+        self._hasten.set()
         self.stop()
 
     async def _drain(self) -> None:
@@ -116,8 +129,8 @@ class Server(uvicorn.Server):
         self._ended.set()
 
 
-def serve(app: FastAPI) -> int:
-    """Serve until a signal or a failed load; return the exit status."""
+def serve(app: FastAPI) -> NoReturn:
+    """Serve until a signal or a failed load, and end the process."""
     settings = app.state.runtime.settings
     config = uvicorn.Config(
         app,
@@ -132,13 +145,11 @@ def serve(app: FastAPI) -> int:
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.request_timeout_seconds + FINISH_SECONDS,
     )
-    server = Server(config, app.state.runtime)
-    server.run()
-    return server.exit_status
+    Server(config, app.state.runtime).run()
 
 
 def main(service: Service, arguments: list[str] | None = None) -> int:
-    """Run a service; return the exit status (2: settings, 1: the model, 0: ended by a signal)."""
+    """Run a service, and end the process (1: the model, 0: a signal, 130: Ctrl-C twice); return 2 for settings."""
     parser = argparse.ArgumentParser(prog=f"python -m apps.{service.name.removesuffix('-service')}")
     parser.add_argument("--host", help="address to listen on (HOST)")
     parser.add_argument("--port", type=int, help="TCP port (PORT)")
@@ -150,4 +161,4 @@ def main(service: Service, arguments: list[str] | None = None) -> int:
         return 2
     logs.configure(settings.log_level)
     tell_of_similar(service.Settings)
-    return serve(create_app(service, settings))
+    serve(create_app(service, settings))
