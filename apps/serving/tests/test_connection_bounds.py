@@ -100,7 +100,7 @@ def test_a_slow_reader_gets_all_of_its_answer(toy, connect):
 
 def test_an_old_protocol_gets_no_chunks(toy, connect):
     connection = connect()
-    connection.sendall(b"GET /stream HTTP/1.0\r\n\r\n")
+    connection.sendall(b"POST /stream HTTP/1.0\r\n\r\n")
     answer = b""
     while part := connection.recv(65536):
         answer += part

@@ -96,7 +96,7 @@ class ToyService(Service):
         async def large() -> Response:
             return Response(bytes(LARGE))
 
-        @app.get("/stream")
+        @app.post("/stream")
         async def stream() -> StreamingResponse:
             return StreamingResponse(iter(["one ", "two"]))
 
