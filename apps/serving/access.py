@@ -57,7 +57,8 @@ class Access:
         headers = [(b"x-request-id", request.request_id.encode("ascii")), (b"x-served-by", self.served_by)]
         if request.traceparent:
             headers.append((b"traceparent", request.traceparent.encode("ascii")))
-        if self.runtime.lifecycle.state is State.DRAINING or (LAST in scope and scope[LAST]()):
+        draining = self.runtime.lifecycle.state is State.DRAINING
+        if scope[LAST](draining) if LAST in scope else draining:
             headers.append((b"connection", b"close"))
         return headers
 

@@ -4,39 +4,29 @@ A client that sends nothing, or a byte a second, or reads nothing of its answer,
 costs no one else anything. What belongs to a body is never taken for a request: Upgrade is ignored (RFC 9110, 7.8).
 """
 
-import json
-import logging
 import random
 import time
-import uuid
 from asyncio import TimerHandle
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from apps.serving.byte_budget import Hold
 from apps.serving.context import ARRIVED, LAST, STARTED
+from apps.serving.refusals import NOT_HTTP, RefusedError, response
+from apps.serving.unread import UnreadAnswers
 
-LOG = logging.getLogger("serving")
 MAX_HEADER_BYTES = 32_768  # request line and headers together; also of trailers, and of what frames a chunk
 HEADER_SECONDS = 10  # from connecting, or from a request's first byte, to the end of its headers
 LINGER_SECONDS = 2  # for the rest of a request that was answered early: a reset could overtake the answer
-STALL_SECONDS = 30  # for a client that reads nothing of its answer
 JITTER = 0.1  # of a connection's age: those that were opened together do not end together
 SLICE_BYTES = 4096  # parsed at once, so that a read of many requests costs no more memory than one of a few
 MAX_PIPELINED = 8  # requests that are parsed and wait for the one before them; the rest waits as bytes
 
-
-class RefusedError(Exception):
-    """A request whose headers are not accepted: its status and a sentence for the client."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status, self.detail = status, detail
+TOO_LARGE = RefusedError(431, f"Path and headers exceed {MAX_HEADER_BYTES} bytes. Send less.")
+TOO_MUCH_FRAMING = RefusedError(431, f"Trailers or chunk extensions exceed {MAX_HEADER_BYTES} bytes. Send less.")
 
 
 class PipelineFlow(FlowControl):
@@ -59,10 +49,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._header_bytes = 0  # received of headers that are not complete
         self._framing_bytes = 0  # received since the last byte of a body that is not complete
         self._headers_due: TimerHandle | None = None
-        self._stalled: TimerHandle | None = None
-        self._unsent: Hold | None = None
         self._discarding = False
-        self._refusal: tuple[int, str] | None = None  # to be sent after the answers to what came before it
+        self._refused: RefusedError | None = None  # to be sent after the answers to what came before it
         settings = self._runtime.settings
         age = settings.connection_max_age_seconds * random.uniform(1 - JITTER, 1 + JITTER)
         self._expires = time.monotonic() + age if age else float("inf")
@@ -71,12 +59,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """Give the first request its time."""
         super().connection_made(transport)
         self.flow = PipelineFlow(transport)
+        self._unread = UnreadAnswers(transport, self._runtime.bytes, self.loop)
         self._headers_due = self.loop.call_later(HEADER_SECONDS, self._late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the timers, and whatever waits for the client."""
         self._headers_arrived()
-        self._sent()
+        self._unread.end()
         for cycle, _ in self.pipeline:
             cycle.disconnected = True
         self.pipeline.clear()
@@ -120,13 +109,11 @@ class BoundedProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             return self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            refused = error.__context__
-            if not isinstance(refused, RefusedError):
-                refused = RefusedError(400, "This is not HTTP/1.1. Correct it.")
-            return self._refuse(refused.status, refused.detail)
+            cause = error.__context__
+            return self._refuse(cause if isinstance(cause, RefusedError) else NOT_HTTP)
         if self.cycle is not None and self.cycle.more_body:
             if self._framing_bytes > MAX_HEADER_BYTES and not self._discarding:
-                self._refuse(431, f"Trailers or chunk extensions exceed {MAX_HEADER_BYTES} bytes. Send less.")
+                self._refuse(TOO_MUCH_FRAMING)
             return
         idle = self.cycle is None or (self.cycle.response_complete and self.timeout_keep_alive_task is None)
         if not idle or self.transport.is_closing():
@@ -135,7 +122,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._headers_due is None:
             self._headers_due = self.loop.call_later(HEADER_SECONDS, self._late)
         if self._header_bytes > MAX_HEADER_BYTES:
-            self._too_large()
+            self._refuse(TOO_LARGE)
 
     def _ignore_upgrade(self, rest: memoryview) -> None:
         """Parse the head again without Upgrade: the parser has ended the message there, whatever its length is."""
@@ -188,7 +175,7 @@ class BoundedProtocol(HttpToolsProtocol):
             elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
                 raise RefusedError(501, f"Transfer-Encoding {value[:80]!r} is not read here. Send chunked.")
         if size > MAX_HEADER_BYTES:
-            raise RefusedError(431, f"Path and headers exceed {MAX_HEADER_BYTES} bytes. Send less.")
+            raise TOO_LARGE
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             raise RefusedError(400, f"An HTTP/1.1 request has exactly one Host header; {hosts} were sent.")
         if self.parser.get_method() == b"CONNECT":
@@ -200,20 +187,19 @@ class BoundedProtocol(HttpToolsProtocol):
         self._runtime.admission.arrived += 1
         super()._start_asgi_task(cycle, app)
 
-    def _is_last(self) -> bool:
-        """Whether an answer that begins now ends the connection: it is old, and no further request has come."""
-        return time.monotonic() > self._expires and not self.pipeline and not self._unparsed
+    def _is_last(self, ending: bool) -> bool:
+        """Whether an answer that begins now ends the connection, which is old or `ending`: nothing has come since."""
+        more = self.pipeline or self._unparsed or self._header_bytes
+        return not more and (ending or time.monotonic() > self._expires)
 
     def _answered(self, cycle: RequestResponseCycle) -> None:
         """Go on with the next request, or wait for the rest of one that was answered before it was complete."""
         none_waits = not self.pipeline
         self.on_response_complete()
         if self.transport.is_closing():
-            if self.transport.get_write_buffer_size():
-                self.loop.call_later(STALL_SECONDS, self.transport.abort)
-            return
-        if self._refusal and none_waits:
-            return self._send_refusal(*self._refusal)
+            return self._unread.closing()
+        if self._refused and none_waits:
+            return self._send_refusal(self._refused)
         if cycle.more_body:
             return self._linger()
         if self._unparsed and not self._pipeline_is_full():
@@ -222,30 +208,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def pause_writing(self) -> None:
-        """Count what the client does not read, and end its patience."""
+        """The client does not read as fast as it is answered."""
         super().pause_writing()
-        self._unsent = self._runtime.bytes.hold(self.transport.abort)
-        self._unsent.grow(self.transport.get_write_buffer_size())
-        self._stalled = self.loop.call_later(STALL_SECONDS, self._stall, self.transport.get_write_buffer_size())
+        self._unread.begin()
 
     def resume_writing(self) -> None:
-        """The client reads."""
-        self._sent()
+        """It has read most of what there was."""
+        self._unread.end()
         super().resume_writing()
-
-    def _stall(self, before: int) -> None:
-        if (size := self.transport.get_write_buffer_size()) >= before:
-            self.transport.abort()
-        else:
-            self._stalled = self.loop.call_later(STALL_SECONDS, self._stall, size)
-
-    def _sent(self) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
-        if self._unsent is not None:
-            self._unsent.release()
-            self._unsent = None
 
     def timeout_keep_alive_handler(self) -> None:
         """End an idle connection; a client that has not even read its last answer will not."""
@@ -265,14 +235,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def _late(self) -> None:
         self._headers_due = None
         if self._header_bytes:
-            self._refuse(408, f"The headers were not complete within {HEADER_SECONDS} seconds.")
+            self._refuse(RefusedError(408, f"The headers were not complete within {HEADER_SECONDS} seconds."))
         else:
             self.transport.close()
 
-    def _too_large(self) -> None:
-        self._refuse(431, f"Path and headers exceed {MAX_HEADER_BYTES} bytes. Send less.")
-
-    def _refuse(self, status: int, detail: str) -> None:
+    def _refuse(self, refused: RefusedError) -> None:
         """Answer what cannot be served, after the answers to what came before it; nothing more is read."""
         if self.transport.is_closing() or self._discarding:
             return
@@ -285,21 +252,13 @@ class BoundedProtocol(HttpToolsProtocol):
             else:
                 cycle.disconnected = True
                 cycle.message_event.set()
-                return self._send_refusal(status, detail)
+                return self._send_refusal(refused)
         if cycle is None or cycle.response_complete:
-            return self._send_refusal(status, detail)
-        self._refusal = status, detail
+            return self._send_refusal(refused)
+        self._refused = refused
 
-    def _send_refusal(self, status: int, detail: str) -> None:
-        problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
-        request_id = uuid.uuid4().hex
-        LOG.info("refused", extra={"request_id": request_id, "status": status})
-        body = json.dumps({**problem, "request_id": request_id, "errors": []}).encode()
-        head = (
-            f"HTTP/1.1 {status} {problem['title']}\r\nContent-Type: application/problem+json\r\n"
-            f"X-Request-ID: {request_id}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+    def _send_refusal(self, refused: RefusedError) -> None:
+        self.transport.write(response(refused))
         self._linger()
 
     def _linger(self) -> None:

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
-from apps.serving import protocol
+from apps.serving import protocol, unread
 from apps.serving.body import json_body, read_json
 from apps.serving.runtime import Runtime, Work
 from apps.serving.server import main
@@ -25,7 +25,7 @@ class ToySettings(ServingSettings):
     load_error: str = ""
     stubborn: bool = False  # computes on when nobody waits
     header_seconds: float = protocol.HEADER_SECONDS
-    stall_seconds: float = protocol.STALL_SECONDS
+    stall_seconds: float = unread.STALL_SECONDS
 
 
 class Sleep(BaseModel):
@@ -101,7 +101,7 @@ class ToyService(Service):
             return StreamingResponse(iter(["one ", "two"]))
 
         protocol.HEADER_SECONDS = runtime.settings.header_seconds
-        protocol.STALL_SECONDS = runtime.settings.stall_seconds
+        unread.STALL_SECONDS = runtime.settings.stall_seconds
 
 
 if __name__ == "__main__":
