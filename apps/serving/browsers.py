@@ -35,24 +35,18 @@ class AllowedHosts:
     """
 
     def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
-        self.app = app
-        self.names = frozenset(map(_name, names))
+        self.app, self.names = app, frozenset(map(_name, names))
+        self.suffixes = tuple(name[1:] for name in self.names if name.startswith("*"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 421 where the Host is not allowed."""
         if scope["type"] != "http" or scope["path"] in QUIET:
             return await self.app(scope, receive, send)
-        host = Headers(scope=scope).get("host", "")
-        if self._allowed(_name(host)):
+        name = _name(host := Headers(scope=scope).get("host", ""))
+        if name in self.names or name.endswith(self.suffixes):
             return await self.app(scope, receive, send)
         detail = f"Host {host[:200]!r} is not among ALLOWED_HOSTS. Use a name that is, or add this one."
         await problem_response(Request(scope), Problem(421, detail))(scope, receive, send)
-
-    def _allowed(self, name: str) -> bool:
-        """Whether `name`, a domain above it as `*.domain`, or `*` is listed."""
-        parts = name.split(".")
-        above = {".".join(["*", *parts[level:]]) for level in range(1, len(parts) + 1)}
-        return name in self.names or not above.isdisjoint(self.names)
 
 
 def _name(host: str) -> str:
