@@ -44,10 +44,11 @@ class ChatTemplate:
             answer = self._process.stdout.readline()
         except BrokenPipeError:
             answer = ""
-        if not answer:
-            self._end()
-            self._process = None
-        return answer
+        if answer.endswith("\n"):
+            return answer
+        self._end()
+        self._process = None
+        return ""
 
 
 def of(tokenizer: Any) -> ChatTemplate | None:

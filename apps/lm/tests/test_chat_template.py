@@ -6,6 +6,7 @@ import resource
 
 import pytest
 
+from apps.lm import chat_template
 from apps.lm.chat_template import ChatTemplate, RenderError, of
 from apps.lm.tests import tiny
 
@@ -94,6 +95,13 @@ def test_after_a_conversation_that_ends_the_process_the_next_one_has_another():
         with pytest.raises(RenderError):
             template.render(bad)
         assert template.render(MESSAGES) == "fine"
+
+
+def test_an_answer_that_is_cut_short_is_an_error(monkeypatch, tmp_path):
+    (tmp_path / "cut.py").write_text("import sys; sys.stdin.readline(); sys.stdin.readline(); print('{\"text', end='')")
+    monkeypatch.setattr(chat_template, "SCRIPT", tmp_path / "cut.py")
+    with pytest.raises(RenderError, match="takes too much time or memory"):
+        render("fine")
 
 
 def test_the_process_ends_with_its_template():
