@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.lm.answer import Answer
-from apps.lm.budget import Budget
+from apps.lm.budget import Budget, PromptError
 from apps.lm.chat_template import ChatTemplate, RenderError
 from apps.lm.engine import Engine, Generation, Sampling
 from apps.serving.service import Identity
@@ -60,8 +60,10 @@ class LanguageModel:
         most, length = 2 * self.budget.total, CHARACTERS * self.budget.total
         while length < len(text):
             tokens = self.tokenizer(text[:length], add_special_tokens=add_special_tokens, verbose=False).input_ids
-            if len(tokens) > most or length >= MOST_CHARACTERS * self.budget.total:
-                raise self.budget.too_long(f"more than {min(len(tokens), most)}")
+            if len(tokens) > most:
+                raise self.budget.too_long(f"more than {most}")
+            if len(text) > (characters := MOST_CHARACTERS * self.budget.total):
+                raise PromptError(f"The prompt has {len(text)} characters; up to {characters} are read. Shorten it.")
             length *= 4
         return self.tokenizer(text, add_special_tokens=add_special_tokens, verbose=False).input_ids
 

@@ -30,6 +30,17 @@ def test_more_than_fits_is_cut(client):
     assert (body["usage"]["total_tokens"], body["finish_reason"]) == (40, "length")
 
 
+@pytest.mark.parametrize(("route", "body"), [("/generate", {}), ("/v1/completions", {"model": "tiny-gpt2"})])
+def test_of_a_prompt_as_long_as_a_body_only_the_begin_is_counted(client, route, body):
+    """To count all of it takes hundreds of megabytes."""
+    answer = client.post(route, json={"prompt": "the fox " * 125_000} | body)
+    assert answer.status_code in (400, 422)
+    assert answer.json()["errors"][0]["detail"] == (
+        "The prompt has more than 80 tokens; prompt and answer together may have 40. "
+        "Shorten the prompt to at most 39 tokens."
+    )
+
+
 def test_prompt_without_room_is_a_422_with_both_counts(client):
     answer = generate(client, prompt="the fox" * 20)
     assert answer.status_code == 422
