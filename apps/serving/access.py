@@ -8,7 +8,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from apps.serving.context import ARRIVED, LAST, RequestContext, begin
+from apps.serving.context import ARRIVED, HOLD, LAST, RequestContext, begin
 from apps.serving.lifecycle import State
 from apps.serving.problems import problem_response, unexpected
 from apps.serving.runtime import Runtime
@@ -49,8 +49,8 @@ class Access:
                 raise  # the answer has begun: all that is left is to cut the connection
             await self.cors(problem_response(Request(scope), problem))(scope, receive, answer)
         finally:
-            if request.hold:
-                request.hold.release()
+            if hold := scope.get(HOLD):
+                hold.release()
             self._record(scope, request, request.outcome or status or 499, time.monotonic() - request.started)
 
     def _headers(self, scope: Scope, request: RequestContext) -> list[tuple[bytes, bytes]]:

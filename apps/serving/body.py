@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.requests import Request
 
-from apps.serving.context import context
+from apps.serving.context import HOLD, context
 from apps.serving.problems import MAX_ERRORS, ClientGone, Problem, pointer
 
 M = TypeVar("M", bound=BaseModel)
@@ -81,25 +81,23 @@ async def read_body(request: Request, setting: str = "max_body_bytes") -> bytear
     limit, seconds = getattr(runtime.settings, setting), runtime.settings.request_timeout_seconds
     if (length := request.headers.get("content-length", "0")).isdecimal():
         _check_size(int(length[:20]), limit, setting)
-    about, body = context(request.scope), bytearray()
+    hold, body = request.scope.get(HOLD), bytearray()
     try:
-        async with asyncio.timeout(about.remaining(seconds)) as patience:
-            about.hold = runtime.bytes.hold(lambda: patience.reschedule(0))
+        async with asyncio.timeout(context(request.scope).remaining(seconds)) as patience:
             while True:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
                     raise ClientGone
-                chunk = message.get("body", b"")
-                _check_size(len(body) + len(chunk), limit, setting)
-                about.hold.grow(len(chunk))
-                if about.hold.dropped:
+                if hold is None and (hold := request.scope.get(HOLD)):
+                    hold.drops.append(lambda: patience.reschedule(0))
+                if hold and hold.dropped:
                     raise TimeoutError
-                body += chunk
+                body += message.get("body", b"")
+                _check_size(len(body), limit, setting)
                 if not message.get("more_body", False):
-                    about.hold.complete = True
                     return body
     except TimeoutError:
-        if about.hold and about.hold.dropped:
+        if hold and hold.dropped:
             raise _crowded(runtime) from None
         raise Problem(408, f"The body was not complete within {seconds:g} seconds. Send it faster.") from None
 

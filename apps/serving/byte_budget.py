@@ -1,4 +1,4 @@
-"""Counts the bytes that clients make this process keep: bodies under way, and answers that they do not read.
+"""Counts the bytes that clients make this process keep: what it has received of requests, and answers not read.
 
 Beyond the limit the largest that is not complete yet is given up: many slow uploads cost a small request nothing.
 """
@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 
 class Hold:
-    """The bytes that one client makes us keep; `drop` ends them when others need the room."""
+    """The bytes of one client; every one of `drops` is called when others need the room and this is the largest."""
 
     def __init__(self, budget: "ByteBudget", drop: Callable[[], object]) -> None:
         self.size, self.complete, self.dropped = 0, False, False
-        self.drop, self._budget = drop, budget
+        self.drops, self._budget = [drop], budget
 
     def grow(self, size: int) -> None:
-        """Count `size` bytes more; `dropped` may be true, of this one or another, when it returns."""
+        """Count `size` bytes more, or fewer; `dropped` may be true, of this one or another, when it returns."""
         if not self.dropped:
             self.size += size
             self._budget.grown(size)
@@ -45,7 +45,8 @@ class ByteBudget:
             largest.dropped = True
             self.dropped += 1
             self.released(largest)
-            largest.drop()
+            for drop in largest.drops:
+                drop()
 
     def released(self, hold: Hold) -> None:
         """Forget a hold; again: nothing."""

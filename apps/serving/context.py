@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 from starlette.types import Scope
 
-from apps.serving.byte_budget import Hold
-
 KEY = "serving.context"
 STARTED = "serving.started"  # in the scope: the monotonic clock's time at which the headers were complete
+HOLD = "serving.hold"  # in the scope: the bytes of the body that the server has received
 ARRIVED = "serving.arrived"  # in the scope of a request that Admission counts as arrived
 LAST = "serving.last"  # in the scope: tells whether an answer that begins now ends its connection
 TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -27,7 +26,6 @@ class RequestContext:
     request_id: str = ""
     traceparent: str = ""
     started: float = field(default_factory=time.monotonic)
-    hold: Hold | None = None  # the bytes of its body
     outcome: int = 0
 
     def remaining(self, seconds: float) -> float:

@@ -14,7 +14,8 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from apps.serving.context import ARRIVED, LAST, STARTED
+from apps.serving.byte_budget import Hold
+from apps.serving.context import ARRIVED, HOLD, LAST, STARTED
 from apps.serving.refusals import NOT_HTTP, RefusedError, response
 from apps.serving.unread import UnreadAnswers
 
@@ -49,6 +50,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._header_bytes = 0  # received of headers that are not complete
         self._framing_bytes = 0  # received since the last byte of a body that is not complete
         self._headers_due: TimerHandle | None = None
+        self._incomplete: Hold | None = None  # headers, and what is not parsed
         self._discarding = False
         self._refused: RefusedError | None = None  # to be sent after the answers to what came before it
         settings = self._runtime.settings
@@ -66,9 +68,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """End the timers, and whatever waits for the client."""
         self._headers_arrived()
         self._unread.end()
+        self._count_incomplete(0)
         for cycle, _ in self.pipeline:
             cycle.disconnected = True
+            _release(cycle)
         self.pipeline.clear()
+        if self.cycle is not None:
+            _release(self.cycle)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -100,6 +106,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.held = len(self._unparsed) > HIGH_WATER_LIMIT
         if self.flow.held:
             self.flow.pause_reading()
+        self._count_incomplete(len(self._unparsed) + self._header_bytes)
+
+    def _count_incomplete(self, size: int) -> None:
+        if size and not self._discarding:
+            self._incomplete = self._incomplete or self._runtime.bytes.hold(self.transport.abort)
+            self._incomplete.grow(size - self._incomplete.size)
+        elif self._incomplete is not None:
+            self._incomplete.release()
+            self._incomplete = None
 
     def _feed(self, data: memoryview) -> None:
         """Feed the parser; count what belongs to headers, trailers or chunk framing that is still incomplete."""
@@ -156,14 +171,24 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.resume_reading()  # else the end of a client whose request computes would not be noticed
 
     def on_body(self, body: bytes) -> None:
-        """Hand over a part of the body."""
+        """Hand over a part of the body, and count it until its request is answered."""
         self._framing_bytes = 0
-        super().on_body(body)
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        if (hold := cycle.scope.get(HOLD)) is None:
+            hold = cycle.scope[HOLD] = self._runtime.bytes.hold(lambda: _forget_body(cycle))
+        hold.grow(len(body))
+        if not hold.dropped:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Hand over the end of the body."""
-        if not self.parser.should_upgrade():
-            super().on_message_complete()
+        if self.parser.should_upgrade():
+            return
+        if hold := self.cycle.scope.get(HOLD):
+            hold.complete = True
+        super().on_message_complete()
 
     def _check_headers(self) -> None:
         """Raise RefusedError, which the parser wraps, for what another server could read as another request."""
@@ -246,7 +271,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._discarding, cycle = True, self.cycle
         if cycle is not None and cycle.more_body and not cycle.response_complete:  # the mistake is in its body
             if self.pipeline:
-                self.pipeline.popleft()
+                _release(self.pipeline.popleft()[0])
             elif cycle.response_started:
                 return self.transport.close()  # an answer is under way, and another cannot be put into it
             else:
@@ -269,6 +294,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.timeout_keep_alive_handler)
+
+
+def _release(cycle: RequestResponseCycle) -> None:
+    if hold := cycle.scope.get(HOLD):
+        hold.release()
+
+
+def _forget_body(cycle: RequestResponseCycle) -> None:
+    """Let go of what the application has not read, and wake it up."""
+    cycle.body = bytearray()
+    cycle.message_event.set()
 
 
 async def _send_unframed(cycle: RequestResponseCycle, message: Any) -> None:
