@@ -42,10 +42,10 @@ class ByteBudget:
         self.held += size
         while self.held > self.limit and (growing := [hold for hold in self._holds if not hold.complete]):
             largest = max(growing, key=lambda hold: hold.size)
-            largest.dropped = True
+            drops, largest.dropped = largest.drops, True
             self.dropped += 1
             self.released(largest)
-            for drop in largest.drops:
+            for drop in drops:
                 drop()
 
     def released(self, hold: Hold) -> None:
@@ -53,4 +53,4 @@ class ByteBudget:
         if hold in self._holds:
             self._holds.remove(hold)
             self.held -= hold.size
-            hold.size = 0
+            hold.size, hold.drops = 0, []  # which lead back to the hold: only the garbage collector would end that

@@ -85,8 +85,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._unparsed:
             self._unparsed += data
             self._hold_reading()
-        else:
+        elif len(data) > SLICE_BYTES or self.pipeline:
             self._parse(memoryview(data))
+        else:
+            self._feed(data)
+            if self._header_bytes or self._incomplete:
+                self._hold_reading()
 
     def _parse(self, data: memoryview) -> None:
         for start in range(0, len(data), SLICE_BYTES):
@@ -116,7 +120,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._incomplete.release()
             self._incomplete = None
 
-    def _feed(self, data: memoryview) -> None:
+    def _feed(self, data: bytes | memoryview) -> None:
         """Feed the parser; count what belongs to headers, trailers or chunk framing that is still incomplete."""
         self._framing_bytes += len(data)
         try:
@@ -139,20 +143,15 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._header_bytes > MAX_HEADER_BYTES:
             self._refuse(TOO_LARGE)
 
-    def _ignore_upgrade(self, rest: memoryview) -> None:
+    def _ignore_upgrade(self, rest: bytes | memoryview) -> None:
         """Parse the head again without Upgrade: the parser has ended the message there, whatever its length is."""
         lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
         lines += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self._feed(memoryview(b"\r\n".join([*lines, b"", b""])))
+        self._feed(b"\r\n".join([*lines, b"", b""]))
         if not self._discarding and len(rest):
             self._feed(rest)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; a trailer is dropped, as RFC 9110, 6.5.1 allows."""
-        if self.cycle is None or self.cycle.scope is not self.scope:
-            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Hand the request to the application."""
@@ -161,6 +160,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         super().on_headers_complete()
+        self.headers = []  # of trailers, which are dropped as RFC 9110, 6.5.1 allows
         self._framing_bytes = 0
         cycle, scope = self.cycle, self.cycle.scope
         scope[STARTED], scope[LAST] = time.monotonic(), self._is_last
