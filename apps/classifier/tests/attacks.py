@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from apps.classifier.tests.hostile_pictures import jpeg, jpeg_of_scans, png, png_of_texts
-from apps.serving.tests.attacks import Attack, abandoned, answered, post, unfinished, unread
+from apps.serving.tests.attacks import Attack, abandoned, post, unfinished, unread
 from apps.serving.tests.hostile_framings import framings
 
 MODEL, PIXELS = "mnist_rf", 784
@@ -24,15 +24,15 @@ def settings(folder: Path) -> dict[str, object]:
     return {"MODEL_PATH": forests.publish(forests.digits_forest(100, None), folder / f"{MODEL}_v1.joblib")}
 
 
-def picture(name: str, make: partial, clients: int = 8) -> Attack:
-    """A picture that is sent and answered."""
+def picture(name: str, make: partial) -> Attack:
+    """A picture."""
     media_type = "image/jpeg" if make.func in (jpeg, jpeg_of_scans) else "image/png"
-    return Attack(name, lambda: post("/predict/image", make(), media_type), answered, clients)
+    return Attack(name, lambda: post("/predict/image", make(), media_type))
 
 
 def predict(name: str, body: str) -> Attack:
     """A body of /predict."""
-    return Attack(name, lambda: post("/predict", body.encode()), answered)
+    return Attack(name, post("/predict", body.encode()))
 
 
 def infer_request(rows: int, value: object = 0, **members: object) -> bytes:
@@ -50,14 +50,9 @@ def binary(rows: int, byte: bytes = b"\0", **members: object) -> bytes:
     return post(INFER, text + byte * (rows * PIXELS), Inference_Header_Content_Length=len(text))
 
 
-def infer(name: str, request: partial, manner=answered, clients: int = 8) -> Attack:
-    """A request of the Open Inference Protocol."""
-    return Attack(name, request, manner, clients)
-
-
-def members(name: str, text: str) -> Attack:
-    """A member of an otherwise whole inference request that holds `text`."""
-    return Attack(name, lambda: post(INFER, text.encode()), answered)
+def infer(name: str, body: str) -> Attack:
+    """A body of the Open Inference Protocol."""
+    return Attack(name, post(INFER, body.encode()))
 
 
 def outputs(count: int) -> list[dict]:
@@ -89,6 +84,10 @@ PICTURES = [
     picture("JPEG 7000 x 7000 progressive", partial(jpeg, 7000, 7000, "RGB", progressive=True)),
     picture("JPEG 65,500 x 760 progressive", partial(jpeg, 65_500, 760, "RGB", progressive=True)),
     picture("JPEG of 40,000 scans, 4 MB", partial(jpeg_of_scans, 7000, 7000, 4_000_000)),
+    # As large as the service's bounds allow.
+    picture("PNG 70,000 x 700 RGBA", partial(png, 70_000, 700, "RGBA")),
+    picture("JPEG A4 at 600 dpi, progressive", partial(jpeg, 4960, 7016, "RGB", progressive=True)),
+    picture("JPEG of 40,000 scans, 5000 x 4000", partial(jpeg_of_scans, 5000, 4000, 4_000_000)),
 ]
 NUMBERS = [
     predict("features: 500,000 out of range", f'{{"features": [{",".join(["9"] * 500_000)}]}}'),
@@ -105,19 +104,19 @@ NUMBERS = [
     predict("170,000 escapes", '{"features": "' + "\\u00e4" * 170_000 + '"}'),
 ]
 TENSORS = [
-    infer("OIP: 8,000 outputs", partial(infer_request, 100, outputs=outputs(8000))),
-    infer("OIP: 50 outputs, never read", partial(binary, 1000, outputs=outputs(50)), unread, 60),
-    infer("OIP: 1,300 rows, never read", partial(binary, 1300), unread, 60),
-    infer("OIP: a binary tensor of 1 MB", partial(binary, 1300)),
-    infer("OIP: a binary tensor out of range", partial(binary, 1300, b"\xff")),
-    infer("OIP: 500,000 numbers out of range", partial(infer_request, 650, 9)),
-    infer("OIP: 500,000 numbers", partial(infer_request, 650)),
-    members("OIP: inputs of 500,000 numbers", f'{{"inputs": [{",".join(["1"] * 500_000)}]}}'),
-    members("OIP: inputs of 340,000 objects", f'{{"inputs": [{",".join(["{}"] * 340_000)}]}}'),
-    members("OIP: outputs of 500,000 numbers", f'{{"inputs": [], "outputs": [{",".join(["1"] * 500_000)}]}}'),
-    members("OIP: a shape of 500,000", f'{{"inputs": [{{"shape": [{",".join(["1"] * 500_000)}]}}]}}'),
-    members("OIP: deep parameters", f'{{"inputs": [{{"parameters": {DEEP}'),
-    infer("OIP: a length of 5,000 digits", partial(post, INFER, b"{}", Inference_Header_Content_Length="1" * 5000)),
+    Attack("OIP: 8,000 outputs", partial(infer_request, 100, outputs=outputs(8000))),
+    Attack("OIP: 50 outputs, never read", partial(binary, 1000, outputs=outputs(50)), unread, 60),
+    Attack("OIP: 1,300 rows, never read", partial(binary, 1300), unread, 60),
+    Attack("OIP: a binary tensor of 1 MB", partial(binary, 1300)),
+    Attack("OIP: a binary tensor out of range", partial(binary, 1300, b"\xff")),
+    Attack("OIP: 500,000 numbers out of range", partial(infer_request, 650, 9)),
+    Attack("OIP: 500,000 numbers", partial(infer_request, 650)),
+    infer("OIP: inputs of 500,000 numbers", f'{{"inputs": [{",".join(["1"] * 500_000)}]}}'),
+    infer("OIP: inputs of 340,000 objects", f'{{"inputs": [{",".join(["{}"] * 340_000)}]}}'),
+    infer("OIP: outputs of 500,000 numbers", f'{{"inputs": [], "outputs": [{",".join(["1"] * 500_000)}]}}'),
+    infer("OIP: a shape of 500,000", f'{{"inputs": [{{"shape": [{",".join(["1"] * 500_000)}]}}]}}'),
+    infer("OIP: deep parameters", f'{{"inputs": [{{"parameters": {DEEP}'),
+    Attack("OIP: a length of 5,000 digits", partial(post, INFER, b"{}", Inference_Header_Content_Length="1" * 5000)),
 ]
 CROWDS = [
     Attack(

@@ -1,11 +1,10 @@
 """What a hostile client can send to the language model; see apps.serving.tests.attacks."""
 
 import json
-from functools import partial
 from pathlib import Path
 
 from apps.lm.tests.process import ENVIRONMENT
-from apps.serving.tests.attacks import Attack, Manner, abandoned, answered, post, unread
+from apps.serving.tests.attacks import Attack, abandoned, post, unread
 from apps.serving.tests.hostile_framings import framings
 
 NAME, CONTEXT = "smollm2-135m-instruct", 256  # the name of production: attacks meet its pod too
@@ -23,14 +22,14 @@ def settings(folder: Path) -> dict[str, object]:
     return ENVIRONMENT | {"MODEL_NAME": tiny.publish(tiny.save("gpt2", folder / f"{NAME}_v1", context=CONTEXT))}
 
 
-def body(name: str, path: str, text: str, manner: Manner = answered, clients: int = 8) -> Attack:
+def body(name: str, path: str, text: str) -> Attack:
     """A JSON body."""
-    return Attack(name, partial(_post, path, text), manner, clients)
+    return Attack(name, _post(path, text))
 
 
-def prompt(name: str, text: str, clients: int = 12) -> Attack:
+def prompt(name: str, text: str) -> Attack:
     """A prompt of /generate, about 1 MB."""
-    return Attack(name, partial(_generate, text), answered, clients, fills=True)
+    return Attack(name, _generate(text), clients=12, fills=True)
 
 
 def chat(name: str, members: str) -> Attack:
@@ -90,11 +89,9 @@ MISTAKES = [
 STREAM = f'{{"model": "{NAME}", "prompt": "the fox", "max_tokens": 200, "stream": true}}'
 LONG = '{"prompt": "the fox", "max_new_tokens": 200}'
 CROWDS = [
-    Attack("60 streams, never read", partial(_post, "/v1/completions", STREAM), unread, 60, fills=True),
-    Attack(
-        "streams, 340 a second, closed at once", partial(_post, "/v1/completions", STREAM), abandoned, 34, fills=True
-    ),
-    Attack("60 answers, never read", partial(_post, "/generate", LONG), unread, 60, fills=True),
+    Attack("60 streams, never read", _post("/v1/completions", STREAM), unread, 60, fills=True),
+    Attack("streams, 340 a second, closed at once", _post("/v1/completions", STREAM), abandoned, 34, fills=True),
+    Attack("60 answers, never read", _post("/generate", LONG), unread, 60, fills=True),
 ]
-FRAMINGS = framings("/generate", SHORT, partial(_post, "/v1/completions", STREAM))
+FRAMINGS = framings("/generate", SHORT, lambda: _post("/v1/completions", STREAM))
 ATTACKS = [*PROMPTS, *MISTAKES, *CROWDS, *FRAMINGS]

@@ -1,7 +1,7 @@
 """What a hostile client does to a service, as data: a request, how it is sent, and how often at once.
 
-`python -m apps.serving.tests.attacks classifier "idle connections" --url http://127.0.0.1:8000` runs one until it is
-told to end, and then prints how often each status came. Of the whole internet it speaks with 127.0.0.1 only.
+`python -m apps.serving.tests.attacks classifier "4,000 idle connections" --url http://127.0.0.1:8000` runs one until it
+is told to end, and then prints how often each status came. It attacks this machine and no other.
 """
 
 import argparse
@@ -20,18 +20,6 @@ from urllib.parse import urlsplit
 
 PIECE = 65_536
 PAUSE = 0.1  # seconds, of a client who leaves; also after a connection that is refused
-
-
-@dataclass(frozen=True)
-class Attack:
-    """`request` are the bytes, or makes them where that takes a while. `manner` is what one client does with them, over
-    and over."""
-
-    name: str
-    request: bytes | Callable[[], bytes]
-    manner: "Manner"
-    clients: int = 8
-    fills: bool = False  # the service's bounds: an honest client may be told 503 and when to try again
 
 
 def head(path: str, media_type: str = "application/json", **headers: object) -> bytes:
@@ -137,6 +125,18 @@ def endless(piece: bytes) -> Manner:
     return manner
 
 
+@dataclass(frozen=True)
+class Attack:
+    """`request` are the bytes, or makes them where that takes a while. `manner` is what one client does with them, over
+    and over."""
+
+    name: str
+    request: bytes | Callable[[], bytes]
+    manner: Manner = answered
+    clients: int = 8
+    fills: bool = False  # the service's bounds: an honest client may be told 503 and when to try again
+
+
 def attacks_of(app: str) -> ModuleType:
     """The module that says what is sent to a service, `classifier` or `lm`, and how it is started."""
     return importlib.import_module(f"apps.{app}.tests.attacks")
@@ -181,6 +181,8 @@ def main() -> None:
     parser.add_argument("--clients", type=int, help="how many at once; as the table says by default")
     parser.add_argument("--url", required=True)
     options = parser.parse_args()
+    if urlsplit(options.url).hostname != "127.0.0.1":
+        parser.error(f"--url {options.url} is not on 127.0.0.1, and only this machine may be attacked")
     (attack,) = [attack for attack in attacks_of(options.app).ATTACKS if attack.name == options.attack]
     tally = asyncio.run(run(attack, options.clients or attack.clients, options.url))
     print(json.dumps(tally))

@@ -11,6 +11,7 @@ def framings(path: str, body: bytes, slow: Callable[[], bytes]) -> list[Attack]:
     ordinary, unended = post(path, body), chunked(path)
     started, whole = head(path).removesuffix(b"\r\n"), unended + b"%x\r\n%s\r\n0\r\n" % (len(body), body)
     blank, behind = b"1\r\n \r\n", ordinary * (300_000 // len(ordinary))
+    upload = post(path, b" " * 1_048_576)
     paths = b"".join(get(f"/{number}", X_Request_ID=number) for number in range(10_000))
     return [
         Attack("trailers without end", whole, endless(b"X-Trailer: 1\r\n")),
@@ -26,6 +27,7 @@ def framings(path: str, body: bytes, slow: Callable[[], bytes]) -> list[Attack]:
         Attack("pipelined with Upgrade", get("/livez", Connection="Upgrade", Upgrade="h2c") * 1000, unread),
         Attack("10,000 paths", paths, unread),
         Attack("a description that 1,000 never read", get("/openapi.json"), unread, 1000),
-        Attack("400 uploads of 1 MB, no end", post(path, b" " * 1_048_576), unfinished, 400, fills=True),
+        Attack("400 uploads of 1 MB, no end", upload, unfinished, 400, fills=True),
+        Attack("1,500 uploads of 1 MB, no end", upload, unfinished, 1500, fills=True),
         Attack("340 a second, closed at once", ordinary, abandoned, 34),
     ]
