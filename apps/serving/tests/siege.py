@@ -96,7 +96,7 @@ class Besieged:
 
     def _is_calm(self) -> bool:
         answered, waited = self.livez()
-        return answered and waited < CALM
+        return answered and waited < CALM and self.ask()[0] == 200
 
     def livez(self) -> tuple[bool, float]:
         """Whether /livez answers 200, and after how many seconds, on a new connection, as the kubelet asks.
