@@ -1,7 +1,7 @@
 """The request of /predict: which numbers make an image, and every reason why some do not, in words."""
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -78,8 +78,8 @@ def scaled(features: np.ndarray, scale: int) -> np.ndarray:
 def _scaled_images(images: list[tuple[tuple, Any]], info: ValidationInfo) -> np.ndarray:
     """Return the images as float32 (n, n_features); each comes with its place below the field."""
     scale, n_features = info.data.get("scale", SCALES[-1]), info.context["n_features"]
-    rows = [_numbers(image, scale, n_features) for _, image in images]
-    if any(row is None for row in rows):
+    rows = list(takewhile(lambda row: row is not None, (_numbers(image, scale, n_features) for _, image in images)))
+    if len(rows) < len(images):
         mistakes = (mistake for place, image in images for mistake in _mistakes(place, image, scale, n_features))
         raise PydanticCustomError("image", "no image", {"mistakes": list(islice(mistakes, MAX_ERRORS + 1))})
     return scaled(np.stack(rows), scale)

@@ -2,6 +2,7 @@
 
 import asyncio
 import codecs
+import re
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -14,6 +15,8 @@ from apps.serving.problems import MAX_ERRORS, ClientGone, Problem, pointer
 M = TypeVar("M", bound=BaseModel)
 BRIEF_BYTES = 32_768  # are parsed within some milliseconds, whatever they hold: on the event loop
 MAX_MEMBERS = 100  # of a JSON object
+MAX_CONTAINERS = 10_000  # JSON arrays and objects in a body
+STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 ALIASES = {"image/jpg": "image/jpeg"}  # not registered, and common
 SEND_JSON = "Send JSON as the body: curl -H 'content-type: application/json' --data-binary @body.json."
 SHOWN_ERRORS = 3  # in the sentence itself, which is all that OpenAI's client shows
@@ -61,6 +64,7 @@ def parse_json(body: bytes | bytearray, kind: type[M], about: dict[str, Any] | N
     try:
         text = body[len(codecs.BOM_UTF8) :] if body.startswith(codecs.BOM_UTF8) else body
         if len(text) > BRIEF_BYTES:
+            _check_containers(text)
             _check_members(from_json(text))
         return kind.model_validate_json(text, context=about)
     except ValidationError as error:
@@ -126,6 +130,17 @@ def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
     if "$ref" in schema:
         return _inlined(parts[schema["$ref"].rpartition("/")[2]], parts)
     return {key: _inlined(value, parts) for key, value in schema.items()}
+
+
+def _check_containers(text: bytes | bytearray) -> None:
+    """Refuse more arrays and objects than any request has: the interpreter is held until all of them are made."""
+
+    def count(text: bytes | bytearray) -> int:
+        return text.count(b"[") + text.count(b"{")
+
+    if count(text) > MAX_CONTAINERS and (containers := count(STRING.sub(b"", text))) > MAX_CONTAINERS:
+        rule = f"holds {containers} arrays and objects; up to {MAX_CONTAINERS} are read"
+        raise Problem(422, f"The body {rule}. Send fewer.")
 
 
 def _check_members(value: Any) -> None:

@@ -17,7 +17,7 @@ class Hold:
         """Count `size` bytes more, or fewer; `dropped` may be true, of this one or another, when it returns."""
         if not self.dropped:
             self.size += size
-            self._budget.grown(size)
+            self._budget.grown(self, size)
 
     def release(self) -> None:
         """Count these bytes no more."""
@@ -37,16 +37,21 @@ class ByteBudget:
         self._holds.add(hold)
         return hold
 
-    def grown(self, size: int) -> None:
+    def grown(self, hold: Hold, size: int) -> None:
         """Let the largest go until the rest fits; what is complete stays, for it is being served."""
         self.held += size
-        while self.held > self.limit and (growing := [hold for hold in self._holds if not hold.complete]):
-            largest = max(growing, key=lambda hold: hold.size)
+        while self.held > self.limit and (largest := self._largest(hold)):
             drops, largest.dropped = largest.drops, True
             self.dropped += 1
             self.released(largest)
             for drop in drops:
                 drop()
+
+    def _largest(self, grown: Hold) -> Hold | None:
+        """The largest that is not complete; of hundreds of a size, the one that has just grown, without a search."""
+        if not grown.complete and grown.size * len(self._holds) >= self.held:
+            return grown
+        return max((hold for hold in self._holds if not hold.complete), key=lambda hold: hold.size, default=None)
 
     def released(self, hold: Hold) -> None:
         """Forget a hold; again: nothing."""

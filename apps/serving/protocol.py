@@ -24,6 +24,7 @@ HEADER_SECONDS = 10  # from connecting, or from a request's first byte, to the e
 LINGER_SECONDS = 2  # for the rest of a request that was answered early: a reset could overtake the answer
 JITTER = 0.1  # of a connection's age: those that were opened together do not end together
 SLICE_BYTES = 4096  # parsed at once, so that a read of many requests costs no more memory than one of a few
+READ_BYTES, TURN_SECONDS = 65_536, 0.002  # of one connection, then others have their turn
 MAX_PIPELINED = 8  # requests that are parsed and wait for the one before them; the rest waits as bytes
 
 TOO_LARGE = RefusedError(431, f"Path and headers exceed {MAX_HEADER_BYTES} bytes. Send less.")
@@ -48,6 +49,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._runtime = self.config.app.state.runtime
         self._unparsed = bytearray()  # received while MAX_PIPELINED requests wait
         self._header_bytes = 0  # received of headers that are not complete
+        self._body_left = 0  # bytes of a body of known length
         self._framing_bytes = 0  # received since the last byte of a body that is not complete
         self._headers_due: TimerHandle | None = None
         self._incomplete: Hold | None = None  # headers, and what is not parsed
@@ -79,23 +81,47 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse, or keep for later what comes behind a full pipeline."""
+        if len(data) > READ_BYTES:
+            self._end_turn()
         if self._discarding:
             return
         self._unset_keepalive_if_required()
         if self._unparsed:
             self._unparsed += data
             self._hold_reading()
-        elif len(data) > SLICE_BYTES or self.pipeline:
+        elif len(data) > max(SLICE_BYTES, self._body_left) or self.pipeline:
             self._parse(memoryview(data))
         else:
             self._feed(data)
             if self._header_bytes or self._incomplete:
                 self._hold_reading()
 
+    def _end_turn(self) -> None:
+        """Read and parse no more until the event loop has come to the others: it would go on while there is more."""
+        self.transport.pause_reading()
+        self.loop.call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        if self.transport.is_closing():
+            return
+        self._parse_rest()
+        if not self.flow.read_paused:
+            self.transport.resume_reading()
+
+    def _parse_rest(self) -> None:
+        if self._unparsed and not self._discarding and not self._pipeline_is_full():
+            unparsed, self._unparsed = self._unparsed, bytearray()
+            self._parse(memoryview(unparsed))
+            self.flow.resume_reading()
+
     def _parse(self, data: memoryview) -> None:
+        end = time.perf_counter() + TURN_SECONDS
         for start in range(0, len(data), SLICE_BYTES):
-            if self._pipeline_is_full():
+            late = time.perf_counter() > end
+            if late or self._pipeline_is_full():
                 self._unparsed += data[start:]
+                if late:
+                    self._end_turn()
                 break
             self._feed(data[start : start + SLICE_BYTES])
             if self._discarding or self.parser is None or self.transport.is_closing():
@@ -173,6 +199,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Hand over a part of the body, and count it until its request is answered."""
         self._framing_bytes = 0
+        self._body_left -= len(body)
         cycle = self.cycle
         if cycle.response_complete:
             return
@@ -192,11 +219,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _check_headers(self) -> None:
         """Raise RefusedError, which the parser wraps, for what another server could read as another request."""
-        size, hosts = len(self.url), 0
+        size, hosts, self._body_left = len(self.url), 0, 0
         for name, value in self.headers:
             size += len(name) + len(value)
             if name == b"host":
                 hosts += 1
+            elif name == b"content-length":
+                self._body_left = int(value)
             elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
                 raise RefusedError(501, f"Transfer-Encoding {value[:80]!r} is not read here. Send chunked.")
         if size > MAX_HEADER_BYTES:
@@ -227,10 +256,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return self._send_refusal(self._refused)
         if cycle.more_body:
             return self._linger()
-        if self._unparsed and not self._pipeline_is_full():
-            unparsed, self._unparsed = self._unparsed, bytearray()
-            self._parse(memoryview(unparsed))
-            self.flow.resume_reading()
+        self._parse_rest()
 
     def pause_writing(self) -> None:
         """The client does not read as fast as it is answered."""
