@@ -6,6 +6,8 @@ import sys
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy starts a thread per CPU, and a forest needs none
 
 from apps.classifier.service import ClassifierService
+from apps.serving.memory import return_large_blocks
 from apps.serving.server import main
 
+return_large_blocks()
 sys.exit(main(ClassifierService()))
