@@ -116,14 +116,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _parse(self, data: memoryview) -> None:
         end = time.perf_counter() + TURN_SECONDS
-        for start in range(0, len(data), SLICE_BYTES):
+        start = 0
+        while start < len(data):
             late = time.perf_counter() > end
             if late or self._pipeline_is_full():
                 self._unparsed += data[start:]
                 if late:
                     self._end_turn()
                 break
-            self._feed(data[start : start + SLICE_BYTES])
+            size = max(SLICE_BYTES, self._body_left)
+            self._feed(data[start : start + size])
+            start += size
             if self._discarding or self.parser is None or self.transport.is_closing():
                 break
         self._hold_reading()
