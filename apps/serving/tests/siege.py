@@ -49,6 +49,7 @@ class Besieged:
     def ready(self) -> None:
         """Wait for it."""
         self.process.expect("ready", self.attacks.STARTS_WITHIN)
+        self.port = self.process.port  # once: it is looked up in a log that grows long
         self.forget()
         self.group.limit_memory(self.resident() + self.pod.memory - self.attacks.PEAK)
 
@@ -104,7 +105,7 @@ class Besieged:
         Not before INTERVAL is over.
         """
         begun, answer = time.monotonic(), b""
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.process.port), PATIENCE) as connection:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), PATIENCE) as connection:
             connection.sendall(b"GET /livez HTTP/1.1\r\nHost: kubelet\r\nConnection: close\r\n\r\n")
             answer = connection.recv(4096)
         lasted = time.monotonic() - begun
@@ -114,7 +115,7 @@ class Besieged:
     def ask(self) -> tuple[int | str, float]:
         """Status and seconds of an honest request; 0 for a 503 that does not say when to try again."""
         begun, (path, body) = time.monotonic(), self.attacks.HONEST
-        connection = http.client.HTTPConnection("127.0.0.1", self.process.port, timeout=self.pod.request_timeout + 5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.pod.request_timeout + 5)
         try:
             connection.request("POST", path, body, {"Content-Type": "application/json"})
             answer = connection.getresponse()
@@ -149,7 +150,7 @@ def besieged(app: str, pod: Pod, model: dict[str, object]) -> Iterator[Besieged]
 @contextmanager
 def _attacking(service: Besieged, attack: Attack, clients: int, tally: dict[str, float]) -> Iterator[None]:
     """Attack from a process of its own, so that what it computes delays no measurement."""
-    words = [service.app, attack.name, "--clients", str(clients), "--url", service.process.url]
+    words = [service.app, attack.name, "--clients", str(clients), "--url", f"http://127.0.0.1:{service.port}"]
     command = [sys.executable, "-m", "apps.serving.tests.attacks", *words]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as attacker:
         try:
