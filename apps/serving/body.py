@@ -156,11 +156,7 @@ def _check_members(value: Any) -> None:
 
 
 def _crowded(runtime: Any) -> Problem:
-    detail = (
-        f"Bodies under way may hold {runtime.bytes.limit} bytes together (MAX_TOTAL_BODY_BYTES), and this was the "
-        "largest that was not complete. Try again later."
-    )
-    return Problem(503, detail, headers=runtime.admission.retry_after)
+    return Problem(503, runtime.bytes.crowded, headers=runtime.admission.retry_after)
 
 
 def _check_size(size: int, limit: int, setting: str) -> None:

@@ -37,6 +37,12 @@ class ByteBudget:
         self._holds.add(hold)
         return hold
 
+    @property
+    def crowded(self) -> str:
+        """What to tell whoever is given up."""
+        rule = f"Bodies under way may hold {self.limit} bytes together (MAX_TOTAL_BODY_BYTES)"
+        return f"{rule}, and this was the largest that was not complete. Try again later."
+
     def grown(self, hold: Hold, size: int) -> None:
         """Let the largest go until the rest fits; what is complete stays, for it is being served."""
         self.held += size

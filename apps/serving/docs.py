@@ -1,11 +1,13 @@
 """/docs and /openapi.json, also without internet and behind a proxy's prefix: Swagger UI's files are in the image."""
 
+import json
 import re
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from fastapi import FastAPI, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from apps.serving import page
 
@@ -25,10 +27,16 @@ def add_routes(app: FastAPI) -> None:
     """Register /docs, its files and /openapi.json."""
     page.add_files(app, FILES)
 
+    @cache  # it takes as long as a dozen predictions
+    def description() -> bytes:
+        return json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode()
+
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi(request: Request) -> Response:
-        servers = {"servers": [{"url": prefix}]} if (prefix := _prefix(request)) else {}
-        return JSONResponse(app.openapi() | servers)
+        content = description()
+        if prefix := _prefix(request):
+            content = b'{"servers":%s,' % json.dumps([{"url": prefix}]).encode() + content.removeprefix(b"{")
+        return Response(content, media_type="application/json")
 
 
 def _prefix(request: Request) -> str:

@@ -7,6 +7,7 @@ costs no one else anything. What belongs to a body is never taken for a request:
 import random
 import time
 from asyncio import TimerHandle
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,14 +18,17 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from apps.serving.byte_budget import Hold
 from apps.serving.context import ARRIVED, HOLD, LAST, STARTED
 from apps.serving.refusals import NOT_HTTP, RefusedError, response
-from apps.serving.unread import UnreadAnswers
+from apps.serving.unread import UnreadAnswers, gone
 
 MAX_HEADER_BYTES = 32_768  # request line and headers together; also of trailers, and of what frames a chunk
 HEADER_SECONDS = 10  # from connecting, or from a request's first byte, to the end of its headers
+DISCARD_SECONDS = 0.01  # between two reads of what is thrown away
 LINGER_SECONDS = 2  # for the rest of a request that was answered early: a reset could overtake the answer
 JITTER = 0.1  # of a connection's age: those that were opened together do not end together
 SLICE_BYTES = 4096  # parsed at once, so that a read of many requests costs no more memory than one of a few
-READ_BYTES, TURN_SECONDS = 65_536, 0.002  # of one connection, then others have their turn
+PROBE_BYTES = 512  # of the first request of a connection, as probes come
+PROBES = {"/livez", "/readyz", "/healthz"}  # begin before whoever waits for a turn
+LOOK_SECONDS = 0.5  # between two looks whether a client is there that is not read
 MAX_PIPELINED = 8  # requests that are parsed and wait for the one before them; the rest waits as bytes
 
 TOO_LARGE = RefusedError(431, f"Path and headers exceed {MAX_HEADER_BYTES} bytes. Send less.")
@@ -36,9 +40,14 @@ class PipelineFlow(FlowControl):
 
     held = False
 
+    def __init__(self, transport: Any, resumed: Callable[[], object]) -> None:
+        super().__init__(transport)
+        self._resumed = resumed
+
     def resume_reading(self) -> None:
         if not self.held:
             super().resume_reading()
+        self._resumed()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -47,7 +56,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._runtime = self.config.app.state.runtime
-        self._unparsed = bytearray()  # received while MAX_PIPELINED requests wait
+        self._unparsed = bytearray()  # waits for its turn, or for MAX_PIPELINED requests
+        self._in_turn = False
         self._header_bytes = 0  # received of headers that are not complete
         self._body_left = 0  # bytes of a body of known length
         self._framing_bytes = 0  # received since the last byte of a body that is not complete
@@ -62,7 +72,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Give the first request its time."""
         super().connection_made(transport)
-        self.flow = PipelineFlow(transport)
+        self.flow = PipelineFlow(transport, self._resumed)
         self._unread = UnreadAnswers(transport, self._runtime.bytes, self.loop)
         self._headers_due = self.loop.call_later(HEADER_SECONDS, self._late)
 
@@ -80,74 +90,86 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse, or keep for later what comes behind a full pipeline."""
-        if len(data) > READ_BYTES:
-            self._end_turn()
+        """Parse at once what may be a probe, or little when few ask; else in turn, as the pipeline has room."""
         if self._discarding:
+            self.transport.pause_reading()  # else all that there is would be read before others have their turn
+            self.loop.call_later(DISCARD_SECONDS, self._discard)
             return
         self._unset_keepalive_if_required()
-        if self._unparsed:
-            self._unparsed += data
-            self._hold_reading()
-        elif len(data) > max(SLICE_BYTES, self._body_left) or self.pipeline:
-            self._parse(memoryview(data))
-        else:
+        probe = self.cycle is None and len(data) <= PROBE_BYTES
+        of_body = 0 < len(data) <= self._body_left  # which costs no more than to keep it
+        little = len(data) <= SLICE_BYTES and not self.pipeline
+        if not self._unparsed and (of_body or (little and (probe or self._runtime.turns.spare()))):
             self._feed(data)
             if self._header_bytes or self._incomplete:
                 self._hold_reading()
+        else:
+            self._unparsed += data
+            self._hold_reading()
+            self._go_on()
 
-    def _end_turn(self) -> None:
-        """Read and parse no more until the event loop has come to the others: it would go on while there is more."""
-        self.transport.pause_reading()
-        self.loop.call_soon(self._take_turn)
-
-    def _take_turn(self) -> None:
-        if self.transport.is_closing():
-            return
-        self._parse_rest()
-        if not self.flow.read_paused:
+    def _discard(self) -> None:
+        if not self.transport.is_closing():
             self.transport.resume_reading()
 
-    def _parse_rest(self) -> None:
-        if self._unparsed and not self._discarding and not self._pipeline_is_full():
-            unparsed, self._unparsed = self._unparsed, bytearray()
-            self._parse(memoryview(unparsed))
-            self.flow.resume_reading()
+    def _go_on(self) -> None:
+        if self._unparsed and not self._in_turn and not self._pipeline_is_full():
+            self._in_turn = True
+            self._runtime.turns.wait(self._parse)
 
-    def _parse(self, data: memoryview) -> None:
-        end = time.perf_counter() + TURN_SECONDS
-        start = 0
-        while start < len(data):
-            late = time.perf_counter() > end
-            if late or self._pipeline_is_full():
-                self._unparsed += data[start:]
-                if late:
-                    self._end_turn()
-                break
-            size = max(SLICE_BYTES, self._body_left)
-            self._feed(data[start : start + size])
-            start += size
-            if self._discarding or self.parser is None or self.transport.is_closing():
-                break
+    def _parse(self) -> None:
+        """Parse a slice, and wait for the next turn."""
+        self._in_turn = False
+        size = max(SLICE_BYTES, min(self._body_left, HIGH_WATER_LIMIT))
+        data = bytes(self._unparsed[:size])
+        del self._unparsed[:size]
+        if self._discarding or self.parser is None or self.transport.is_closing():
+            self._unparsed.clear()
+        elif data:
+            self._feed(data)
         self._hold_reading()
+        self._go_on()
+
+    def _resumed(self) -> None:
+        """Go on soon; uvicorn resumes reading in the middle of ending an answer."""
+        if self._unparsed:
+            self.loop.call_soon(self._go_on)
 
     def _pipeline_is_full(self) -> bool:
-        waiting = sum(len(cycle.body) for cycle, _ in self.pipeline)
+        cycles = [cycle for cycle, _ in self.pipeline] or ([self.cycle] if self.cycle else [])
+        waiting = sum(len(cycle.body) for cycle in cycles)
         return len(self.pipeline) >= MAX_PIPELINED or waiting > HIGH_WATER_LIMIT
 
     def _hold_reading(self) -> None:
-        self.flow.held = len(self._unparsed) > HIGH_WATER_LIMIT
+        held, self.flow.held = self.flow.held, len(self._unparsed) > HIGH_WATER_LIMIT
         if self.flow.held:
             self.flow.pause_reading()
+            if not held:
+                self._look_for_end()
+        elif held:
+            self.flow.resume_reading()
         self._count_incomplete(len(self._unparsed) + self._header_bytes)
+
+    def _look_for_end(self) -> None:
+        """Notice that the client has gone, of which nobody hears who does not read."""
+        if not self.flow.held or self.transport.is_closing():
+            return
+        if gone(self.transport):
+            self.transport.abort()
+        else:
+            self.loop.call_later(LOOK_SECONDS, self._look_for_end)
 
     def _count_incomplete(self, size: int) -> None:
         if size and not self._discarding:
-            self._incomplete = self._incomplete or self._runtime.bytes.hold(self.transport.abort)
+            self._incomplete = self._incomplete or self._runtime.bytes.hold(self._crowded)
             self._incomplete.grow(size - self._incomplete.size)
         elif self._incomplete is not None:
             self._incomplete.release()
             self._incomplete = None
+
+    def _crowded(self) -> None:
+        self._unparsed.clear()
+        self._refuse(RefusedError(503, self._runtime.bytes.crowded))
 
     def _feed(self, data: bytes | memoryview) -> None:
         """Feed the parser; count what belongs to headers, trailers or chunk framing that is still incomplete."""
@@ -242,7 +264,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """Count the request as waiting until its turn on the event loop: a burst shall not queue there unseen."""
         cycle.scope[ARRIVED] = 1
         self._runtime.admission.arrived += 1
-        super()._start_asgi_task(cycle, app)
+        if cycle.scope["path"] in PROBES or self._runtime.turns.spare():
+            super()._start_asgi_task(cycle, app)
+        else:
+            self._runtime.turns.wait(partial(super()._start_asgi_task, cycle, app))
 
     def _is_last(self, ending: bool) -> bool:
         """Whether an answer that begins now ends the connection, which is old or `ending`: nothing has come since."""
@@ -259,7 +284,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return self._send_refusal(self._refused)
         if cycle.more_body:
             return self._linger()
-        self._parse_rest()
+        self._go_on()
 
     def pause_writing(self) -> None:
         """The client does not read as fast as it is answered."""
@@ -277,7 +302,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Close when idle; a request that is on its way is still served."""
-        if not self._header_bytes:
+        if not self._header_bytes and not self._unparsed:
             super().shutdown()
 
     def _headers_arrived(self) -> None:

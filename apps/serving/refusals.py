@@ -25,8 +25,9 @@ def response(refused: RefusedError) -> bytes:
     LOG.info("refused", extra={"request_id": request_id, "status": refused.status})
     problem = {"type": "about:blank", "title": title, "status": refused.status, "detail": refused.detail}
     body = json.dumps(problem | {"request_id": request_id, "errors": []}).encode()
+    again = "Retry-After: 1\r\n" if refused.status == 503 else ""
     head = (
         f"HTTP/1.1 {refused.status} {title}\r\nContent-Type: application/problem+json\r\n"
-        f"X-Request-ID: {request_id}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        f"X-Request-ID: {request_id}\r\nContent-Length: {len(body)}\r\n{again}Connection: close\r\n\r\n"
     )
     return head.encode() + body

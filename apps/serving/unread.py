@@ -1,10 +1,22 @@
 """Bounds what a client leaves unread of its answers: the bytes count, and a client that reads nothing is given up."""
 
-from asyncio import AbstractEventLoop, TimerHandle, WriteTransport
+import socket
+from asyncio import AbstractEventLoop, BaseTransport, TimerHandle, WriteTransport
 
 from apps.serving.byte_budget import ByteBudget, Hold
 
 STALL_SECONDS = 30  # for a client that reads nothing of its answer
+
+
+ESTABLISHED = 1  # of TCP_INFO's first byte (linux/tcp.h)
+
+
+def gone(transport: BaseTransport) -> bool:
+    """Whether the client has closed its end, seen without reading; where the system cannot tell: no."""
+    connection = transport.get_extra_info("socket")
+    if connection is None or connection.family == socket.AF_UNIX or not hasattr(socket, "TCP_INFO"):
+        return False
+    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != ESTABLISHED
 
 
 class UnreadAnswers:

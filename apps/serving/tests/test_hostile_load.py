@@ -12,7 +12,7 @@ import pytest
 
 from apps.serving.tests.attacks import Attack, attacks_of
 from apps.serving.tests.pod import Pod
-from apps.serving.tests.siege import Besieged, Outcome, besieged
+from apps.serving.tests.siege import PATIENCE, Besieged, Outcome, besieged
 
 pytestmark = pytest.mark.service
 APPS = ("classifier", "lm")
@@ -78,6 +78,6 @@ def test_a_pod_withstands_and_ends_in_the_midst(models, app, attack, clients):
 def withstood(attack: Attack, outcome: Outcome) -> None:
     assert outcome.tally["connections"] and "500" not in outcome.tally, outcome
     assert not outcome.killed, outcome
-    assert outcome.livez < LIVEZ_SECONDS, outcome
+    assert outcome.livez < (PATIENCE if attack.storm else LIVEZ_SECONDS), outcome
     expected = {200, 503} if attack.fills else {200}
     assert outcome.honest and {status for status, _ in outcome.honest} <= expected, outcome
