@@ -97,9 +97,8 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         probe = self.cycle is None and len(data) <= PROBE_BYTES
-        of_body = 0 < len(data) <= self._body_left  # which costs no more than to keep it
-        little = len(data) <= SLICE_BYTES and not self.pipeline
-        if not self._unparsed and (of_body or (little and (probe or self._runtime.turns.spare()))):
+        little = len(data) <= SLICE_BYTES and not self._unparsed and not self.pipeline
+        if little and (probe or self._runtime.turns.spare()):
             self._feed(data)
             if self._header_bytes or self._incomplete:
                 self._hold_reading()
