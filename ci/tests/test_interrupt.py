@@ -64,11 +64,16 @@ def interrupted(pipe: Pipe, number: int, command: str, **scripts: str) -> str:
     words = [sys.executable, "-c", COMMAND, command, *LANES[command]]
     variables = {**os.environ, "PYTEST": "", **scripts}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    # These tests may run under nohup, and what is tested here is a terminal's.
+    pipes["preexec_fn"] = lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with subprocess.Popen(words, cwd=ROOT, env=variables, **pipes) as process:
-        assert pipe.runs()
-        process.send_signal(number)
-        assert pipe.ended()
-        return process.communicate(timeout=SECONDS)[0]
+        try:
+            assert pipe.runs()
+            process.send_signal(number)
+            assert pipe.ended()
+            return process.communicate(timeout=SECONDS)[0]
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(
