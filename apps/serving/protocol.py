@@ -7,16 +7,16 @@ costs no one else anything. What belongs to a body is never taken for a request:
 import random
 import time
 from asyncio import TimerHandle
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from apps.serving.byte_budget import Hold
 from apps.serving.context import ARRIVED, HOLD, LAST, STARTED
+from apps.serving.cycles import PipelineFlow, forget_body, release, send_unframed
 from apps.serving.refusals import NOT_HTTP, RefusedError, response
 from apps.serving.unread import UnreadAnswers, gone
 
@@ -33,21 +33,6 @@ MAX_PIPELINED = 8  # requests that are parsed and wait for the one before them; 
 
 TOO_LARGE = RefusedError(431, f"Path and headers exceed {MAX_HEADER_BYTES} bytes. Send less.")
 TOO_MUCH_FRAMING = RefusedError(431, f"Trailers or chunk extensions exceed {MAX_HEADER_BYTES} bytes. Send less.")
-
-
-class PipelineFlow(FlowControl):
-    """Keeps a connection from being read while much of it waits to be parsed, whatever uvicorn says."""
-
-    held = False
-
-    def __init__(self, transport: Any, resumed: Callable[[], object]) -> None:
-        super().__init__(transport)
-        self._resumed = resumed
-
-    def resume_reading(self) -> None:
-        if not self.held:
-            super().resume_reading()
-        self._resumed()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -83,10 +68,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._count_incomplete(0)
         for cycle, _ in self.pipeline:
             cycle.disconnected = True
-            _release(cycle)
+            release(cycle)
         self.pipeline.clear()
         if self.cycle is not None:
-            _release(self.cycle)
+            release(self.cycle)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -216,7 +201,7 @@ class BoundedProtocol(HttpToolsProtocol):
         scope[STARTED], scope[LAST] = time.monotonic(), self._is_last
         cycle.on_response = partial(self._answered, cycle)
         if scope["http_version"] == "1.0":
-            cycle.send = partial(_send_unframed, cycle)
+            cycle.send = partial(send_unframed, cycle)
         if self.pipeline:
             self.flow.resume_reading()  # else the end of a client whose request computes would not be noticed
 
@@ -228,7 +213,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if cycle.response_complete:
             return
         if (hold := cycle.scope.get(HOLD)) is None:
-            hold = cycle.scope[HOLD] = self._runtime.bytes.hold(lambda: _forget_body(cycle))
+            hold = cycle.scope[HOLD] = self._runtime.bytes.hold(lambda: forget_body(cycle))
         hold.grow(len(body))
         if not hold.dropped:
             super().on_body(body)
@@ -324,7 +309,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._discarding, cycle = True, self.cycle
         if cycle is not None and cycle.more_body and not cycle.response_complete:  # the mistake is in its body
             if self.pipeline:
-                _release(self.pipeline.popleft()[0])
+                release(self.pipeline.popleft()[0])
             elif cycle.response_started:
                 return self.transport.close()  # an answer is under way, and another cannot be put into it
             else:
@@ -347,21 +332,3 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.timeout_keep_alive_handler)
-
-
-def _release(cycle: RequestResponseCycle) -> None:
-    if hold := cycle.scope.get(HOLD):
-        hold.release()
-
-
-def _forget_body(cycle: RequestResponseCycle) -> None:
-    """Let go of what the application has not read, and wake it up."""
-    cycle.body = bytearray()
-    cycle.message_event.set()
-
-
-async def _send_unframed(cycle: RequestResponseCycle, message: Any) -> None:
-    """Send an answer of unknown length to HTTP/1.0, which has no chunks: the connection's end is the answer's."""
-    cycle.chunked_encoding = False
-    cycle.expected_content_length = len(message.get("body", b""))
-    await RequestResponseCycle.send(cycle, message)
