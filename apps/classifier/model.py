@@ -9,7 +9,7 @@ import numpy as np
 from apps.classifier.content import max_bytes
 from apps.classifier.forest import Forest, ForestError, load
 from apps.classifier.request import scaled
-from apps.serving.service import Identity, LoadError
+from apps.serving.identity import Identity, LoadError
 from models import registry
 from models.manifest import Manifest
 

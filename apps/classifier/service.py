@@ -129,7 +129,7 @@ class ClassifierService(Service):
             return Response(await runtime.compute(request, seen), media_type="application/json")
 
         open_inference.add_routes(app, runtime)
-        page.add_routes(app, Path(__file__).parent / "page")
+        app.router.routes.extend(page.router(Path(__file__).parent / "page").routes)
 
 
 def _predicted(model: Classifier, asked: PredictRequest) -> bytes:

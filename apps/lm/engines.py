@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from apps.serving import cpu
-from apps.serving.service import LoadError
+from apps.serving.identity import LoadError
 
 if TYPE_CHECKING:
     from apps.lm.model import LanguageModel

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from apps.serving.service import LoadError
+from apps.serving.identity import LoadError
 
 LOG = logging.getLogger("lm.hub")
 CONFIGURATION = ["*.json", "*.model", "*.txt", "*.jinja"]

@@ -18,7 +18,7 @@ from apps.lm.batch_engine import BatchEngine
 from apps.lm.budget import Budget
 from apps.lm.model import LanguageModel
 from apps.serving import cpu
-from apps.serving.service import LoadError
+from apps.serving.identity import LoadError
 
 if TYPE_CHECKING:
     from apps.lm.settings import LanguageModelSettings

@@ -8,7 +8,7 @@ from apps.lm.answer import Answer
 from apps.lm.budget import Budget, PromptError
 from apps.lm.chat_template import ChatTemplate, RenderError
 from apps.lm.engine import Engine, Generation, Sampling
-from apps.serving.service import Identity
+from apps.serving.identity import Identity
 
 CHARACTERS, MOST_CHARACTERS = 16, 256  # of a token: more than most have, and more than any
 

@@ -11,7 +11,7 @@ from apps.lm.budget import Budget
 from apps.lm.model import LanguageModel
 from apps.lm.plain_tokenizer import PlainTokenizer
 from apps.serving import cpu
-from apps.serving.service import LoadError
+from apps.serving.identity import LoadError
 
 if TYPE_CHECKING:
     from apps.lm.settings import LanguageModelSettings

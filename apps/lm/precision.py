@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from apps.serving.service import LoadError
+from apps.serving.identity import LoadError
 
 CPUINFO = Path("/proc/cpuinfo")
 NATIVE = {"avx512_bf16", "amx_bf16", "bf16"}  # x86 by AVX-512 or AMX, Arm

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from apps.lm.engine import Generation
-from apps.serving.service import LoadError
+from apps.serving.identity import LoadError
 
 if TYPE_CHECKING:
     from apps.lm.model import LanguageModel

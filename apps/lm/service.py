@@ -53,7 +53,7 @@ class LanguageModelService(Service):
         self._answering = Answering(runtime)
         routes.add_routes(app, self._answering)
         openai_routes.add_routes(app, self._answering)
-        page.add_routes(app, Path(__file__).parent / "page")
+        app.router.routes.extend(page.router(Path(__file__).parent / "page").routes)
 
     def ready(self, runtime: "Runtime", model: "LanguageModel") -> None:
         """Measure tokens under the model's name."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from apps.lm import engines, hub
 from apps.lm.settings import LanguageModelSettings
-from apps.serving.service import Identity, LoadError
+from apps.serving.identity import Identity, LoadError
 from models import artifact, folder, registry
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from apps.lm.cache import RowCache
-from apps.serving.service import LoadError
+from apps.serving.identity import LoadError
 
 # Of the logits' range: float32 stays a thousand times below it, and bfloat16 has 8 bits.
 TOLERANCES = {torch.float32: 0.01, torch.bfloat16: 0.05}

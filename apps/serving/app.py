@@ -31,6 +31,8 @@ def create_app(service: Service, settings: ServingSettings) -> FastAPI:
         app.add_middleware(cors)
     app.add_middleware(Access, runtime=runtime, cors=cors)  # the last one is the outermost
     problems.install(app)
+    for router in service.routers:
+        app.router.routes.extend(router.routes)  # include_router would match each request once more
     service.add_routes(app, runtime)
     health.add_routes(app, runtime)
     docs.add_routes(app)

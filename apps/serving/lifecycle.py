@@ -3,8 +3,9 @@
 import time
 from enum import StrEnum
 
+from apps.serving.identity import Model
 from apps.serving.problems import Problem
-from apps.serving.service import Model, Service
+from apps.serving.service import Service
 
 
 class State(StrEnum):

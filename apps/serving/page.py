@@ -4,7 +4,7 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,12 +26,14 @@ HEADERS = {
 }
 
 
-def add_routes(app: FastAPI, folder: Path) -> None:
-    """Register index.html, page.css and page.js of `folder`."""
-    add_files(app, {path: folder / name for path, name in PATHS.items()})
+def router(folder: Path) -> APIRouter:
+    """Serve index.html, page.css and page.js of `folder` at /."""
+    pages = APIRouter()
+    add_files(pages, {path: folder / name for path, name in PATHS.items()})
+    return pages
 
 
-def add_files(app: FastAPI, files: Mapping[str, Path]) -> None:
+def add_files(app: FastAPI | APIRouter, files: Mapping[str, Path]) -> None:
     """Register each file at its path; it is read when it is first asked for."""
     read = functools.cache(lambda path: files[path].read_bytes())
 

@@ -24,6 +24,11 @@ from apps.serving.turns import Turns
 T, P = TypeVar("T"), TypeVar("P")
 
 
+def runtime_of(request: Request) -> "Runtime":
+    """The runtime of the service that answers `request`."""
+    return request.app.state.runtime
+
+
 class Work:
     """One request's computation, as the thread that computes it sees it."""
 

@@ -21,10 +21,11 @@ from uvicorn.server import STARTUP_FAILURE
 
 from apps.serving import logs
 from apps.serving.app import create_app
+from apps.serving.identity import LoadError
 from apps.serving.lifecycle import State
 from apps.serving.protocol import BoundedProtocol
 from apps.serving.runtime import Runtime
-from apps.serving.service import LoadError, Service
+from apps.serving.service import Service
 from apps.serving.settings import SettingsError, read_settings, tell_of_similar
 from models.registry import RegistryError
 

@@ -1,9 +1,12 @@
 """What a service gives to the core: its settings, its model and its routes."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from fastapi import APIRouter
+
+from apps.serving.identity import Model
 from apps.serving.settings import ServingSettings
 
 if TYPE_CHECKING:
@@ -13,31 +16,6 @@ if TYPE_CHECKING:
     from apps.serving.runtime import Runtime
 
 
-class LoadError(Exception):
-    """Why a model cannot be served, in one line: what was given, the rule and the remedy."""
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Which model answers. `sha256` is None for a hub id, whose commit then stands in `facts`.
-
-    `facts` are further JSON values that /healthz shows with the model.
-    """
-
-    name: str
-    version: str
-    sha256: str | None
-    engine: str
-    facts: dict[str, Any] = field(default_factory=dict)
-
-
-class Model(Protocol):
-    """A loaded model: anything that knows its identity."""
-
-    @property
-    def identity(self) -> Identity: ...
-
-
 class Service(ABC):
     """One kind of model behind HTTP. An object belongs to one running process."""
 
@@ -45,6 +23,7 @@ class Service(ABC):
     title: ClassVar[str]  # of the OpenAPI document
     description: ClassVar[str] = ""
     Settings: ClassVar[type[ServingSettings]] = ServingSettings
+    routers: ClassVar[Sequence[APIRouter]] = ()  # with problems.RESPONSES; each endpoint computes by `Runtime.compute`
     unplaced_status: ClassVar[int] = 504  # of a request whose turn did not come before its deadline; or 503
 
     @abstractmethod
@@ -71,6 +50,5 @@ class Service(ABC):
         """What the clients of a protocol at `path` look for in a problem's member `error`; None: nothing."""
         return None
 
-    @abstractmethod
-    def add_routes(self, app: "FastAPI", runtime: "Runtime") -> None:
+    def add_routes(self, app: "FastAPI", runtime: "Runtime") -> None:  # noqa: B027  (until all have routers)
         """Register the service's own endpoints; each computes by `runtime.compute`."""

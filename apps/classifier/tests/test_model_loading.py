@@ -9,7 +9,7 @@ import pytest
 
 from apps.classifier.model import open_classifier
 from apps.classifier.tests import forests
-from apps.serving.service import LoadError
+from apps.serving.identity import LoadError
 from models.registry import RegistryError
 
 REFUSED = (LoadError, RegistryError)

@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 from apps.lm import engines, source
 from apps.lm.settings import LanguageModelSettings
 from apps.lm.tests import tiny
-from apps.serving.service import LoadError
+from apps.serving.identity import LoadError
 from models.registry import RegistryError, manifest_path
 
 

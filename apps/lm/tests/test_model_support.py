@@ -13,7 +13,7 @@ from transformers import (
 
 from apps.lm import support
 from apps.lm.tests import tiny
-from apps.serving.service import LoadError
+from apps.serving.identity import LoadError
 
 SMALL = {"vocab_size": 100, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 

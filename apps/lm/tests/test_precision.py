@@ -5,7 +5,7 @@ import torch
 
 from apps.lm import precision, probes
 from apps.lm.tests import tiny
-from apps.serving.service import LoadError
+from apps.serving.identity import LoadError
 
 CPU = torch.device("cpu")
 

@@ -10,9 +10,10 @@ from starlette.responses import Response, StreamingResponse
 
 from apps.serving import protocol, unread
 from apps.serving.body import json_body, read_json
+from apps.serving.identity import Identity, LoadError
 from apps.serving.runtime import Runtime, Work
 from apps.serving.server import main
-from apps.serving.service import Identity, LoadError, Service
+from apps.serving.service import Service
 from apps.serving.settings import ServingSettings
 
 LARGE = 12_000_000  # bytes of an answer: more than a socket's buffers hold
