@@ -11,6 +11,7 @@ KEY = "serving.context"
 STARTED = "serving.started"  # in the scope: the monotonic clock's time at which the headers were complete
 HOLD = "serving.hold"  # in the scope: the bytes of the body that the server has received
 ARRIVED = "serving.arrived"  # in the scope of a request that Admission counts as arrived
+PROBES = {"/livez", "/readyz", "/healthz"}  # wait for no other request
 LAST = "serving.last"  # in the scope: tells whether an answer that begins now ends its connection
 TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}")

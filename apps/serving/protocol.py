@@ -15,7 +15,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from apps.serving.byte_budget import Hold
-from apps.serving.context import ARRIVED, HOLD, LAST, STARTED
+from apps.serving.context import ARRIVED, HOLD, LAST, PROBES, STARTED
 from apps.serving.cycles import PipelineFlow, forget_body, release, send_unframed
 from apps.serving.refusals import NOT_HTTP, RefusedError, response
 from apps.serving.unread import UnreadAnswers, gone
@@ -27,7 +27,6 @@ LINGER_SECONDS = 2  # for the rest of a request that was answered early: a reset
 JITTER = 0.1  # of a connection's age: those that were opened together do not end together
 SLICE_BYTES = 4096  # parsed at once, so that a read of many requests costs no more memory than one of a few
 PROBE_BYTES = 512  # of the first request of a connection, as probes come
-PROBES = {"/livez", "/readyz", "/healthz"}  # begin before whoever waits for a turn
 LOOK_SECONDS = 0.5  # between two looks whether a client is there that is not read
 MAX_PIPELINED = 8  # requests that are parsed and wait for the one before them; the rest waits as bytes
 

@@ -9,7 +9,6 @@ import gc
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ from fastapi import FastAPI
 from uvicorn.server import STARTUP_FAILURE
 
 from apps.serving import logs
+from apps.serving.acceptor import Acceptor, listeners
 from apps.serving.app import create_app
 from apps.serving.identity import LoadError
 from apps.serving.lifecycle import State
@@ -32,6 +32,7 @@ from models.registry import RegistryError
 LOG = logging.getLogger("serving")
 FINISH_SECONDS = 1  # beyond the deadline of the requests in flight
 TICK_SECONDS = 1
+SWITCH_SECONDS = 0.001  # for which a computing thread holds the interpreter while the event loop waits for it
 INTERRUPTED = 130  # the exit status that shells give Ctrl-C
 
 
@@ -62,10 +63,15 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list | None = None) -> None:
         """Listen, then load in the background."""
-        await super().startup(sockets or self._dual_stack())
-        for listener in self.servers:
-            host, port = listener.sockets[0].getsockname()[:2]
-            LOG.info("listening", extra={"host": host, "port": port})
+        try:
+            sockets = listeners(self.config.host, self.config.port)
+        except OSError as error:
+            LOG.error("cannot listen on %s:%d: %s", self.config.host, self.config.port, error)
+            sys.exit(STARTUP_FAILURE)
+        self.servers = [Acceptor(listener, self._protocol, self.runtime.turns) for listener in sockets]
+        for server in self.servers:
+            LOG.info("listening", extra=dict(zip(("host", "port"), server.address, strict=True)))
+        self.started = True
         self._tasks.append(asyncio.create_task(self._load()))
 
     async def main_loop(self) -> None:
@@ -81,16 +87,8 @@ class Server(uvicorn.Server):
         else:
             self._tasks.append(asyncio.create_task(self._drain()))
 
-    def _dual_stack(self) -> list[socket.socket] | None:
-        """A socket for IPv6 and IPv4 where HOST is `::`, for asyncio's would refuse IPv4; else uvicorn binds."""
-        if self.config.host != "::":
-            return None
-        try:
-            address = self.config.host, self.config.port
-            return [socket.create_server(address, family=socket.AF_INET6, dualstack_ipv6=True)]
-        except OSError as error:
-            LOG.error("[::]:%d: %s", self.config.port, error)
-            sys.exit(STARTUP_FAILURE)
+    def _protocol(self) -> BoundedProtocol:
+        return BoundedProtocol(self.config, self.server_state, self.lifespan.state)
 
     def _interrupt(self) -> None:
         """Ctrl-C: nobody routes to a terminal, so nothing drains; pressed again, no request is waited for either."""
@@ -146,6 +144,7 @@ def serve(app: FastAPI) -> NoReturn:
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.request_timeout_seconds + FINISH_SECONDS,
     )
+    sys.setswitchinterval(SWITCH_SECONDS)
     Server(config, app.state.runtime).run()
 
 
