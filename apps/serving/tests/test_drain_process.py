@@ -62,7 +62,7 @@ def test_a_port_in_use_ends_the_process_with_a_line_that_says_so():
     with running(TOY) as first, running(TOY, "--port", str(first.port), ready=False) as second:
         assert second.wait(10) != 0
         (line,) = second.log
-        assert "address already in use" in line["message"]
+        assert "Address already in use" in line["message"]
 
 
 @pytest.mark.parametrize("kept", [0, None], ids=["new connections", "kept connections"])
