@@ -1,11 +1,8 @@
 """Measures tokens under the names that vLLM gave them, where the meaning is the same; dashboards for it work here."""
 
-from typing import TYPE_CHECKING
-
 import prometheus_client as prometheus
 
-if TYPE_CHECKING:
-    from apps.serving.runtime import Runtime
+from apps.serving.admission import Admission
 
 FIRST = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
 NEXT = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5)  # seconds
@@ -15,23 +12,21 @@ LABEL = "model_name"
 class Meter:
     """What the answers of one model take. Any thread may call."""
 
-    def __init__(self, runtime: "Runtime", model: str) -> None:
-        self._registry = runtime.metrics.registry
+    def __init__(self, registry: prometheus.CollectorRegistry, admission: Admission, model: str) -> None:
         self._first, self._next = (
-            prometheus.Histogram(name, text, (LABEL,), buckets=buckets, registry=self._registry).labels(model)
+            prometheus.Histogram(name, text, (LABEL,), buckets=buckets, registry=registry).labels(model)
             for name, text, buckets in (
                 ("vllm:time_to_first_token_seconds", "From arrival to the first token.", FIRST),
                 ("vllm:inter_token_latency_seconds", "From one token of an answer to the next.", NEXT),
             )
         )
         self._prompt, self._generated = (
-            prometheus.Counter(name, text, (LABEL,), registry=self._registry).labels(model)
+            prometheus.Counter(name, text, (LABEL,), registry=registry).labels(model)
             for name, text in (
                 ("vllm:prompt_tokens", "Tokens of prompts that were read."),
                 ("vllm:generation_tokens", "Tokens that were generated."),
             )
         )
-        admission = runtime.admission
         gauges = {
             "vllm:num_requests_running": ("Requests in the batch.", lambda: admission.in_flight),
             "vllm:num_requests_waiting": ("Requests that wait to join it.", lambda: admission.waiting),
@@ -39,7 +34,7 @@ class Meter:
             "inference_batch_tokens_limit": ("Tokens that may have it.", lambda: admission.capacity),
         }
         for name, (text, function) in gauges.items():
-            prometheus.Gauge(name, text, (LABEL,), registry=self._registry).labels(model).set_function(function)
+            prometheus.Gauge(name, text, (LABEL,), registry=registry).labels(model).set_function(function)
 
     def first(self, prompt_tokens: int, seconds: float) -> None:
         """Count an answer's first token, `seconds` after its request arrived."""

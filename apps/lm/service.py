@@ -13,6 +13,8 @@ from apps.lm.openai import forms
 from apps.lm.openai import routes as openai_routes
 from apps.lm.settings import LanguageModelSettings
 from apps.serving import page
+from apps.serving.admission import Admission
+from apps.serving.metrics import Metrics
 from apps.serving.service import Service
 
 if TYPE_CHECKING:
@@ -55,9 +57,9 @@ class LanguageModelService(Service):
         openai_routes.add_routes(app, self._answering)
         app.router.routes.extend(page.router(Path(__file__).parent / "page").routes)
 
-    def ready(self, runtime: "Runtime", model: "LanguageModel") -> None:
+    def ready(self, model: "LanguageModel", metrics: Metrics, admission: Admission) -> None:
         """Measure tokens under the model's name."""
-        self._answering.meter = Meter(runtime, model.identity.name)
+        self._answering.meter = Meter(metrics.registry, admission, model.identity.name)
 
     def failure(self, model: "LanguageModel") -> str | None:
         """The engine's: its thread may have ended."""

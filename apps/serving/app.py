@@ -12,7 +12,7 @@ from apps.serving.settings import ServingSettings
 def create_app(service: Service, settings: ServingSettings) -> FastAPI:
     """Return the ASGI application of `service`; `app.state.runtime` is its Runtime.
 
-    The model is not loaded by this: `await app.state.runtime.load()` does it (the server, or a test).
+    The model is not loaded by this: `await startup.load(app.state.runtime)` does it (the server, or a test).
     """
     runtime = Runtime(service, settings)
     app = FastAPI(
@@ -31,11 +31,9 @@ def create_app(service: Service, settings: ServingSettings) -> FastAPI:
         app.add_middleware(cors)
     app.add_middleware(Access, runtime=runtime, cors=cors)  # the last one is the outermost
     problems.install(app)
-    for router in service.routers:
-        app.router.routes.extend(router.routes)  # include_router would match each request once more
     service.add_routes(app, runtime)
-    health.add_routes(app, runtime)
-    docs.add_routes(app)
+    for router in (*service.routers, health.router, docs.router):
+        app.router.routes.extend(router.routes)  # include_router would match each request once more
     _answer_head(app)
     return app
 

@@ -1,12 +1,12 @@
 """/docs and /openapi.json, also without internet and behind a proxy's prefix: Swagger UI's files are in the image."""
 
+import functools
 import json
 import re
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
 from apps.serving import page
@@ -23,20 +23,22 @@ PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[\w.~-]+)+", re.ASCII)
 MAX_PREFIX = 200
 
 
-def add_routes(app: FastAPI) -> None:
-    """Register /docs, its files and /openapi.json."""
-    page.add_files(app, FILES)
+router = APIRouter()
+router.routes.extend(page.files_router(FILES).routes)
 
-    @cache  # it takes as long as a dozen predictions
-    def description() -> bytes:
-        return json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode()
 
-    @app.get("/openapi.json", include_in_schema=False)
-    async def openapi(request: Request) -> Response:
-        content = description()
-        if prefix := _prefix(request):
-            content = b'{"servers":%s,' % json.dumps([{"url": prefix}]).encode() + content.removeprefix(b"{")
-        return Response(content, media_type="application/json")
+@router.get("/openapi.json", include_in_schema=False)
+async def openapi(request: Request) -> Response:
+    """The OpenAPI document, for the path under which the client sees the service."""
+    content = _document(request.app)
+    if prefix := _prefix(request):
+        content = b'{"servers":%s,' % json.dumps([{"url": prefix}]).encode() + content.removeprefix(b"{")
+    return Response(content, media_type="application/json")
+
+
+@functools.lru_cache(maxsize=1)  # it takes as long as a dozen predictions
+def _document(app: FastAPI) -> bytes:
+    return json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _prefix(request: Request) -> str:

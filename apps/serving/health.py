@@ -1,50 +1,58 @@
 """The endpoints that probes and people ask how the service is; none of them ever queues."""
 
-from fastapi import FastAPI, Request
+from typing import Any
+
+from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from apps.serving.lifecycle import State
-from apps.serving.problems import Problem
-from apps.serving.runtime import Runtime
+from apps.serving.problems import RESPONSES, Problem
+from apps.serving.runtime import runtime_of
+
+router = APIRouter(responses=RESPONSES)
+NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "starting, draining or failed"}}
 
 
-def add_routes(app: FastAPI, runtime: Runtime) -> None:
-    """Register /livez, /readyz, /healthz, /metrics and /metrics-simple."""
+@router.get("/livez", tags=["health"], responses={503: {"description": "failed: only a restart helps"}})
+async def livez(request: Request) -> dict[str, Any]:
+    """The event loop turns: 200 from the first moment to the last, unless the model has failed for ever."""
+    if failure := runtime_of(request).lifecycle.failure:
+        raise Problem(503, failure)
+    return {"status": "alive"}
 
-    @app.get("/livez", tags=["health"], responses={503: {"description": "failed: only a restart helps"}})
-    async def livez() -> dict:
-        """The event loop turns: 200 from the first moment to the last, unless the model has failed for ever."""
-        if failure := runtime.lifecycle.failure:
-            raise Problem(503, failure)
-        return {"status": "alive"}
 
-    def health() -> JSONResponse:
-        facts = runtime.lifecycle.health()
-        return JSONResponse(facts, 200 if facts["status"] == State.READY else 503)
+@router.get("/readyz", tags=["health"], responses=NOT_READY)
+async def readyz(request: Request) -> JSONResponse:
+    """200 while the model is loaded, verified and warm, and the process is not draining."""
+    return _health(request)
 
-    @app.get("/readyz", tags=["health"], responses={503: {"description": "starting, draining or failed"}})
-    async def readyz() -> JSONResponse:
-        """200 while the model is loaded, verified and warm, and the process is not draining."""
-        return health()
 
-    @app.get("/health", include_in_schema=False)  # the name that many gateways ask for
-    @app.get("/healthz", tags=["health"], responses={503: {"description": "starting, draining or failed"}})
-    async def healthz() -> JSONResponse:
-        """Readiness, and which model this is."""
-        return health()
+@router.get("/health", include_in_schema=False)  # the name that many gateways ask for
+@router.get("/healthz", tags=["health"], responses=NOT_READY)
+async def healthz(request: Request) -> JSONResponse:
+    """Readiness, and which model this is."""
+    return _health(request)
 
-    @app.get("/metrics", tags=["metrics"], response_class=PlainTextResponse)
-    async def metrics(request: Request) -> Response:
-        """The same and more for Prometheus, in its text format or as OpenMetrics."""
-        text, content_type = runtime.metrics.exposition(request.headers.get("accept", ""))
-        return Response(text, headers={"content-type": content_type})
 
-    @app.get("/metrics-simple", tags=["metrics"])
-    async def metrics_simple() -> dict:
-        """Requests, errors and latency of the service's own endpoints, as JSON."""
-        model = runtime.lifecycle.loaded
-        about = {
-            "model_version": model.identity.version if model else None,
-            "uptime_seconds": runtime.lifecycle.uptime_seconds,
-        }
-        return about | runtime.metrics.simple()
+@router.get("/metrics", tags=["metrics"], response_class=PlainTextResponse)
+async def metrics(request: Request) -> Response:
+    """The same and more for Prometheus, in its text format or as OpenMetrics."""
+    text, content_type = runtime_of(request).metrics.exposition(request.headers.get("accept", ""))
+    return Response(text, headers={"content-type": content_type})
+
+
+@router.get("/metrics-simple", tags=["metrics"])
+async def metrics_simple(request: Request) -> dict[str, Any]:
+    """Requests, errors and latency of the service's own endpoints, as JSON."""
+    runtime = runtime_of(request)
+    model = runtime.lifecycle.loaded
+    process = {
+        "model_version": model.identity.version if model else None,
+        "uptime_seconds": runtime.lifecycle.uptime_seconds,
+    }
+    return process | runtime.metrics.simple()
+
+
+def _health(request: Request) -> JSONResponse:
+    health = runtime_of(request).lifecycle.health()
+    return JSONResponse(health, 200 if health["status"] == State.READY else 503)

@@ -1,11 +1,11 @@
 """Where a process stands between its start and its end: starting -> ready -> draining, in one object."""
 
 import time
+from collections.abc import Callable
 from enum import StrEnum
 
 from apps.serving.identity import Model
 from apps.serving.problems import Problem
-from apps.serving.service import Service
 
 
 class State(StrEnum):
@@ -17,12 +17,15 @@ class State(StrEnum):
 
 
 class Lifecycle:
-    """The state, and the model of `service` once it is loaded."""
+    """The state, and the model once it is loaded.
 
-    def __init__(self, service: Service) -> None:
+    `failure_of` says in one sentence why a loaded model can answer nothing any more; None: it can.
+    """
+
+    def __init__(self, failure_of: Callable[[Model], str | None]) -> None:
         self.state = State.STARTING
         self.loaded: Model | None = None
-        self._service = service
+        self._failure_of = failure_of
         self._started = time.monotonic()
 
     @property
@@ -42,7 +45,7 @@ class Lifecycle:
     @property
     def failure(self) -> str | None:
         """Why the loaded model can answer nothing any more; a restart helps and nothing else."""
-        return self._service.failure(self.loaded) if self.loaded else None
+        return self._failure_of(self.loaded) if self.loaded else None
 
     def ready(self, model: Model) -> None:
         """The model is loaded, verified and warm."""

@@ -1,11 +1,10 @@
 """Pages: a service's own at /, three files of its folder `page`; none loads anything from anywhere else."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI
-from starlette.requests import Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
 PATHS = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
@@ -28,19 +27,22 @@ HEADERS = {
 
 def router(folder: Path) -> APIRouter:
     """Serve index.html, page.css and page.js of `folder` at /."""
-    pages = APIRouter()
-    add_files(pages, {path: folder / name for path, name in PATHS.items()})
-    return pages
+    return files_router({path: folder / name for path, name in PATHS.items()})
 
 
-def add_files(app: FastAPI | APIRouter, files: Mapping[str, Path]) -> None:
-    """Register each file at its path; it is read when it is first asked for."""
-    read = functools.cache(lambda path: files[path].read_bytes())
+def files_router(files: Mapping[str, Path]) -> APIRouter:
+    """Serve each file at its path; it is read at the first request for it."""
+    routes = APIRouter()
+    for path, file in files.items():
+        routes.add_api_route(path, _responder(file), methods=["GET"], include_in_schema=False)
+    return routes
 
-    async def file(request: Request) -> Response:
-        path = request.scope["route"].path
-        media_type = TYPES[files[path].name.rpartition(".")[2]]
-        return Response(read(path), media_type=media_type, headers=HEADERS)
 
-    for path in files:
-        app.add_api_route(path, file, methods=["GET"], include_in_schema=False)
+def _responder(file: Path) -> Callable[[], Awaitable[Response]]:
+    media_type = TYPES[file.suffix.removeprefix(".")]
+    content = functools.cache(file.read_bytes)
+
+    async def respond() -> Response:
+        return Response(content(), media_type=media_type, headers=HEADERS)
+
+    return respond

@@ -1,10 +1,9 @@
 """The running service in one object: settings, lifecycle, admission, metrics, and how work is computed."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -42,7 +41,7 @@ class Runtime:
 
     def __init__(self, service: Service, settings: ServingSettings) -> None:
         self.service, self.settings = service, settings
-        self.lifecycle = Lifecycle(service)
+        self.lifecycle = Lifecycle(service.failure)
         self.admission = Admission(settings.max_in_flight, settings.max_queue, settings.capacity)
         self.preparation = Admission(1, settings.max_in_flight + settings.max_queue)
         self.bytes = ByteBudget(settings.body_budget)
@@ -57,23 +56,6 @@ class Runtime:
     def model(self) -> Any:
         """The loaded model; raises a 503 Problem while starting."""
         return self.lifecycle.model
-
-    async def load(self) -> None:
-        """Load and warm the model in a thread, then be ready; raises what the service's `load` raises."""
-        outcome: Future = Future()
-
-        def load() -> None:
-            try:
-                outcome.set_result(self._load())
-            except BaseException as error:
-                outcome.set_exception(error)
-
-        # A daemon thread: a process that is told to end does not wait for a load of minutes.
-        threading.Thread(target=load, name="load", daemon=True).start()
-        model = await asyncio.wrap_future(outcome)
-        self.metrics.model(model.identity)
-        self.service.ready(self, model)
-        self.lifecycle.ready(model)
 
     async def compute(
         self, request: Request, function: Callable[[Work], T], *, brief: bool = False, size: int = 1
@@ -166,11 +148,6 @@ class Runtime:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()  # seen, also when nobody waits for it any more
-
-    def _load(self) -> Any:
-        model = self.service.load(self.settings)
-        self.service.warm_up(model)
-        return model
 
     def _late(self, work: Work) -> Problem:
         seconds = self.settings.request_timeout_seconds

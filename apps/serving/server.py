@@ -18,7 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.server import STARTUP_FAILURE
 
-from apps.serving import logs
+from apps.serving import logs, startup
 from apps.serving.acceptor import Acceptor, listeners
 from apps.serving.app import create_app
 from apps.serving.identity import LoadError
@@ -107,7 +107,7 @@ class Server(uvicorn.Server):
 
     async def _load(self) -> None:
         try:
-            await self.runtime.load()
+            await startup.load(self.runtime)
         except (LoadError, RegistryError) as error:
             self._fail(str(error))
         except Exception as error:  # a defect, or a machine that fails: either way nothing can be served

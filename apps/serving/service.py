@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastapi import APIRouter
 
+from apps.serving.admission import Admission
 from apps.serving.identity import Model
+from apps.serving.metrics import Metrics
+from apps.serving.problems import Problem
 from apps.serving.settings import ServingSettings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from apps.serving.problems import Problem
     from apps.serving.runtime import Runtime
 
 
@@ -36,7 +38,7 @@ class Service(ABC):
     def warm_up(self, model: Any) -> None:  # noqa: B027  (optional)
         """Make the first request as fast as the next; runs after `load`, in the same thread, before ready."""
 
-    def ready(self, runtime: "Runtime", model: Any) -> None:  # noqa: B027  (optional)
+    def ready(self, model: Any, metrics: Metrics, admission: Admission) -> None:  # noqa: B027  (optional)
         """Begin what needs to know the model, such as metrics under its name; runs in the event loop."""
 
     def failure(self, model: Any) -> str | None:
@@ -46,7 +48,7 @@ class Service(ABC):
         """
         return None
 
-    def error(self, path: str, problem: "Problem") -> object | None:
+    def error(self, path: str, problem: Problem) -> object | None:
         """What the clients of a protocol at `path` look for in a problem's member `error`; None: nothing."""
         return None
 

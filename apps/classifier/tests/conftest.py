@@ -6,6 +6,7 @@ from starlette.testclient import TestClient
 
 from apps.classifier.service import ClassifierService, ClassifierSettings
 from apps.classifier.tests import forests
+from apps.serving import startup
 from apps.serving.app import create_app
 
 
@@ -26,5 +27,5 @@ def client(artifact) -> Iterator[TestClient]:
     """The service with that forest, ready."""
     app = create_app(ClassifierService(), ClassifierSettings(model_path=str(artifact)))
     with TestClient(app) as client:
-        client.portal.call(app.state.runtime.load)
+        client.portal.call(startup.load, app.state.runtime)
         yield client

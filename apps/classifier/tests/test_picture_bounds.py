@@ -21,6 +21,7 @@ from apps.classifier.tests.pictures import (
     with_scans,
     with_segments,
 )
+from apps.serving import startup
 from apps.serving.app import create_app
 from apps.serving.problems import ClientGone, Problem
 
@@ -97,7 +98,7 @@ def test_pictures_at_once_share_the_memory_limit(monkeypatch):
 def test_max_image_pixels_is_a_setting(artifact):
     app = create_app(ClassifierService(), ClassifierSettings(model_path=str(artifact), max_image_pixels=59_999))
     with TestClient(app) as client:
-        client.portal.call(app.state.runtime.load)
+        client.portal.call(startup.load, app.state.runtime)
         answer = client.post("/predict/image", content=encoded(drawn()), headers={"content-type": "image/png"})
     rule = "up to 59999 pixels are decoded (MAX_IMAGE_PIXELS). Send a smaller one."
     assert (answer.status_code, answer.json()["detail"]) == (422, f"The image is 200 x 300; {rule}")

@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 from apps.lm.service import LanguageModelService
 from apps.lm.settings import LanguageModelSettings
 from apps.lm.tests import tiny
+from apps.serving import startup
 from apps.serving.app import create_app
 
 
@@ -48,7 +49,7 @@ def serving(folder: Path, **settings) -> Iterator[TestClient]:
     with TestClient(app) as client, pytest.MonkeyPatch.context() as environment:
         environment.setenv("HF_HUB_OFFLINE", "")
         environment.setenv("OMP_NUM_THREADS", "")
-        client.portal.call(app.state.runtime.load)
+        client.portal.call(startup.load, app.state.runtime)
         yield client
 
 

@@ -4,6 +4,7 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
+from apps.serving import startup
 from apps.serving.app import create_app
 from apps.serving.tests.toy import ToyService, ToySettings
 
@@ -18,7 +19,7 @@ def starting() -> Iterator[TestClient]:
 @pytest.fixture
 def client(starting) -> TestClient:
     """A ready toy service."""
-    starting.portal.call(starting.app.state.runtime.load)
+    starting.portal.call(startup.load, starting.app.state.runtime)
     return starting
 
 
@@ -28,7 +29,7 @@ def toy() -> Callable:
 
     async def make(**settings):
         app = create_app(ToyService(), ToySettings(**settings))
-        await app.state.runtime.load()
+        await startup.load(app.state.runtime)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         return httpx.AsyncClient(transport=transport, base_url="http://toy"), app.state.runtime
 

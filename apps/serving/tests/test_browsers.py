@@ -4,6 +4,7 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
+from apps.serving import startup
 from apps.serving.app import create_app
 from apps.serving.settings import SettingsError, read_settings
 from apps.serving.tests.processes import running
@@ -23,7 +24,7 @@ def serving():
         app = create_app(ToyService(), ToySettings(**settings))
         client = TestClient(app, raise_server_exceptions=False)
         clients.append(client.__enter__())
-        client.portal.call(app.state.runtime.load)
+        client.portal.call(startup.load, app.state.runtime)
         return client
 
     clients: list[TestClient] = []

@@ -2,6 +2,7 @@
 
 import pytest
 
+from apps.serving import startup
 from apps.serving.lifecycle import State
 
 SHAPE = {"status", "model", "model_version", "engine", "uptime_seconds"}
@@ -46,7 +47,7 @@ def test_a_draining_service_is_not_ready_but_serves_and_closes_its_connections(c
 @pytest.mark.parametrize("draining", [False, True])
 def test_a_model_that_has_failed_is_told_to_probes_and_clients_until_the_process_is_restarted(client, draining):
     runtime = client.app.state.runtime
-    runtime.service.failure = lambda model: f"The model {model.identity.name} has failed."
+    runtime.service.broken = "The model toy has failed."
     if draining:
         runtime.lifecycle.drain()
     answers = [client.get(path) for path in ("/livez", "/readyz", "/healthz")]
@@ -58,5 +59,5 @@ def test_a_model_that_has_failed_is_told_to_probes_and_clients_until_the_process
 
 def test_a_load_that_ends_during_the_drain_does_not_make_the_service_ready_again(starting):
     starting.app.state.runtime.lifecycle.drain()
-    starting.portal.call(starting.app.state.runtime.load)
+    starting.portal.call(startup.load, starting.app.state.runtime)
     assert starting.app.state.runtime.lifecycle.state is State.DRAINING

@@ -5,6 +5,7 @@ import json
 import pytest
 from starlette.testclient import TestClient
 
+from apps.serving import startup
 from apps.serving.app import create_app
 from apps.serving.body import SEND_JSON
 from apps.serving.tests.toy import ToyService, ToySettings
@@ -40,7 +41,7 @@ CASES = {
 def client():
     app = create_app(ToyService(), ToySettings(max_body_bytes=1000))
     with TestClient(app, raise_server_exceptions=False) as client:
-        client.portal.call(app.state.runtime.load)
+        client.portal.call(startup.load, app.state.runtime)
         yield client
 
 

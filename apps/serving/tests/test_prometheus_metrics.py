@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from apps.serving import cpu
+from apps.serving import cpu, startup
 
 
 def samples(text: str) -> dict[tuple, float]:
@@ -60,7 +60,7 @@ def test_what_computes_and_waits_now_is_a_gauge(toy):
 
 def test_the_model_is_told_once_it_is_there(starting):
     assert "inference_model_info{" not in starting.get("/metrics").text
-    starting.portal.call(starting.app.state.runtime.load)
+    starting.portal.call(startup.load, starting.app.state.runtime)
     found = samples(starting.get("/metrics").text)
     assert found["inference_model_info", "toy", "f" * 64, "v1"] == 1
 

@@ -2,19 +2,20 @@
 
 import sys
 import time
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from apps.serving import protocol, unread
 from apps.serving.body import json_body, read_json
 from apps.serving.identity import Identity, LoadError
-from apps.serving.runtime import Runtime, Work
+from apps.serving.problems import RESPONSES
+from apps.serving.runtime import Work, runtime_of
 from apps.serving.server import main
 from apps.serving.service import Service
-from apps.serving.settings import ServingSettings
+from apps.serving.settings import ServingSettings, read_settings
 
 LARGE = 12_000_000  # bytes of an answer: more than a socket's buffers hold
 
@@ -43,16 +44,56 @@ class Model:
     identity = Identity("toy", "v1", "f" * 64, "toy")
 
 
+router = APIRouter(responses=RESPONSES)
+
+
+@router.post("/sleep", openapi_extra=json_body(Sleep, {}))
+async def sleep(request: Request) -> dict[str, Any]:
+    """Compute for as long as the body says."""
+    runtime = runtime_of(request)
+    body = await read_json(request, Sleep)
+    slept = await runtime.compute(request, lambda work: toy(request).sleep(work, body.seconds))
+    return {"slept": slept, "model_version": runtime.model.identity.version}
+
+
+@router.post("/fail")
+async def fail() -> dict[str, Any]:
+    """Have a defect."""
+    raise RuntimeError("the secret /path/of/a/defect")
+
+
+@router.get("/cancelled")
+async def cancelled(request: Request) -> dict[str, Any]:
+    """How many computations were cancelled, and how many there are."""
+    admission = runtime_of(request).admission
+    counts = {"in_flight": admission.in_flight, "waiting": admission.waiting}
+    return {"cancelled": toy(request).cancelled, **counts}
+
+
+@router.get("/large")
+async def large() -> Response:
+    """Answer more than a socket's buffers hold."""
+    return Response(bytes(LARGE))
+
+
+@router.post("/stream")
+async def stream() -> StreamingResponse:
+    """Answer in two pieces."""
+    return StreamingResponse(iter(["one ", "two"]))
+
+
 class ToyService(Service):
     """POST /sleep computes, /fail has a defect, /cancelled counts; /large and /stream answer more than a line."""
 
     name: ClassVar[str] = "toy-service"
     title: ClassVar[str] = "Toy"
     Settings = ToySettings
+    routers = (router,)
 
     def __init__(self) -> None:
         self.cancelled = 0
         self.stubborn = False
+        self.broken: str | None = None
 
     def sleep(self, work: Work, seconds: float) -> float:
         """Take `seconds`, or less when nobody waits any more."""
@@ -66,6 +107,7 @@ class ToyService(Service):
 
     def load(self, settings: ToySettings) -> Model:
         """Take a while, or fail."""
+        self.stubborn = settings.stubborn
         time.sleep(settings.load_seconds)
         if settings.load_error == "defect":
             raise RuntimeError("a defect")
@@ -73,37 +115,19 @@ class ToyService(Service):
             raise LoadError(settings.load_error)
         return Model()
 
-    def add_routes(self, app: FastAPI, runtime: Runtime) -> None:
-        """Register them."""
-        self.stubborn = runtime.settings.stubborn
+    def failure(self, model: Model) -> str | None:
+        """What the test says."""
+        return self.broken
 
-        @app.post("/sleep", openapi_extra=json_body(Sleep, {}))
-        async def sleep(request: Request) -> dict:
-            wanted = await read_json(request, Sleep)
-            slept = await runtime.compute(request, lambda work: self.sleep(work, wanted.seconds))
-            return {"slept": slept, "model_version": runtime.model.identity.version}
 
-        @app.post("/fail")
-        async def fail() -> dict:
-            raise RuntimeError("the secret /path/of/a/defect")
-
-        @app.get("/cancelled")
-        async def cancelled() -> dict:
-            admission = runtime.admission
-            counts = {"in_flight": admission.in_flight, "waiting": admission.waiting}
-            return {"cancelled": self.cancelled, **counts}
-
-        @app.get("/large")
-        async def large() -> Response:
-            return Response(bytes(LARGE))
-
-        @app.post("/stream")
-        async def stream() -> StreamingResponse:
-            return StreamingResponse(iter(["one ", "two"]))
-
-        protocol.HEADER_SECONDS = runtime.settings.header_seconds
-        unread.STALL_SECONDS = runtime.settings.stall_seconds
+def toy(request: Request) -> ToyService:
+    """The service that answers `request`."""
+    service = runtime_of(request).service
+    assert isinstance(service, ToyService)
+    return service
 
 
 if __name__ == "__main__":
+    settings = read_settings(ToySettings)
+    protocol.HEADER_SECONDS, unread.STALL_SECONDS = settings.header_seconds, settings.stall_seconds
     sys.exit(main(ToyService()))
