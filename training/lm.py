@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from apps.lm.loading import LOCAL, configuration
+from apps.lm.engines.transformers.loading import LOCAL, configuration
 from models import publishing
 from models.manifest import Manifest
 from training import lm_openvino, lm_source

@@ -12,8 +12,9 @@ import numpy as np
 from openvino import Tensor
 from openvino_genai import GenerationConfig
 
-from apps.lm import openvino_batch
-from apps.lm.member import Member
+from apps.lm.engines.batching import BatchSequence
+from apps.lm.engines.openvino import batch as openvino_batch
+from apps.lm.engines.protocol import GenerationRequest
 from training.libraries import versions
 
 ROWS = 8
@@ -25,24 +26,24 @@ def main() -> None:
     texts, probes = asked["texts"], asked["probes"]
     longest = max(map(len, [*texts, *([*prompt, *range(count)] for prompt, count in probes)])) + 1
     pipeline = openvino_batch.pipeline(Path(sys.argv[1]), ROWS, ROWS * longest, 1)
-    answers = _answers(pipeline, [Member(*probe) for probe in probes])
+    answers = _answers(pipeline, [GenerationRequest(*probe) for probe in probes])
     libraries = versions("openvino", "openvino-genai", "nncf", "optimum-intel", "transformers", "torch")
     readings = [_reading(pipeline, text) for text in texts]
     json.dump({"readings": readings, "answers": answers, "libraries": libraries}, sys.stdout)
 
 
 def _reading(pipeline, text: list[int]) -> dict:
-    best = _answers(pipeline, [Member(text[:length], 1) for length in range(1, len(text) + 1)])
+    best = _answers(pipeline, [GenerationRequest(text[:length], 1) for length in range(1, len(text) + 1)])
     return {"best": [token for (token,) in best], "log_probabilities": _log_probabilities(pipeline, text)}
 
 
-def _answers(pipeline, members: list[Member]) -> list[list[int]]:
-    batch = openvino_batch.OpenVinoBatch(pipeline)
-    for member in members:
-        batch.join(member)
-    while not all(member.finished for member in members):
+def _answers(pipeline, requests: list[GenerationRequest]) -> list[list[int]]:
+    batch, sequences = openvino_batch.OpenVinoBatch(pipeline), [BatchSequence(request) for request in requests]
+    for sequence in sequences:
+        batch.join(sequence)
+    while not all(sequence.finished for sequence in sequences):
         batch.step()
-    return [member.tokens for member in members]
+    return [sequence.tokens for sequence in sequences]
 
 
 def _log_probabilities(pipeline, text: list[int]) -> list[float]:

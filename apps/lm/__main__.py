@@ -1,4 +1,4 @@
-"""`MODEL_NAME=models/smollm2-135m-instruct_v1 python -m apps.lm --port 8100`"""
+"""Starts the service: `MODEL_NAME=models/smollm2-135m-instruct_v1 python -m apps.lm --port 8100`"""
 
 import sys
 

@@ -1,27 +1,29 @@
-"""Puts conversations to a model by its own chat template, which is rendered in a process of its own."""
+"""Renders conversations with a model's own chat template, in a separate process."""
 
 import json
 import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+
+from apps.lm.engines.protocol import Tokenizer
 
 SCRIPT = Path(__file__).with_name("rendering.py")
 
 
 class RenderError(ValueError):
-    """Why a conversation does not become a text, as the end of a sentence."""
+    """Why a conversation cannot be rendered, as the end of a sentence."""
 
 
 class ChatTemplate:
-    """A template and the model's special tokens, which it may name."""
+    """A template and the model's special tokens, which the template can use by name."""
 
-    def __init__(self, template: str, special_tokens: dict[str, str]) -> None:
-        self._template, self._special_tokens = template, special_tokens
-        self._lock, self._process = threading.Lock(), None
+    def __init__(self, template: str, special_tokens: Mapping[str, str]) -> None:
+        self._template, self._special_tokens = template, dict(special_tokens)
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
 
     def render(self, messages: Sequence[dict[str, str]]) -> str:
         """The text of a conversation, up to where the model's turn begins; raise RenderError."""
@@ -31,14 +33,15 @@ class ChatTemplate:
         answer = json.loads(line) if line else {"error": "it was ended, as it takes too much time or memory"}
         if "error" in answer:
             raise RenderError(answer["error"])
-        return answer["text"]
+        return str(answer["text"])
 
     def _ask(self, line: str) -> str:
-        """The process's answer, empty where it ends instead: the next call starts another."""
+        """The process's answer; empty if it has ended instead, upon which the next call starts another."""
         if self._process is None:
-            self._process = _started()
-            self._end = weakref.finalize(self, _ended, self._process)
+            self._process = _start()
+            self._end = weakref.finalize(self, _end, self._process)
             line = f"{json.dumps(self._template)}\n{line}"
+        assert self._process.stdout
         try:
             print(line, file=self._process.stdin, flush=True)
             answer = self._process.stdout.readline()
@@ -51,20 +54,25 @@ class ChatTemplate:
         return ""
 
 
-def of(tokenizer: Any) -> ChatTemplate | None:
-    """The template of a tokenizer, of several the default one; None where it has none."""
+def template_of(tokenizer: Tokenizer) -> ChatTemplate | None:
+    """The template of a tokenizer, or the default one of several; None if it has none."""
     template = tokenizer.chat_template
-    template = template.get("default") if isinstance(template, dict) else template
+    if isinstance(template, Mapping):
+        template = template.get("default")
     return ChatTemplate(template, tokenizer.special_tokens_map) if template else None
 
 
-def _started() -> subprocess.Popen:
-    # -I: only the standard library and installed packages. Of a session of its own: Ctrl-C is not for it.
-    command = [sys.executable, "-I", "-B", str(SCRIPT)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command, **pipes, encoding="utf-8", start_new_session=True)
+def _start() -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-I", "-B", str(SCRIPT)],  # -I: only the standard library and installed packages
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+        start_new_session=True,  # so that Ctrl-C does not reach it
+    )
 
 
-def _ended(process: subprocess.Popen) -> None:
+def _end(process: subprocess.Popen[str]) -> None:
     process.kill()
     process.communicate()

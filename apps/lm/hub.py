@@ -1,7 +1,7 @@
-"""Brings a model from the hub into the local cache (HF_HOME), where later starts find it without a network.
+"""Downloads a model from the hub into the local cache (HF_HOME), where later starts find it without a network.
 
-Only this module reaches out: models are then loaded from the folder it returns. With a commit as revision a
-complete cache is used as it is and nobody is asked; with a branch or tag the hub is asked what that is now.
+Only this module uses the network; models are then loaded from the folder that it returns. If the revision is a commit
+and the cache is complete, there is no request. If it is a branch or tag, the hub is asked for its current commit.
 """
 
 import logging
@@ -15,10 +15,7 @@ from apps.serving.identity import LoadError
 
 LOG = logging.getLogger("lm.hub")
 CONFIGURATION = ["*.json", "*.model", "*.txt", "*.jinja"]
-WEIGHTS = [
-    "*.safetensors",
-    "pytorch_model*.bin",
-]  # the first that the repository has; .bin is read as weights only
+WEIGHTS = ["*.safetensors", "pytorch_model*.bin"]  # the first that the repository has; no code in .bin is run
 SUBFOLDERS = ["*/*"]  # other formats of the same weights
 COMMIT = re.compile("[0-9a-f]{40}")
 
@@ -27,7 +24,7 @@ def fetch(repository: str, revision: str) -> Path:
     """Return the local folder of `repository` at `revision`, named by its commit; raise LoadError."""
     for variable in ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_TELEMETRY"):
         os.environ.setdefault(variable, "1")
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # else a line a request, with addresses that are signed
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs each request, with signed URLs
     begun = time.monotonic()
     LOG.info("fetching", extra={"model": repository, "revision": revision})
     folder = _fetch(repository, revision)
@@ -38,7 +35,7 @@ def fetch(repository: str, revision: str) -> Path:
 def _fetch(repository: str, revision: str) -> Path:
     from huggingface_hub import constants, errors
 
-    wanted = f"{repository!r} at revision {revision!r}"
+    description = f"{repository!r} at revision {revision!r}"
     try:
         for weights in WEIGHTS:
             folder = _download(repository, revision, [*CONFIGURATION, weights])
@@ -47,32 +44,42 @@ def _fetch(repository: str, revision: str) -> Path:
     except errors.HFValidationError as error:
         raise LoadError(f"MODEL_NAME={repository!r} is neither a folder nor a hub id: {error}") from None
     except errors.RevisionNotFoundError:
-        raise LoadError(f"The hub has no {wanted}. Correct MODEL_REVISION.") from None
+        raise LoadError(f"The hub has no {description}. Correct MODEL_REVISION.") from None
     except errors.RepositoryNotFoundError:
         raise LoadError(
             f"The hub at {constants.ENDPOINT} has no {repository!r}, or not for everyone. "
             "Correct MODEL_NAME, or set HF_TOKEN to one that may read it."
         ) from None
-    except Exception as error:  # connections fail in many ways, each library's own
+    except Exception as error:  # each library has its own errors for a failed connection
         raise LoadError(
-            f"{wanted} is not complete in the cache {constants.HF_HUB_CACHE} and could not be fetched from "
+            f"{description} is not complete in the cache {constants.HF_HUB_CACHE} and could not be fetched from "
             f"{constants.ENDPOINT} ({_reason(error)}). Check the network, the disk, HF_ENDPOINT and HF_HOME."
         ) from error
-    raise LoadError(f"{wanted} has neither {' nor '.join(WEIGHTS)}. Choose a model with such weights.")
+    raise LoadError(f"{description} has neither {' nor '.join(WEIGHTS)}. Choose a model with such weights.")
 
 
 def _download(repository: str, revision: str, patterns: list[str]) -> Path:
     from huggingface_hub import errors, snapshot_download
 
-    options = {"revision": revision, "allow_patterns": patterns, "ignore_patterns": SUBFOLDERS}
+    def download(*, local_files_only: bool) -> Path:
+        return Path(
+            snapshot_download(
+                repository,
+                revision=revision,
+                allow_patterns=patterns,
+                ignore_patterns=SUBFOLDERS,
+                local_files_only=local_files_only,
+            )
+        )
+
     if COMMIT.fullmatch(revision):
-        with suppress(errors.LocalEntryNotFoundError):  # not there, or not complete
-            return Path(snapshot_download(repository, **options, local_files_only=True))
-    return Path(snapshot_download(repository, **options))
+        with suppress(errors.LocalEntryNotFoundError):  # missing or incomplete
+            return download(local_files_only=True)
+    return download(local_files_only=False)
 
 
 def _reason(error: BaseException) -> str:
-    """The first cause, in one line: what the libraries wrap around it are paragraphs."""
+    """The first cause in one line, without the paragraphs that the libraries wrap around it."""
     while error.__cause__ is not None:
         error = error.__cause__
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]

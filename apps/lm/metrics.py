@@ -1,43 +1,44 @@
-"""Measures tokens under the names that vLLM gave them, where the meaning is the same; dashboards for it work here."""
+"""Measures tokens under vLLM's metric names where the meaning is the same, so that dashboards for vLLM work here."""
 
 import prometheus_client as prometheus
 
 from apps.serving.admission import Admission
 
-FIRST = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
-NEXT = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5)  # seconds
+FIRST_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
+NEXT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5)  # seconds
 LABEL = "model_name"
 
 
-class Meter:
-    """What the answers of one model take. Any thread may call."""
+class TokenMeter:
+    """Counts and times the tokens of one model's answers. Any thread may call.
 
-    def __init__(self, registry: prometheus.CollectorRegistry, admission: Admission, model: str) -> None:
-        self._first, self._next = (
-            prometheus.Histogram(name, text, (LABEL,), buckets=buckets, registry=registry).labels(model)
-            for name, text, buckets in (
-                ("vllm:time_to_first_token_seconds", "From arrival to the first token.", FIRST),
-                ("vllm:inter_token_latency_seconds", "From one token of an answer to the next.", NEXT),
-            )
-        )
-        self._prompt, self._generated = (
-            prometheus.Counter(name, text, (LABEL,), registry=registry).labels(model)
-            for name, text in (
-                ("vllm:prompt_tokens", "Tokens of prompts that were read."),
-                ("vllm:generation_tokens", "Tokens that were generated."),
-            )
-        )
-        gauges = {
-            "vllm:num_requests_running": ("Requests in the batch.", lambda: admission.in_flight),
-            "vllm:num_requests_waiting": ("Requests that wait to join it.", lambda: admission.waiting),
-            "inference_batch_tokens": ("Tokens that have room in the batch.", lambda: admission.held),
-            "inference_batch_tokens_limit": ("Tokens that may have it.", lambda: admission.capacity),
-        }
-        for name, (text, function) in gauges.items():
-            prometheus.Gauge(name, text, (LABEL,), registry=registry).labels(model).set_function(function)
+    The metrics appear in a registry once `register` was called.
+    """
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        first = _histogram("vllm:time_to_first_token_seconds", "From arrival to the first token.", FIRST_BUCKETS)
+        next_ = _histogram("vllm:inter_token_latency_seconds", "From one token of an answer to the next.", NEXT_BUCKETS)
+        prompt = prometheus.Counter("vllm:prompt_tokens", "Tokens of prompts that were read.", (LABEL,), registry=None)
+        generated = prometheus.Counter("vllm:generation_tokens", "Tokens that were generated.", (LABEL,), registry=None)
+        self._collectors = (first, next_, prompt, generated)
+        self._first, self._next = first.labels(model), next_.labels(model)
+        self._prompt, self._generated = prompt.labels(model), generated.labels(model)
+
+    def register(self, registry: prometheus.CollectorRegistry, admission: Admission) -> None:
+        """Add the metrics to `registry`, and gauges of `admission`."""
+        for collector in self._collectors:
+            registry.register(collector)
+        for name, text, function in (
+            ("vllm:num_requests_running", "Requests in the batch.", lambda: admission.in_flight),
+            ("vllm:num_requests_waiting", "Requests that wait to join it.", lambda: admission.waiting),
+            ("inference_batch_tokens", "Tokens that have room in the batch.", lambda: admission.held),
+            ("inference_batch_tokens_limit", "Tokens that may have it.", lambda: admission.capacity),
+        ):
+            prometheus.Gauge(name, text, (LABEL,), registry=registry).labels(self._model).set_function(function)
 
     def first(self, prompt_tokens: int, seconds: float) -> None:
-        """Count an answer's first token, `seconds` after its request arrived."""
+        """Count an answer's first token, which came `seconds` after its request arrived."""
         self._prompt.inc(prompt_tokens)
         self._generated.inc()
         self._first.observe(seconds)
@@ -46,3 +47,7 @@ class Meter:
         """Count a token that came `seconds` after the one before it."""
         self._generated.inc()
         self._next.observe(seconds)
+
+
+def _histogram(name: str, text: str, buckets: tuple[float, ...]) -> prometheus.Histogram:
+    return prometheus.Histogram(name, text, (LABEL,), buckets=buckets, registry=None)

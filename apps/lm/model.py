@@ -1,4 +1,4 @@
-"""A language model ready to answer: its identity, tokenizer, engine and token budget in one object."""
+"""A language model that is ready to answer: identity, tokenizer, engine and token budget in one object."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,10 +7,12 @@ from typing import Any
 from apps.lm.answer import Answer
 from apps.lm.budget import Budget, PromptError
 from apps.lm.chat_template import ChatTemplate, RenderError
-from apps.lm.engine import Engine, Generation, Sampling
+from apps.lm.engines.protocol import Engine, GenerationRequest, Sampling, Tokenizer
+from apps.lm.metrics import TokenMeter
 from apps.serving.identity import Identity
 
-CHARACTERS, MOST_CHARACTERS = 16, 256  # of a token: more than most have, and more than any
+# Characters of a token: more than almost any text has on average, and more than the longest token of any vocabulary.
+CHARACTERS, MAX_CHARACTERS = 16, 256
 
 
 class ChatError(ValueError):
@@ -19,25 +21,26 @@ class ChatError(ValueError):
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """`ends` are the tokens that end an answer; logits further apart than `margin` keep their order anywhere."""
+    """`end_tokens` end an answer. Two logits that differ by more than `margin` have the same order on any processor."""
 
     identity: Identity
-    tokenizer: Any
+    tokenizer: Tokenizer
     engine: Engine
     budget: Budget
-    ends: frozenset[int]
-    probes: Sequence[dict] = ()
+    end_tokens: frozenset[int]
+    meter: TokenMeter
+    probes: Sequence[dict[str, Any]] = ()
     margin: float = 0.01
     chat_template: ChatTemplate | None = None
 
     def tokenize(self, text: str) -> list[int]:
-        """The tokens of `text`, with the special ones that the model expects around it."""
-        return self._tokens(text, add_special_tokens=True)
+        """The tokens of `text`, with the special tokens that the model expects around it; raise PromptError."""
+        return self._tokenize(text, add_special_tokens=True)
 
     def tokenize_chat(self, messages: Sequence[dict[str, str]]) -> list[int]:
-        """The tokens of a conversation, each turn with `role` and `content`, up to where the model's begins.
+        """The tokens of a conversation up to where the model's turn begins; each message has `role` and `content`.
 
-        Raises ChatError where the model has no template for it, or that makes no text of them.
+        Raises PromptError, and ChatError if the model has no chat template or its template refuses the messages.
         """
         if self.chat_template is None:
             raise ChatError(f"{self.identity.name!r} has no chat template. Use /v1/completions.")
@@ -45,27 +48,32 @@ class LanguageModel:
             text = self.chat_template.render(messages)
         except RenderError as error:
             raise ChatError(f"The chat template of {self.identity.name!r} refuses the messages: {error}") from None
-        return self._tokens(text, add_special_tokens=False)
+        return self._tokenize(text, add_special_tokens=False)
 
-    def read(self, tokens: Sequence[int], most: int | None = None, sampling: Sampling | None = None) -> Generation:
-        """See how much room a prompt leaves for its answer; raise PromptError."""
-        return Generation(tokens, self.budget.answer_tokens(len(tokens), most), self.ends, sampling or Sampling())
+    def answer(
+        self,
+        prompt: Sequence[int],
+        max_tokens: int | None,
+        sampling: Sampling,
+        stops: Sequence[str],
+        arrived: float,
+    ) -> Answer:
+        """Return the answer to a prompt, for its caller to run; raise PromptError if the budget leaves no room for it.
 
-    def answer(self, wanted: Generation, stops: Sequence[str] = ()) -> Answer:
-        """The answer to a prompt that was read, for its caller to run; it ends before any of `stops`."""
-        return Answer(self.engine, self._decode, wanted, stops)
+        It has at most `max_tokens` tokens (None: the default) and ends before any of `stops`. `arrived` is when its
+        request did, on the monotonic clock.
+        """
+        max_tokens = self.budget.answer_tokens(len(prompt), max_tokens)
+        request = GenerationRequest(prompt, max_tokens, self.end_tokens, sampling)
+        return Answer(self.identity, self.engine, self.tokenizer.decode, self.meter, request, stops, arrived)
 
-    def _tokens(self, text: str, add_special_tokens: bool) -> list[int]:
-        """Tokenize as much of `text` as shows that it is too long, if it is: what a megabyte takes would end a pod."""
-        most, length = 2 * self.budget.total, CHARACTERS * self.budget.total
+    def _tokenize(self, text: str, add_special_tokens: bool) -> list[int]:
+        """Tokenize no more of a text than shows that it is too long: a megabyte would exceed a pod's memory."""
+        limit, length = 2 * self.budget.total, CHARACTERS * self.budget.total
         while length < len(text):
-            tokens = self.tokenizer(text[:length], add_special_tokens=add_special_tokens, verbose=False).input_ids
-            if len(tokens) > most:
-                raise self.budget.too_long(f"more than {most}")
-            if len(text) > (characters := MOST_CHARACTERS * self.budget.total):
+            if len(self.tokenizer.encode(text[:length], add_special_tokens=add_special_tokens)) > limit:
+                raise self.budget.too_long(f"more than {limit}")
+            if len(text) > (characters := MAX_CHARACTERS * self.budget.total):
                 raise PromptError(f"The prompt has {len(text)} characters; up to {characters} are read. Shorten it.")
             length *= 4
-        return self.tokenizer(text, add_special_tokens=add_special_tokens, verbose=False).input_ids
-
-    def _decode(self, tokens: Sequence[int]) -> str:
-        return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return self.tokenizer.encode(text, add_special_tokens=add_special_tokens)

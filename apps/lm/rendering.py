@@ -1,8 +1,8 @@
-"""A process that renders one chat template: the program of whoever published the model.
+"""The process that renders one chat template. A template is a program, by whoever published the model.
 
-jinja2's sandbox keeps a template from files and from Python, but not from endless loops, nor from all memory. Here the
-kernel does. Run as a script: the first line of its input is the template, each further one its variables; of each it
-prints a line, {"text": …} or {"error": …}. It ends without a line where time or memory do, and with its input.
+jinja2's sandbox denies a template access to files and to Python, but does not bound its time and memory; here the
+kernel does. This is a script. The first line of its input is the template, each further line has variables. For each of
+those it prints a line, {"text": …} or {"error": …}. It ends with its input, or without a line when a limit is reached.
 """
 
 import json
@@ -18,32 +18,32 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-MAX_SECONDS = 2  # of computing, for one conversation
+MAX_SECONDS = 2  # CPU time for one conversation
 MAX_MEMORY_BYTES = 256 * 1024**2
-MAX_CHARACTERS = 8 * 1024**2  # of a text
+MAX_CHARACTERS = 8 * 1024**2  # of a rendered conversation
 
 
 class Generation(Extension):
-    """`{% generation %}` marks what the model has written, for its training; here it changes nothing."""
+    """`{% generation %}` marks the model's turns for training. It does not change the text."""
 
     tags = {"generation"}  # noqa: RUF012
 
     def parse(self, parser: Parser) -> nodes.Node:
-        """Read the block, and leave what is in it."""
+        """Replace the block by its content."""
         line = next(parser.stream).lineno
         return nodes.Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True), lineno=line)
 
 
 def environment() -> ImmutableSandboxedEnvironment:
-    """As transformers has it."""
-    made = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
-    made.globals |= {"raise_exception": _refuse, "strftime_now": lambda form: datetime.now().strftime(form)}
-    made.filters["tojson"] = _to_json
-    return made
+    """Return the jinja2 environment that transformers has."""
+    result = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
+    result.globals |= {"raise_exception": _refuse, "strftime_now": lambda form: datetime.now().strftime(form)}
+    result.filters["tojson"] = _to_json
+    return result
 
 
-def answer(template: str, variables: dict) -> dict:
-    """Render; whatever a template raises is its answer."""
+def answer(template: str, variables: dict[str, Any]) -> dict[str, str]:
+    """Render a template; any error that it raises becomes the answer."""
     try:
         text = environment().from_string(template).render(variables)
     except TemplateError as error:
@@ -54,7 +54,7 @@ def answer(template: str, variables: dict) -> dict:
 
 
 def main() -> None:
-    """Answer line after line."""
+    """Answer each line of the input."""
     limit(resource.RLIMIT_AS, MAX_MEMORY_BYTES)
     limit(resource.RLIMIT_CORE, 0)
     template = json.loads(sys.stdin.readline())
@@ -63,10 +63,10 @@ def main() -> None:
         print(json.dumps(answer(template, json.loads(line))), flush=True)
 
 
-def limit(what: int, most: int) -> None:
-    """Let the kernel end this process beyond `most`; not every system can."""
+def limit(resource_id: int, maximum: int) -> None:
+    """Let the kernel end this process if it exceeds `maximum`; some systems cannot."""
     with suppress(ValueError, OSError):
-        resource.setrlimit(what, (most, resource.getrlimit(what)[1]))
+        resource.setrlimit(resource_id, (maximum, resource.getrlimit(resource_id)[1]))
 
 
 def _refuse(reason: str) -> None:
@@ -74,8 +74,8 @@ def _refuse(reason: str) -> None:
 
 
 def _to_json(
-    value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None, sort_keys: Any = False
-):
+    value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None, sort_keys: bool = False
+) -> str:
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 

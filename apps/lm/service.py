@@ -1,78 +1,92 @@
-"""The language model on the serving core: what it loads, how it warms up, which routes it has."""
+"""The language model service: how it loads a model, warms it up, and which routes it has."""
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
-from apps.lm import engines, probes, routes, source
-from apps.lm.answering import Answering
-from apps.lm.metrics import Meter
-from apps.lm.openai import forms
-from apps.lm.openai import routes as openai_routes
+from fastapi import APIRouter
+
+from apps.lm import chat_template, probes, source
+from apps.lm.api.generate import routes as generate
+from apps.lm.api.openai import problems as openai_problems
+from apps.lm.api.openai import routes as openai
+from apps.lm.budget import Budget
+from apps.lm.engines import registry
+from apps.lm.metrics import TokenMeter
+from apps.lm.model import LanguageModel
 from apps.lm.settings import LanguageModelSettings
 from apps.serving import page
 from apps.serving.admission import Admission
 from apps.serving.metrics import Metrics
+from apps.serving.problems import Problem
 from apps.serving.service import Service
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-    from apps.lm.model import LanguageModel
-    from apps.serving.problems import Problem
-    from apps.serving.runtime import Runtime
 
 LOG = logging.getLogger("lm")
 T = TypeVar("T")
 
 
 class LanguageModelService(Service):
-    """The engine is imported by `load`, when the port already answers `starting`."""
+    """`load` imports the engine, which takes seconds: the port answers `starting` meanwhile."""
 
-    name = "lm-service"
-    title = "Language model"
+    name: ClassVar[str] = "lm-service"
+    title: ClassVar[str] = "Language model"
     description: ClassVar[str] = (
         "Continues a prompt within a budget of tokens; OpenAI's clients find their API below /v1."
     )
     Settings = LanguageModelSettings
-    unplaced_status = 503
+    routers: ClassVar[Sequence[APIRouter]] = (
+        generate.router,
+        openai.router,
+        page.router(Path(__file__).parent / "page"),
+    )
+    unplaced_status: ClassVar[int] = 503
 
-    def load(self, settings: LanguageModelSettings) -> "LanguageModel":
-        """Verify or fetch the model, then load it by the engine that it is for."""
-        found = _timed("verified", lambda: source.find(settings))
-        model = _timed("loaded", lambda: engines.load(found, settings))
-        found.require_unchanged()
-        return model
+    def load(self, settings: LanguageModelSettings) -> LanguageModel:
+        """Verify or fetch the model, then load it with its engine."""
+        model_source = _timed("verified", lambda: self._obtain(settings))
+        loaded = _timed("loaded", lambda: registry.load(model_source.engine, model_source.folder, settings))
+        model_source.require_unchanged()
+        return LanguageModel(
+            model_source.identity(**loaded.facts),
+            loaded.tokenizer,
+            loaded.engine,
+            Budget(loaded.max_total_tokens),
+            loaded.end_tokens,
+            TokenMeter(model_source.name),
+            model_source.probes,
+            loaded.margin,
+            chat_template.template_of(loaded.tokenizer),
+        )
 
-    def warm_up(self, model: "LanguageModel") -> None:
-        """Answer the manifest's first probe, and refuse to serve a model that computes something else."""
+    def warm_up(self, model: LanguageModel) -> None:
+        """Answer the manifest's first decisive probe; raise LoadError if the model computes something else."""
         probes.check(model)
 
-    def add_routes(self, app: "FastAPI", runtime: "Runtime") -> None:
-        """POST /generate, OpenAI's API and the page."""
-        self._answering = Answering(runtime)
-        routes.add_routes(app, self._answering)
-        openai_routes.add_routes(app, self._answering)
-        app.router.routes.extend(page.router(Path(__file__).parent / "page").routes)
+    def ready(self, model: LanguageModel, metrics: Metrics, admission: Admission) -> None:
+        """Show the model's token metrics."""
+        model.meter.register(metrics.registry, admission)
 
-    def ready(self, model: "LanguageModel", metrics: Metrics, admission: Admission) -> None:
-        """Measure tokens under the model's name."""
-        self._answering.meter = Meter(metrics.registry, admission, model.identity.name)
-
-    def failure(self, model: "LanguageModel") -> str | None:
-        """The engine's: its thread may have ended."""
+    def failure(self, model: LanguageModel) -> str | None:
+        """Why the engine's thread has ended, if it has."""
         return model.engine.failure
 
-    def error(self, path: str, problem: "Problem") -> dict | None:
-        """OpenAI's clients look for theirs below /v1."""
-        return forms.error(problem) if path.startswith("/v1/") else None
+    def error(self, path: str, problem: Problem) -> dict[str, object] | None:
+        """The `error` that OpenAI's clients expect below /v1."""
+        return openai_problems.error(problem) if path.startswith("/v1/") else None
+
+    def _obtain(self, settings: LanguageModelSettings) -> source.Source:
+        location = source.locate(settings)
+        registry.require(location.engine, location.name)
+        if isinstance(location, source.ModelFolder):
+            registry.start_import(location.engine)
+        return location.obtain(settings)
 
 
-def _timed(what: str, function: Callable[[], T]) -> T:
-    """Say in the log how far the start has come: it takes seconds, and for a hub id minutes."""
-    begun = time.monotonic()
+def _timed(step: str, function: Callable[[], T]) -> T:
+    """Log how long a step of the start took: loading takes seconds, and fetching from the hub minutes."""
+    started = time.monotonic()
     result = function()
-    LOG.info(what, extra={"seconds": round(time.monotonic() - begun, 3)})
+    LOG.info(step, extra={"seconds": round(time.monotonic() - started, 3)})
     return result

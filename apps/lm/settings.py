@@ -1,4 +1,4 @@
-"""The settings that only the language model has; the core's are in apps.serving.settings."""
+"""The settings that only the language model service has; apps.serving.settings has those of all services."""
 
 from typing import Annotated, Literal
 
@@ -6,11 +6,11 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from apps.serving.settings import Count, ServingSettings
 
-BATCH = 8  # full answers that fit in a batch
+BATCH = 8  # sequences of MAX_TOTAL_TOKENS that fit in the batch by default
 
 
 class LanguageModelSettings(ServingSettings):
-    """Environment variables of the same names in capitals."""
+    """Each field is an environment variable of the same name in capitals."""
 
     model_name: str = Field(description="local model folder, or hub id such as erwanf/gpt2-mini")
     model_revision: str = Field("", description="commit, tag or branch of a hub id; empty: main")
@@ -33,12 +33,12 @@ class LanguageModelSettings(ServingSettings):
 
     @property
     def capacity(self) -> int:
-        """In tokens."""
+        """The most tokens of all sequences in the batch together."""
         return self.max_batch_total_tokens or BATCH * self.max_total_tokens
 
     @field_validator("max_batch_total_tokens")
     @classmethod
-    def _holds_one(cls, value: int | None, others: ValidationInfo) -> int | None:
-        if value is not None and value < (least := others.data.get("max_total_tokens", 0)):
-            raise ValueError(f"is less than MAX_TOTAL_TOKENS ({least}), so that not even one request fits; raise it")
+    def _require_one_request(cls, value: int | None, others: ValidationInfo) -> int | None:
+        if value is not None and value < (minimum := others.data.get("max_total_tokens", 0)):
+            raise ValueError(f"is less than MAX_TOTAL_TOKENS ({minimum}), so that not even one request fits; raise it")
         return value

@@ -1,19 +1,22 @@
-"""Finds the model that MODEL_NAME names, and establishes which one it is before anything of it is loaded."""
+"""Finds the model that MODEL_NAME names, and verifies or fetches it before any library reads it."""
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from apps.lm import engines, hub
+from apps.lm import hub
 from apps.lm.settings import LanguageModelSettings
 from apps.serving.identity import Identity, LoadError
 from models import artifact, folder, registry
 
+HUB_ENGINE = "transformers"  # of models from the hub, which have no manifest
+
 
 @dataclass(frozen=True)
 class Source:
-    """A local folder with a model. `sha256` is None and `revision` a commit where it comes from the hub.
+    """A local folder with a verified or fetched model. From the hub, `sha256` is None and `revision` is a commit.
 
     `state` is that of the folder's files before they were verified.
     """
@@ -22,66 +25,85 @@ class Source:
     name: str
     version: str
     sha256: str | None
-    engine: str = engines.TRANSFORMERS
-    probes: Sequence[dict] = ()
-    state: Sequence[tuple] = ()
+    engine: str
+    probes: Sequence[dict[str, Any]] = ()
+    state: Sequence[tuple[object, ...]] = ()
     revision: str | None = None
 
     def identity(self, **facts: object) -> Identity:
-        """Who the model is that is made of it; `facts` as for `Identity`."""
+        """The identity of the model that is loaded from here; `facts` as in `Identity`."""
         return Identity(self.name, self.version, self.sha256, self.engine, {"revision": self.revision} | facts)
 
     def require_unchanged(self) -> None:
-        """Raise LoadError if a file is not the one that was verified: the libraries read all of them once more."""
+        """Raise LoadError if a file has changed since it was verified: the libraries read all files again."""
         if self.state and artifact.state(self.folder) != self.state:
             raise LoadError(f"{str(self.folder)!r} was changed while it was loaded. Start again when it is complete.")
 
 
-def find(settings: LanguageModelSettings) -> Source:
-    """Return the verified folder or the fetched hub model; raise LoadError or RegistryError (one line)."""
-    place = _folder(settings.model_name)
-    found = _fetched(settings) if place is None else _verified(place, settings)
-    folder.check(found.folder)
-    return found
+@dataclass(frozen=True)
+class ModelFolder:
+    """A local folder whose manifest names its engine; nothing else is verified yet."""
+
+    path: Path
+    engine: str
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    def obtain(self, settings: LanguageModelSettings) -> Source:
+        """Verify the folder; raise RegistryError with one line."""
+        state = artifact.state(self.path)
+        manifest = registry.verify(self.path, version=settings.model_version, sha256=settings.model_sha256)
+        folder.check(self.path)
+        name, version, engine = manifest.name, manifest.version, manifest.engine
+        return Source(self.path, name, version, manifest.sha256, engine, manifest.probes, state)
 
 
-def _folder(name: str) -> Path | None:
-    """The folder that `name` means, also one that is missing; None for a hub id.
+@dataclass(frozen=True)
+class HubModel:
+    """A model of the hub, not fetched yet."""
 
-    `models/x` may be either: it is a folder where `models/` is one, for a mistyped path shall not become a
-    call to the hub.
-    """
-    path = Path(name).expanduser()
-    beside_others = path.parent != Path() and path.parent.is_dir()
-    if path.exists() or path.is_absolute() or name.startswith(".") or beside_others:
-        return path
-    below = Path("/models", name)
-    return below if below.exists() else None
+    name: str
+    engine: str = HUB_ENGINE
+
+    def obtain(self, settings: LanguageModelSettings) -> Source:
+        """Fetch the model; raise LoadError or RegistryError with one line."""
+        path = hub.fetch(self.name, settings.model_revision or "main")
+        folder.check(path)
+        version = settings.model_version or settings.model_revision or path.name
+        return Source(path, self.name, version, None, self.engine, revision=path.name)
 
 
-def _verified(place: Path, settings: LanguageModelSettings) -> Source:
-    os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported; a folder never needs the hub
+def locate(settings: LanguageModelSettings) -> ModelFolder | HubModel:
+    """Return what MODEL_NAME names. Raise LoadError or RegistryError if it is missing or settings conflict."""
+    name = settings.model_name
+    path = _path(name)
+    if path is None:
+        if settings.model_sha256:
+            raise LoadError(
+                f"MODEL_SHA256 is for model folders, and MODEL_NAME={name!r} is a hub id. "
+                "Unset it and pin the commit with MODEL_REVISION."
+            )
+        return HubModel(name)
+    os.environ["HF_HUB_OFFLINE"] = "1"  # transformers reads it when it is imported; a folder never needs the hub
     if settings.model_revision:
         raise LoadError(
-            f"MODEL_REVISION={settings.model_revision!r} is for hub ids, and "
-            f"MODEL_NAME={settings.model_name!r} is a folder. Unset it; "
-            "MODEL_VERSION and MODEL_SHA256 say which folder is expected."
+            f"MODEL_REVISION={settings.model_revision!r} is for hub ids, and MODEL_NAME={name!r} is a folder. "
+            "Unset it; MODEL_VERSION and MODEL_SHA256 say which folder is expected."
         )
-    engines.require(engine := registry.read(place).engine, str(place))
-    engines.begin(engine)
-    state = artifact.state(place)
-    manifest = registry.verify(place, version=settings.model_version, sha256=settings.model_sha256)
-    return Source(place, manifest.name, manifest.version, manifest.sha256, manifest.engine, manifest.probes, state)
+    return ModelFolder(path, registry.read(path).engine)
 
 
-def _fetched(settings: LanguageModelSettings) -> Source:
-    name = settings.model_name
-    if settings.model_sha256:
-        raise LoadError(
-            f"MODEL_SHA256 is for model folders, and MODEL_NAME={name!r} is a hub id. "
-            "Unset it and pin the commit with MODEL_REVISION."
-        )
-    engines.require(engines.TRANSFORMERS, name)
-    place = hub.fetch(name, settings.model_revision or "main")
-    version = settings.model_version or settings.model_revision or place.name
-    return Source(place, name, version, None, revision=place.name)
+def _path(name: str) -> Path | None:
+    """The folder that `name` means, even if it is missing; None for a hub id.
+
+    `models/x` can be either. It is a folder if `models/` exists, so that a mistyped path does not call the hub.
+    """
+    path = Path(name).expanduser()
+    parent_exists = path.parent != Path() and path.parent.is_dir()
+    if path.exists() or path.is_absolute() or name.startswith(".") or parent_exists:
+        return path
+    mounted = Path("/models", name)
+    return mounted if mounted.exists() else None

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from apps.lm.model import LanguageModel
 from apps.lm.service import LanguageModelService
 from apps.lm.settings import LanguageModelSettings
 from apps.lm.tests import tiny
@@ -21,15 +22,22 @@ def folders(tmp_path_factory) -> dict[str, Path]:
     }
 
 
+@contextmanager
+def loading_environment() -> Iterator[None]:
+    """Undo the changes of the environment that loading a model makes for its process."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("HF_HUB_OFFLINE", "")
+        environment.setenv("OMP_NUM_THREADS", "")
+        yield
+
+
 @pytest.fixture(scope="session")
-def load() -> Callable:
+def load() -> Callable[..., LanguageModel]:
     """Load a folder as the service does; keywords are settings."""
 
-    def load(folder: Path, **settings):
+    def load(folder: Path, **settings) -> LanguageModel:
         service = LanguageModelService()
-        with pytest.MonkeyPatch.context() as environment:
-            environment.setenv("HF_HUB_OFFLINE", "")  # `load` sets both for its process
-            environment.setenv("OMP_NUM_THREADS", "")
+        with loading_environment():
             model = service.load(LanguageModelSettings(model_name=str(folder), **settings))
         service.warm_up(model)
         return model
@@ -38,17 +46,17 @@ def load() -> Callable:
 
 
 @pytest.fixture(scope="session", params=sorted(tiny.FAMILIES))
-def model(request, folders, load):
+def model(request, folders, load) -> LanguageModel:
     """A loaded model, once of each family."""
     return load(folders[request.param], max_total_tokens=tiny.CONTEXT)
 
 
 @contextmanager
-def serving(folder: Path, **settings) -> Iterator[TestClient]:
-    app = create_app(LanguageModelService(), LanguageModelSettings(model_name=str(folder), **settings))
-    with TestClient(app) as client, pytest.MonkeyPatch.context() as environment:
-        environment.setenv("HF_HUB_OFFLINE", "")
-        environment.setenv("OMP_NUM_THREADS", "")
+def serving(folder: Path, service: LanguageModelService | None = None, **settings) -> Iterator[TestClient]:
+    """A client of a ready service in this process; keywords are settings."""
+    app = create_app(service or LanguageModelService(), LanguageModelSettings(model_name=str(folder), **settings))
+    with TestClient(app) as client, loading_environment():
+        assert client.portal
         client.portal.call(startup.load, app.state.runtime)
         yield client
 

@@ -7,7 +7,8 @@ import resource
 import pytest
 
 from apps.lm import chat_template
-from apps.lm.chat_template import ChatTemplate, RenderError, of
+from apps.lm.chat_template import ChatTemplate, RenderError, template_of
+from apps.lm.engines.transformers.tokenizer import TransformersTokenizer
 from apps.lm.tests import tiny
 
 MESSAGES = [{"role": "user", "content": 'Is 1 < 2 & "ä" 🦊?'}, {"role": "assistant", "content": " yes "}]
@@ -44,7 +45,7 @@ def test_the_text_is_the_one_that_transformers_makes(tokenizer, template):
 
 def test_of_several_templates_the_default_one_counts(tokenizer):
     tokenizer.chat_template, before = {"tool_use": "tools", "default": "plain"}, tokenizer.chat_template
-    assert of(tokenizer).render(MESSAGES) == "plain"
+    assert template_of(TransformersTokenizer(tokenizer)).render(MESSAGES) == "plain"
     tokenizer.chat_template = before
 
 

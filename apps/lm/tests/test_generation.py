@@ -1,10 +1,14 @@
+"""Answers have the tokens that transformers generates, and end where they should."""
+
 import dataclasses
 import logging
+import time
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
-from apps.lm.engine import Sampling
+from apps.lm.engines.protocol import Sampling
 from apps.lm.tests import tiny
 
 PROMPT = "the quick brown fox"
@@ -18,23 +22,28 @@ class Result:
 
 
 def answer(
-    model, prompt: str = PROMPT, most: int | None = None, stops=(), cancelled=lambda: False, **sampling
+    model, prompt: str = PROMPT, max_tokens: int | None = None, stops=(), cancelled=lambda: False, **sampling
 ) -> Result:
-    coming = model.answer(model.read(model.tokenize(prompt), most, Sampling(**sampling)), stops)
-    return Result("".join(coming.run(cancelled)), coming.tokens, coming.finish_reason)
+    result = model.answer(model.tokenize(prompt), max_tokens, Sampling(**sampling), stops, time.monotonic())
+    return Result("".join(result.run(cancelled)), result.tokens, result.finish_reason)
 
 
-def reference(model, prompt: str, count: int, **options) -> list[int]:
-    """The tokens that transformers' own `generate` adds."""
-    ids = torch.tensor([model.tokenize(prompt)])
-    weights = model.engine._batch._model
-    options = {"do_sample": False, "attention_mask": torch.ones_like(ids), "pad_token_id": 0} | options
-    return weights.generate(ids, max_new_tokens=count, **options)[0, ids.shape[1] :].tolist()
+@pytest.fixture
+def reference(model, folders):
+    """Return the tokens that transformers' own `generate` adds to a prompt."""
+    weights = AutoModelForCausalLM.from_pretrained(folders[model.identity.name.removeprefix("tiny-")])
+
+    def reference(prompt: str, count: int, **options) -> list[int]:
+        ids = torch.tensor([model.tokenize(prompt)])
+        options = {"do_sample": False, "attention_mask": torch.ones_like(ids), "pad_token_id": 0} | options
+        return weights.generate(ids, max_new_tokens=count, **options)[0, ids.shape[1] :].tolist()
+
+    return reference
 
 
 @pytest.mark.parametrize("prompt", ["t", PROMPT, "once 😀"])
-def test_greedy_answers_are_those_of_transformers_for_both_families(model, prompt):
-    assert answer(model, prompt, 20).tokens == reference(model, prompt, 20)
+def test_greedy_answers_are_those_of_transformers_for_both_families(model, reference, prompt):
+    assert answer(model, prompt, 20).tokens == reference(prompt, 20)
 
 
 def test_the_same_prompt_gets_the_same_answer(model):
@@ -42,9 +51,9 @@ def test_the_same_prompt_gets_the_same_answer(model):
 
 
 def test_the_model_ends_its_answer_and_the_end_is_counted_but_not_in_the_text(model):
-    whole = answer(model, most=20)
+    whole = answer(model, max_tokens=20)
     end = whole.tokens[4]
-    ended = answer(dataclasses.replace(model, ends=frozenset({end})), most=20)
+    ended = answer(dataclasses.replace(model, end_tokens=frozenset({end})), max_tokens=20)
     assert ended.tokens == whole.tokens[: whole.tokens.index(end) + 1]
     assert ended.finish_reason == "stop"
     assert whole.text.startswith(ended.text)
@@ -52,19 +61,19 @@ def test_the_model_ends_its_answer_and_the_end_is_counted_but_not_in_the_text(mo
 
 
 def test_an_answer_is_cut_where_prompt_and_answer_fill_the_budget(model):
-    cut = answer(model, PROMPT, most=tiny.CONTEXT)
+    cut = answer(model, PROMPT, max_tokens=tiny.CONTEXT)
     assert len(model.tokenize(PROMPT)) + len(cut.tokens) == tiny.CONTEXT
     assert cut.finish_reason == "length"
 
 
-def test_cancelling_stops_within_a_step(model):
-    asked = []
+def test_cancelling_stops_within_one_step(model):
+    checks: list[None] = []
 
     def cancelled() -> bool:
-        asked.append(None)
-        return len(asked) > 3
+        checks.append(None)
+        return len(checks) > 3
 
-    assert len(answer(model, most=20, cancelled=cancelled).tokens) <= 4
+    assert len(answer(model, max_tokens=20, cancelled=cancelled).tokens) <= 4
 
 
 @pytest.mark.parametrize(
@@ -76,22 +85,22 @@ def test_cancelling_stops_within_a_step(model):
         {"temperature": 2.0, "top_p": 0.9, "top_k": 50},
     ],
 )
-def test_drawn_answers_are_those_of_transformers_for_the_same_seed(model, options):
+def test_sampled_answers_are_those_of_transformers_for_the_same_seed(model, reference, options):
     torch.manual_seed(11)
-    expected = reference(model, PROMPT, 20, do_sample=True, **({"top_k": 0} | options))
-    assert answer(model, most=20, seed=11, **options).tokens == expected
+    expected = reference(PROMPT, 20, do_sample=True, **({"top_k": 0} | options))
+    assert answer(model, max_tokens=20, seed=11, **options).tokens == expected
 
 
-def test_a_seed_repeats_a_drawn_answer_and_without_one_it_differs(model):
-    drawn = [answer(model, most=20, temperature=1.0, seed=seed).tokens for seed in (1, 1, 2, None, None)]
-    assert drawn[0] == drawn[1]
-    assert len({tuple(tokens) for tokens in drawn}) == 4
+def test_a_seed_repeats_a_sampled_answer_and_without_one_it_differs(model):
+    sampled = [answer(model, max_tokens=20, temperature=1.0, seed=seed).tokens for seed in (1, 1, 2, None, None)]
+    assert sampled[0] == sampled[1]
+    assert len({tuple(tokens) for tokens in sampled}) == 4
 
 
 def test_a_stop_sequence_ends_the_answer_before_it_and_frees_the_engine(model):
-    whole = answer(model, most=20)
+    whole = answer(model, max_tokens=20)
     stop = whole.text[3:6]
-    stopped = answer(model, most=20, stops=["never", stop])
+    stopped = answer(model, max_tokens=20, stops=["never", stop])
     assert stopped.text == whole.text[: whole.text.index(stop)]
     assert stopped.finish_reason == "stop"
     assert len(stopped.tokens) < 20
@@ -104,7 +113,7 @@ def test_budget_never_exceeds_the_models_context(folders, load):
 
 def test_the_models_own_configuration_says_what_ends_an_answer(tmp_path, load):
     folder = tiny.publish(tiny.save("llama", tmp_path / "ended_v1", eos=2))
-    assert load(folder).ends == {2}
+    assert load(folder).end_tokens == {2}
 
 
 def test_neither_prompt_nor_answer_is_logged(model, caplog):

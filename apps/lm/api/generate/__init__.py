@@ -1,0 +1,1 @@
+"""POST /generate, the protocol of this service."""

@@ -1,0 +1,106 @@
+"""The responses of /v1 in the OpenAPI document, whole and as events of a stream."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from apps.lm.api.schemas import Usage, event_stream
+from apps.serving.problems import COMPUTED, documented
+
+
+class Choice(BaseModel):
+    """The one answer; `finish_reason` is null until a stream's last piece."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    index: Literal[0]
+    logprobs: None
+    finish_reason: Literal["stop", "length"] | None
+
+
+class Text(Choice):
+    """Of a completion, whole or a piece."""
+
+    text: str
+
+
+class Message(BaseModel):
+    """The model's turn."""
+
+    role: Literal["assistant"]
+    content: str
+    refusal: None
+
+
+class Turn(Choice):
+    """Of a chat."""
+
+    message: Message
+
+
+class Delta(BaseModel):
+    """A piece of the model's turn."""
+
+    role: Literal["assistant"] | None = None
+    content: str | None = None
+
+
+class Piece(Choice):
+    """Of a chat's stream."""
+
+    delta: Delta
+
+
+class Document(BaseModel):
+    """What all have in common."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    created: int
+    model: str
+
+
+class Completion(Document):
+    """A completion; in a stream with usage, the last event has it and no choices."""
+
+    object: Literal["text_completion"]
+    choices: list[Text]
+    usage: Usage | None = None
+
+
+class Chat(Document):
+    """A chat's whole answer."""
+
+    object: Literal["chat.completion"]
+    choices: list[Turn]
+    usage: Usage
+
+
+class ChatChunk(Document):
+    """An event of a chat's stream; with usage, the last one has it and no choices."""
+
+    object: Literal["chat.completion.chunk"]
+    choices: list[Piece]
+    usage: Usage | None = None
+
+
+class Error(BaseModel):
+    """What a stream ends with when it fails after its first piece."""
+
+    error: dict[str, Any]
+
+
+def responses(whole: type[BaseModel], chunk: type[BaseModel], piece: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route; a stream ends with `data: [DONE]`, which is not JSON."""
+    event = chunk(id="1", created=1, model="smollm2-135m-instruct", **piece).model_dump_json(exclude_unset=True)
+    streamed = {"content": {"text/event-stream": event_stream(f"data: {event}\n\ndata: [DONE]\n", chunk, Error)}}
+    errors = {status: answer for status, answer in COMPUTED.items() if status != 422}
+    return {200: {"model": whole, **streamed}} | errors | documented({400: "Values break a rule, as 422 elsewhere."})
+
+
+PIECE = {"index": 0, "logprobs": None, "finish_reason": None}
+COMPLETIONS = responses(Completion, Completion, {"object": "text_completion", "choices": [PIECE | {"text": " Paris"}]})
+CHATS = responses(
+    Chat, ChatChunk, {"object": "chat.completion.chunk", "choices": [PIECE | {"delta": {"content": "Heron"}}]}
+)

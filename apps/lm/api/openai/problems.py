@@ -1,0 +1,48 @@
+"""Errors as OpenAI's clients expect them: other statuses than elsewhere, and a member `error`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from apps.lm.budget import PromptError
+from apps.lm.model import ChatError, LanguageModel
+from apps.serving.problems import Problem
+
+
+class OpenAIProblem(Problem):
+    """A problem with OpenAI's `code` for it. `parameter` is the field of the request that is wrong."""
+
+    def __init__(self, status: int, code: str, detail: str, parameter: str) -> None:
+        super().__init__(status, detail, errors=[{"pointer": f"#/{parameter}", "detail": detail}])
+        self.code = code
+
+
+def error(problem: Problem) -> dict[str, object]:
+    """The member `error` of a problem, for OpenAI's clients."""
+    (first, *_) = [*problem.errors, {"pointer": "#"}]
+    return {
+        "message": problem.detail,
+        "type": "server_error" if problem.status >= 500 else "invalid_request_error",
+        "param": first["pointer"].removeprefix("#/").replace("/", ".").removeprefix("#") or None,
+        "code": getattr(problem, "code", None),
+    }
+
+
+@contextmanager
+def openai_statuses() -> Iterator[None]:
+    """Give errors in the block OpenAI's statuses and codes."""
+    try:
+        yield
+    except PromptError as error:
+        raise OpenAIProblem(400, "context_length_exceeded", str(error), "prompt") from None
+    except ChatError as error:
+        raise OpenAIProblem(400, "invalid_messages", str(error), "messages") from None
+    except Problem as problem:
+        problem.status = 400 if problem.status == 422 else problem.status
+        raise
+
+
+def require(model: LanguageModel, name: str) -> None:
+    """Raise a 404 unless `name` is the model's."""
+    if name != (actual := model.identity.name):
+        detail = f"There is no model {name[:100]!r} here; the one that answers is {actual!r}."
+        raise OpenAIProblem(404, "model_not_found", detail, "model")

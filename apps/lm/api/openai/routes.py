@@ -1,0 +1,76 @@
+"""/v1/completions, /v1/chat/completions and /v1/models."""
+
+import time
+from enum import Enum
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from apps.lm.api import answering
+from apps.lm.api.openai import documents
+from apps.lm.api.openai.forms import ChatForm, CompletionForm
+from apps.lm.api.openai.problems import openai_statuses, require
+from apps.lm.api.openai.schemas import CHAT_EXAMPLES, COMPLETION_EXAMPLES, ChatRequest, CompletionRequest
+from apps.lm.model import LanguageModel
+from apps.serving import problems
+from apps.serving.body import json_body
+from apps.serving.context import context
+from apps.serving.runtime import runtime_of
+
+router = APIRouter(responses=problems.RESPONSES)
+TAGS: list[str | Enum] = ["OpenAI"]
+STARTED = int(time.time())
+
+
+@router.post(
+    "/v1/completions",
+    tags=TAGS,
+    openapi_extra=json_body(CompletionRequest, COMPLETION_EXAMPLES),
+    responses=documents.COMPLETIONS,
+)
+async def completions(request: Request) -> Response:
+    """Continue a text."""
+    request_id = context(request.scope).request_id
+    with openai_statuses():
+        return await answering.respond(
+            request, CompletionRequest, lambda body, answer: CompletionForm(answer, request_id, body.usage_in_stream)
+        )
+
+
+@router.post(
+    "/v1/chat/completions",
+    tags=TAGS,
+    openapi_extra=json_body(ChatRequest, CHAT_EXAMPLES),
+    responses=documents.CHATS,
+)
+async def chat(request: Request) -> Response:
+    """Answer a conversation, put to the model by its own chat template."""
+    request_id = context(request.scope).request_id
+    with openai_statuses():
+        return await answering.respond(
+            request, ChatRequest, lambda body, answer: ChatForm(answer, request_id, body.usage_in_stream)
+        )
+
+
+@router.get("/v1/models", tags=TAGS)
+async def models(request: Request) -> dict[str, Any]:
+    """The one model that answers."""
+    return {"object": "list", "data": [_describe(runtime_of(request).model)]}
+
+
+@router.get("/v1/models/{name:path}", tags=TAGS)
+async def model(request: Request, name: str) -> dict[str, Any]:
+    """The same, by its name."""
+    require(runtime_of(request).model, name)
+    return _describe(runtime_of(request).model)
+
+
+def _describe(model: LanguageModel) -> dict[str, Any]:
+    return {
+        "id": model.identity.name,
+        "object": "model",
+        "created": STARTED,
+        "owned_by": "inference-service",
+        "max_model_len": model.budget.total,
+    }

@@ -1,0 +1,104 @@
+"""What the service and its engines agree on, so that another library is another implementation."""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen.
+
+    `temperature` 0 takes the most likely token. `top_k` and `top_p` restrict which tokens can be drawn. The same `seed`
+    draws the same tokens.
+    """
+
+    temperature: float = 0.0
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """Tokens of a prompt, and how to continue it: with at most `max_tokens` tokens, ending with any of `end_tokens`."""
+
+    prompt: Sequence[int]
+    max_tokens: int
+    end_tokens: frozenset[int] = frozenset()
+    sampling: Sampling = Sampling()
+
+    @property
+    def total_tokens(self) -> int:
+        """The most tokens that prompt and answer have together: the space to reserve in the KV cache."""
+        return len(self.prompt) + self.max_tokens
+
+
+class Engine(Protocol):
+    """Generates tokens for any number of callers at once.
+
+    `failure` is None, or a sentence that says why the engine can generate nothing any more.
+    """
+
+    failure: str | None
+
+    def generate(self, request: GenerationRequest, cancelled: Callable[[], bool]) -> Generator[int]:
+        """Yield tokens as they are computed, until the last one or until `cancelled()`. Any thread may call.
+
+        Closing the iterator also stops the computation. Raises the error that ended it.
+        """
+        ...
+
+
+class Tokenizer(Protocol):
+    """Turns text into tokens and back."""
+
+    @property
+    def chat_template(self) -> str | Mapping[str, str] | None:
+        """The template, or several by name; None if the model has none."""
+
+    @property
+    def special_tokens_map(self) -> Mapping[str, str]:
+        """Special tokens by role, such as `eos_token`."""
+
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        """The tokens of `text`, with the special tokens that the model expects around it if `add_special_tokens`."""
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of `tokens`, without special tokens."""
+
+
+class EngineSettings(Protocol):
+    """The settings that engines read."""
+
+    @property
+    def dtype(self) -> Literal["fp32", "bf16", "auto"]: ...
+
+    @property
+    def device(self) -> Literal["auto", "cpu", "cuda"]: ...
+
+    @property
+    def max_in_flight(self) -> int: ...
+
+    @property
+    def max_total_tokens(self) -> int: ...
+
+    @property
+    def capacity(self) -> int:
+        """The most tokens of all sequences in the batch together."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model folder, loaded by an engine.
+
+    `max_total_tokens` is the setting, bounded by the model's context. `margin`: two logits that differ by more have
+    the same order on every processor. `facts` are JSON values for /healthz.
+    """
+
+    engine: Engine
+    tokenizer: Tokenizer
+    end_tokens: frozenset[int]
+    max_total_tokens: int
+    margin: float
+    facts: Mapping[str, object]

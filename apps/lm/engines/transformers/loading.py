@@ -1,0 +1,126 @@
+"""Loads a model folder into torch, and refuses a folder that lacks weights or cannot be computed in a batch.
+
+Import this module late, since torch and transformers take seconds to import. transformers must only get folders here,
+never a hub id: `apps.lm.hub` alone decides what is downloaded.
+"""
+
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from apps.lm.engines.batching import BatchEngine
+from apps.lm.engines.protocol import EngineSettings, LoadedModel
+from apps.lm.engines.transformers import packing, precision, support
+from apps.lm.engines.transformers.schedules import AlternatingBatch, OverlappingBatch
+from apps.lm.engines.transformers.tokenizer import TransformersTokenizer
+from apps.serving import cpu
+from apps.serving.identity import LoadError
+
+LOCAL = {"local_files_only": True, "trust_remote_code": False}
+# Logits that differ by less may change their order: bfloat16 moved SmolLM2's largest logits by up to 0.34.
+MARGINS = {torch.float32: 0.01, torch.bfloat16: 1.0}
+
+
+def load(folder: Path, settings: EngineSettings) -> LoadedModel:
+    """See `registry.load`."""
+    device = precision.device(settings.device)
+    dtype = precision.dtype(settings.dtype, device)
+    tokenizer, model = load_model(folder, dtype)
+    model.to(device)
+    if device.type == "cpu":
+        packing.pack(model)
+    max_total_tokens = min(settings.max_total_tokens, context_tokens(model) or settings.max_total_tokens)
+    support.check(model, max_total_tokens)
+    shape = model, settings.max_in_flight, max_total_tokens
+    executor = prefill_executor(device)
+    batch = OverlappingBatch(*shape, executor) if executor else AlternatingBatch(*shape)
+    facts = {
+        "dtype": str(dtype).removeprefix("torch."),
+        "device": device.type,
+        "threads": threads() + (executor is not None),
+        "max_total_tokens": max_total_tokens,
+        "max_batch_total_tokens": settings.capacity,
+        "kv_cache_bytes": batch.max_cache_bytes(settings.capacity),
+    }
+    return LoadedModel(
+        BatchEngine(batch),
+        TransformersTokenizer(tokenizer),
+        end_tokens(tokenizer, model),
+        max_total_tokens,
+        MARGINS[dtype],
+        facts,
+    )
+
+
+def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    """Return tokenizer and model, ready for inference; raise LoadError with one line."""
+    _quiet()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
+        model, info = AutoModelForCausalLM.from_pretrained(
+            folder, **LOCAL, config=configuration(folder), dtype=dtype, output_loading_info=True
+        )
+    except Exception as error:  # a folder can be wrong in many ways, and each library raises its own errors
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise LoadError(f"{str(folder)!r} is not a causal language model with its tokenizer ({reason}).") from error
+    if missing := sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}):
+        raise LoadError(
+            f"{str(folder)!r} lacks weights that its config.json asks for, or has them in another shape: "
+            f"{', '.join(missing[:3])} ({len(missing)} in all). Publish the model again."
+        )
+    return tokenizer, model.eval()
+
+
+def configuration(folder: Path) -> PreTrainedConfig:
+    """The folder's configuration, with the attention that transformers would choose itself.
+
+    A config.json can name another one, even by the name of a repository, whose code would be downloaded and run.
+    """
+    config = AutoConfig.from_pretrained(folder, **LOCAL)
+    architecture = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    config._attn_implementation = "sdpa" if architecture._supports_sdpa else "eager"
+    return config
+
+
+def threads() -> int:
+    """The number of threads that torch computes with."""
+    return torch.get_num_threads()
+
+
+def prefill_executor(device: torch.device) -> Executor | None:
+    """Return one started thread for prefill, if decode uses one thread and there is a CPU for each; otherwise None."""
+    if device.type != "cpu" or threads() > 1 or cpu.threads() == 1:
+        return None
+    executor = ThreadPoolExecutor(1, thread_name_prefix="prefill")
+    executor.submit(threads).result()
+    return executor
+
+
+def context_tokens(model: PreTrainedModel) -> int | None:
+    """The longest sequence that the model can compute, in tokens; None if its configuration does not say."""
+    return getattr(model.config.get_text_config(), "max_position_embeddings", None)
+
+
+def end_tokens(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> frozenset[int]:
+    """The tokens that end an answer."""
+    configured = model.generation_config.eos_token_id
+    tokens = configured if isinstance(configured, list) else [configured]
+    return frozenset({*tokens, tokenizer.eos_token_id} - {None})
+
+
+def _quiet() -> None:
+    """Send transformers' messages to our JSON log, without progress bars."""
+    transformers_logging.disable_progress_bar()
+    transformers_logging.disable_default_handler()
+    transformers_logging.enable_propagation()

@@ -1,0 +1,184 @@
+"""The engine's thread serves many callers with one batch, and each caller gets its own tokens or its own error."""
+
+import threading
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+
+import pytest
+
+from apps.lm.engines import batching
+from apps.lm.engines.batching import BatchEngine, EngineError
+from apps.lm.engines.protocol import GenerationRequest, Sampling
+from apps.lm.engines.transformers.schedules import AlternatingBatch, OverlappingBatch
+from apps.lm.tests import tiny
+
+CONTEXT = 256
+MODEL = tiny.gpt2_model(300, None, CONTEXT)
+SECONDS = 30
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.fixture(params=["alternating", "overlapping"])
+def engine(request):
+    if request.param == "alternating":
+        return BatchEngine(AlternatingBatch(MODEL, 4, CONTEXT))
+    return BatchEngine(OverlappingBatch(MODEL, 4, CONTEXT, ThreadPoolExecutor(1)))
+
+
+@pytest.fixture
+def passes():
+    """The number of sequences in each forward pass so far."""
+    counts: list[int] = []
+    hook = MODEL.register_forward_pre_hook(lambda _, arguments: counts.append(len(arguments[0])))
+    yield counts
+    hook.remove()
+
+
+def tokens(engine, *prompt: int, max_tokens: int = 8, cancelled=never) -> list[int]:
+    return list(engine.generate(GenerationRequest(prompt, max_tokens), cancelled))
+
+
+def test_concurrent_callers_each_get_their_own_answer(engine):
+    prompts = [(n, n + 1) for n in range(12)]
+    expected = [tokens(engine, *prompt) for prompt in prompts]
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(lambda prompt: tokens(engine, *prompt), prompts)) == expected
+
+
+def test_concurrent_callers_share_forward_passes(engine, passes):
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: tokens(engine, n, max_tokens=100), range(4)))
+    assert max(passes) == 4
+    assert len(passes) < 300
+
+
+def test_an_iterator_that_is_closed_frees_its_place(engine, passes):
+    endless = [engine.generate(GenerationRequest((n,), CONTEXT - 1), never) for n in range(4)]
+    for iterator in endless:
+        next(iterator)
+    for iterator in endless:
+        iterator.close()
+    before = len(passes)
+    tokens(engine, 1, max_tokens=8)
+    assert len(passes) - before < 20
+
+
+def test_cancelling_one_sequence_does_not_affect_the_others(engine):
+    expected, cancel = tokens(engine, 2, max_tokens=60), threading.Event()
+    with ThreadPoolExecutor(2) as pool:
+        other = pool.submit(tokens, engine, 2, max_tokens=60)
+        cancelled = engine.generate(GenerationRequest((1,), CONTEXT - 1), cancel.is_set)
+        next(cancelled)
+        cancel.set()
+        assert len(list(cancelled)) < CONTEXT - 2
+        assert other.result(SECONDS) == expected
+
+
+def test_a_caller_that_waits_for_a_place_can_be_cancelled(engine):
+    endless = [engine.generate(GenerationRequest((n,), CONTEXT - 1), never) for n in range(4)]
+    for iterator in endless:
+        next(iterator)
+    assert tokens(engine, 1, cancelled=lambda: True) == []
+
+
+def test_an_error_of_one_sequence_is_raised_to_its_caller_and_the_next_is_served(engine):
+    with pytest.raises(IndexError):
+        tokens(engine, 300)  # the vocabulary ends at 299
+    with pytest.raises(ValueError, match="do not fit"):
+        tokens(engine, 1, max_tokens=CONTEXT)
+    assert len(tokens(engine, 1)) == 8
+
+
+def test_a_prompt_that_fails_ends_no_other_sequence(engine):
+    expected = tokens(engine, 2, max_tokens=60)
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(tokens, engine, 2, max_tokens=60)
+        with pytest.raises(IndexError):
+            tokens(engine, 300)
+        assert other.result(SECONDS) == expected
+
+
+def test_an_error_in_sampling_is_raised_to_its_caller_and_ends_no_other_sequence(engine):
+    expected = tokens(engine, 2, max_tokens=60)
+    request = GenerationRequest((1,), 60, sampling=Sampling(temperature=1e-45))  # logits / temperature overflows
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(tokens, engine, 2, max_tokens=60)
+        with pytest.raises(RuntimeError, match="probability tensor"):
+            list(engine.generate(request, never))
+        assert other.result(SECONDS) == expected
+
+
+def test_a_batch_that_fails_fails_current_and_later_callers():
+    executor = ThreadPoolExecutor(1)
+    engine = BatchEngine(OverlappingBatch(MODEL, 4, CONTEXT, executor))
+    assert engine.failure is None
+    executor.shutdown()
+    for _ in range(2):
+        with pytest.raises(EngineError, match="cannot schedule new futures after shutdown"):
+            tokens(engine, 1)
+    assert engine.failure
+    assert engine.failure.startswith("The engine has failed (RuntimeError)")
+
+
+def test_a_cancelled_caller_does_not_wait_for_a_step_that_hangs(monkeypatch):
+    cancel = threading.Event()
+
+    class Hanging(Executor):
+        def submit(self, *_, **__):
+            cancel.set()
+            return Future()
+
+    monkeypatch.setattr(batching, "POLL_SECONDS", 0.01)
+    engine = BatchEngine(OverlappingBatch(MODEL, 4, CONTEXT, Hanging()))
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(tokens, engine, 1, cancelled=cancel.is_set).result(SECONDS) == []
+
+
+def test_a_cancelled_sequence_leaves_before_the_next_one_joins():
+    moves, stepping, go_on = [], threading.Semaphore(0), threading.Semaphore(0)
+    cancel, waiting, over = (threading.Event() for _ in range(3))
+
+    class Slow:
+        def join(self, sequence):
+            moves.append(("join", sequence.request.prompt))
+
+        def leave(self, sequence):
+            moves.append(("leave", sequence.request.prompt))
+
+        def step(self):
+            stepping.release()
+            go_on.acquire(timeout=SECONDS)
+            return []
+
+    def second_cancelled() -> bool:
+        waiting.set()
+        return over.is_set()
+
+    engine = BatchEngine(Slow())
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(tokens, engine, 1, cancelled=cancel.is_set)
+        assert stepping.acquire(timeout=SECONDS)
+        cancel.set()
+        pool.submit(tokens, engine, 2, cancelled=second_cancelled)
+        assert waiting.wait(SECONDS)
+        go_on.release()
+        assert stepping.acquire(timeout=SECONDS)
+        over.set()
+        go_on.release()
+    assert moves[:3] == [("join", (1,)), ("leave", (1,)), ("join", (2,))]
+
+
+def test_an_idle_engine_sleeps():
+    class Counting(AlternatingBatch):
+        steps = 0
+
+        def step(self):
+            self.steps += 1
+            return super().step()
+
+    engine = BatchEngine(batch := Counting(MODEL, 1, CONTEXT))
+    tokens(engine, 1, max_tokens=8)
+    assert not threading.Event().wait(0.2)
+    assert batch.steps < 20

@@ -1,0 +1,54 @@
+import dataclasses
+
+import pytest
+import torch
+
+from apps.lm import probes
+from apps.lm.engines.protocol import GenerationRequest
+from apps.lm.engines.transformers import precision
+from apps.lm.tests import tiny
+from apps.serving.identity import LoadError
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("flags\t\t: fpu avx2 avx512f avx512_bf16 rdpid", torch.bfloat16),
+        ("flags : fpu amx_bf16", torch.bfloat16),
+        ("Features : fp asimd bf16", torch.bfloat16),
+        ("flags : fpu avx2 avx512f avx512_fp16", torch.float32),
+        ("model name : bf16 9000", torch.float32),
+        ("", torch.float32),
+    ],
+)
+def test_auto_is_bfloat16_where_the_cpu_says_that_it_has_it(monkeypatch, tmp_path, flags, expected):
+    monkeypatch.setattr(precision, "CPUINFO", tmp_path / "cpuinfo")
+    precision.CPUINFO.write_text(f"processor : 0\n{flags}\n")
+    assert precision.dtype("auto", CPU) is expected
+    assert precision.dtype("fp32", CPU) is torch.float32
+    assert precision.dtype("bf16", CPU) is torch.bfloat16
+
+
+def test_a_gpu_that_is_not_there_is_refused_and_auto_does_without(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert precision.device("auto") == precision.device("cpu") == CPU
+    with pytest.raises(LoadError, match=r"DEVICE='cuda', and torch finds no CUDA device here. Set it to auto or cpu"):
+        precision.device("cuda")
+
+
+@pytest.mark.parametrize("family", sorted(tiny.FAMILIES))
+def test_bfloat16_computes_and_says_so(folders, load, family):
+    model = load(folders[family], dtype="bf16")
+    assert model.identity.facts["dtype"] == "bfloat16"
+    assert len(list(model.engine.generate(GenerationRequest([5, 6, 7], 8), lambda: False))) == 8
+
+
+def test_a_probe_that_is_too_close_for_the_numbers_is_not_compared(folders, load):
+    about = {"prompt": "the fox", "prompt_tokens": 2, "max_new_tokens": 8}
+    wrong, sure = ({**about, "token_ids": [0] * 8, "min_margin": margin} for margin in (0.5, 2.0))
+    model = load(folders["gpt2"], dtype="bf16")
+    probes.check(dataclasses.replace(model, probes=[wrong]))
+    with pytest.raises(LoadError, match="the answer's first tokens are"):
+        probes.check(dataclasses.replace(model, probes=[wrong, sure]))
