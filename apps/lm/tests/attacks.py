@@ -1,4 +1,4 @@
-"""What a hostile client can send to the language model; see apps.serving.tests.attacks."""
+"""Attacks of a hostile client on the language model; see apps.serving.tests.attacks."""
 
 import json
 from pathlib import Path
@@ -7,43 +7,43 @@ from apps.lm.tests.process import ENVIRONMENT
 from apps.serving.tests.attacks import Attack, abandoned, post, unread
 from apps.serving.tests.hostile_framings import framings
 
-NAME, CONTEXT = "smollm2-135m-instruct", 256  # the name of production: attacks meet its pod too
+NAME, CONTEXT = "smollm2-135m-instruct", 256  # the name in production, so that attacks work against its pod too
 SHORT = json.dumps({"prompt": "the fox", "max_new_tokens": 2}).encode()
 HONEST = ("/generate", SHORT)
 STARTS_WITHIN = 120  # seconds
-# Resident with the largest batches of the model of production (README); what is left of the limit is for requests.
+# Resident bytes with the largest batches of the production model (README). The rest of the limit is for requests.
 PEAK = 1521 * 2**20
 
 
 def settings(folder: Path) -> dict[str, object]:
     """The environment of the service, with a model in `folder`."""
-    from apps.lm.tests import tiny  # torch, which the attacker does not need
+    from apps.lm.tests import tiny  # here, because the attacker does not need torch
 
     return ENVIRONMENT | {"MODEL_NAME": tiny.publish(tiny.save("gpt2", folder / f"{NAME}_v1", context=CONTEXT))}
 
 
 def body(name: str, path: str, text: str) -> Attack:
-    """A JSON body."""
+    """An attack with a JSON body."""
     return Attack(name, _post(path, text))
 
 
 def prompt(name: str, text: str) -> Attack:
-    """A prompt of /generate, about 1 MB."""
+    """An attack with a prompt of /generate, of about 1 MB."""
     return Attack(name, _generate(text), clients=12, fills=True)
 
 
 def chat(name: str, members: str) -> Attack:
-    """A body of /v1/chat/completions."""
+    """An attack with a body of /v1/chat/completions."""
     return body(name, "/v1/chat/completions", f'{{"model": "{NAME}", {members}}}')
 
 
 def completion(name: str, members: str) -> Attack:
-    """A body of /v1/completions."""
+    """An attack with a body of /v1/completions."""
     return body(name, "/v1/completions", f'{{"model": "{NAME}", {members}}}')
 
 
 def many(item: str) -> str:
-    """An array of `item`s, a little below 1 MB."""
+    """An array of many `item`s, a little below 1 MB."""
     return "[" + ",".join([item] * (1_030_000 // (len(item) + 1))) + "]"
 
 
@@ -70,7 +70,7 @@ PROMPTS = [
 MISTAKES = [
     chat("messages: 340,000 objects", f'"messages": {many("{}")}'),
     chat("messages: 500,000 numbers", f'"messages": {many("1")}'),
-    chat("messages: roles of nobody", f'"messages": {many(TURN.replace("user", "x"))}'),
+    chat("messages: unknown roles", f'"messages": {many(TURN.replace("user", "x"))}'),
     chat("content of 340,000 objects", f'"messages": [{{"role": "user", "content": {many("{}")}}}]'),
     chat("metadata of 340,000 arrays", f'"messages": [{TURN}], "metadata": {many("[]")}, "temperature": 9'),
     chat("tools of 340,000 objects", f'"messages": [{TURN}], "tools": {many("{}")}'),

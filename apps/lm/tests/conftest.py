@@ -1,8 +1,11 @@
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from anyio.from_thread import BlockingPortal
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from apps.lm.model import LanguageModel
@@ -11,6 +14,8 @@ from apps.lm.settings import LanguageModelSettings
 from apps.lm.tests import tiny
 from apps.serving import startup
 from apps.serving.app import create_app
+from apps.serving.runtime import Runtime
+from models.registry import manifest_path
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +25,15 @@ def folders(tmp_path_factory) -> dict[str, Path]:
         family: tiny.publish(tiny.save(family, tmp_path_factory.mktemp("models") / f"tiny-{family}_v1"))
         for family in tiny.FAMILIES
     }
+
+
+@pytest.fixture
+def folder(folders, tmp_path) -> Path:
+    """A published folder that the test may change."""
+    copy = tmp_path / folders["gpt2"].name
+    shutil.copytree(folders["gpt2"], copy)
+    shutil.copy(manifest_path(folders["gpt2"]), manifest_path(copy))
+    return copy
 
 
 @contextmanager
@@ -56,9 +70,21 @@ def serving(folder: Path, service: LanguageModelService | None = None, **setting
     """A client of a ready service in this process; keywords are settings."""
     app = create_app(service or LanguageModelService(), LanguageModelSettings(model_name=str(folder), **settings))
     with TestClient(app) as client, loading_environment():
-        assert client.portal
-        client.portal.call(startup.load, app.state.runtime)
+        portal_of(client).call(startup.load, app.state.runtime)
         yield client
+
+
+def runtime_in(client: TestClient) -> Runtime:
+    """The runtime of the service behind `client`."""
+    assert isinstance(client.app, FastAPI)
+    runtime: Runtime = client.app.state.runtime
+    return runtime
+
+
+def portal_of(client: TestClient) -> BlockingPortal:
+    """Runs coroutines in the event loop of the service behind `client`."""
+    assert client.portal
+    return client.portal
 
 
 @pytest.fixture(scope="session")

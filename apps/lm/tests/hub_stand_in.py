@@ -1,4 +1,4 @@
-"""A stand-in for the hub's HTTP API on 127.0.0.1: one repository, its commits, and a record of what was asked."""
+"""A stand-in for the hub's HTTP API on 127.0.0.1, with one repository. It records requests."""
 
 import hashlib
 import json
@@ -16,11 +16,12 @@ class StandIn(ThreadingHTTPServer):
 
     def __init__(self, commits: dict[str, Path], main: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.commits, self.main, self.asked = commits, main, []
+        self.commits, self.main = commits, main
+        self.requests: list[str] = []  # such as "GET /path"
         self.url = f"http://127.0.0.1:{self.server_port}"
 
     def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
-        """Status, body and headers for a GET of `path`."""
+        """Return status, body and headers for a GET of `path`."""
         api = f"/api/models/{REPOSITORY}"
         if path.startswith(f"{api}/revision/"):
             return self._revision(path.removeprefix(f"{api}/revision/"))
@@ -59,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
-        self.server.asked.append(f"{self.command} {path}")
+        self.server.requests.append(f"{self.command} {path}")
         status, body, headers = self.server.answer(path)
         self.send_response(status)
         for name, value in ({"Content-Length": str(len(body))} | headers).items():
@@ -80,7 +81,7 @@ def _etag(body: bytes) -> str:
 
 @contextmanager
 def running(commits: dict[str, Path], main: str) -> Iterator[StandIn]:
-    """Serve until the end of the block; afterwards nothing answers at its address."""
+    """Serve until the end of the block; afterwards its address refuses connections."""
     server = StandIn(commits, main)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

@@ -1,4 +1,4 @@
-"""A chat template is a program of whoever published the model: it makes transformers' text, or an error."""
+"""A chat template renders the text that transformers does, or an error, and cannot exhaust the service."""
 
 import gc
 import os
@@ -36,17 +36,17 @@ def render(template: str) -> str:
         "{{ strftime_now('%Y') }}",
     ],
 )
-def test_the_text_is_the_one_that_transformers_makes(tokenizer, template):
+def test_the_text_is_that_of_transformers(tokenizer, template):
     expected = tokenizer.apply_chat_template(
         MESSAGES, chat_template=template, tokenize=False, add_generation_prompt=True
     )
     assert ChatTemplate(template, tokenizer.special_tokens_map).render(MESSAGES) == expected
 
 
-def test_of_several_templates_the_default_one_counts(tokenizer):
-    tokenizer.chat_template, before = {"tool_use": "tools", "default": "plain"}, tokenizer.chat_template
-    assert template_of(TransformersTokenizer(tokenizer)).render(MESSAGES) == "plain"
-    tokenizer.chat_template = before
+def test_of_several_templates_the_default_one_is_used(tokenizer, monkeypatch):
+    monkeypatch.setattr(tokenizer, "chat_template", {"tool_use": "tools", "default": "plain"})
+    template = template_of(TransformersTokenizer(tokenizer))
+    assert template and template.render(MESSAGES) == "plain"
 
 
 HOSTILE = {
@@ -55,16 +55,16 @@ HOSTILE = {
     "6 GB by a filter": "{{ 'a' | center(6000000000) }}",
     "6 GB by a format": "{{ '%6000000000d' % 1 }}",
     "6 GB of replacements": "{% set x = 'a' * 100000 %}{{ x | replace('a', x) }}",
-    "a number without end": "{% set x = 9 ** (9 ** 9) %}{{ x }}",
+    "an endless number": "{% set x = 9 ** (9 ** 9) %}{{ x }}",
     "loops in loops": "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
-    "macros that call themselves": "{% macro f(n) %}{{ f(n - 1) }}{{ f(n - 1) }}{% endmacro %}{{ f(200) }}",
-    "recursion without end": "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+    "recursive macros": "{% macro f(n) %}{{ f(n - 1) }}{{ f(n - 1) }}{% endmacro %}{{ f(200) }}",
+    "endless recursion": "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
     "a text that is too long": "{{ 'a' * 9000000 }}",
 }
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_template_that_takes_too_much_is_an_error_and_takes_little(name):
+def test_a_template_that_takes_too_much_is_an_error_and_takes_little_of_the_service(name):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(RenderError):
         render(HOSTILE[name])
@@ -72,7 +72,7 @@ def test_a_template_that_takes_too_much_is_an_error_and_takes_little(name):
 
 
 @pytest.mark.parametrize(
-    ("template", "words"),
+    ("template", "message"),
     [
         ("{{ raise_exception('no tools here') }}", "no tools here"),
         ("{{ 1 / 0 }}", "ZeroDivisionError: division by zero"),
@@ -84,12 +84,12 @@ def test_a_template_that_takes_too_much_is_an_error_and_takes_little(name):
         ("{{ strftime_now(7) }}", "TypeError"),
     ],
 )
-def test_whatever_a_template_raises_is_told(template, words):
-    with pytest.raises(RenderError, match=words):
+def test_an_error_that_a_template_raises_is_reported(template, message):
+    with pytest.raises(RenderError, match=message):
         render(template)
 
 
-def test_after_a_conversation_that_ends_the_process_the_next_one_has_another():
+def test_after_a_conversation_that_ends_the_process_the_next_one_gets_a_new_process():
     template = ChatTemplate("{% if messages[0].content == 'x' %}{{ 'a' * 10 ** 10 }}{% else %}fine{% endif %}", {})
     bad = [{"role": "user", "content": "x"}]
     for _ in range(2):
@@ -98,7 +98,7 @@ def test_after_a_conversation_that_ends_the_process_the_next_one_has_another():
         assert template.render(MESSAGES) == "fine"
 
 
-def test_an_answer_that_is_cut_short_is_an_error(monkeypatch, tmp_path):
+def test_an_incomplete_answer_of_the_process_is_an_error(monkeypatch, tmp_path):
     (tmp_path / "cut.py").write_text("import sys; sys.stdin.readline(); sys.stdin.readline(); print('{\"text', end='')")
     monkeypatch.setattr(chat_template, "SCRIPT", tmp_path / "cut.py")
     with pytest.raises(RenderError, match="takes too much time or memory"):
@@ -108,6 +108,7 @@ def test_an_answer_that_is_cut_short_is_an_error(monkeypatch, tmp_path):
 def test_the_process_ends_with_its_template():
     template = ChatTemplate("fine", {})
     template.render(MESSAGES)
+    assert template._process
     number = template._process.pid
     del template
     gc.collect()

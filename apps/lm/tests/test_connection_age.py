@@ -1,4 +1,4 @@
-"""Clients that keep their connections reach a new pod soon, and notice nothing of it."""
+"""Clients that keep their connections reach a new pod soon, without an error."""
 
 import asyncio
 import time
@@ -15,37 +15,37 @@ from apps.serving.tests.balancer import balancing
 from apps.serving.tests.processes import Process
 
 pytestmark = pytest.mark.service
-AGE, CLIENTS, FAIR = 2.0, 16, 0.5
+AGE, CLIENTS, FAIR = 2.0, 16, 0.5  # FAIR: the share of one of two pods
 BODY = {"prompt": "the quick", "max_new_tokens": 1}
-Ask = Callable[[], Awaitable[object]]
+Send = Callable[[], Awaitable[object]]
 
 
-async def with_aiohttp(url: str, load: Callable[[Ask], Awaitable[float]]) -> float:
+async def with_aiohttp(url: str, load: Callable[[Send], Awaitable[float]]) -> float:
     async with aiohttp.ClientSession(raise_for_status=True) as session:
 
-        async def ask() -> None:
+        async def send() -> None:
             async with session.post(f"{url}/generate", json=BODY) as answer:
                 await answer.read()
 
-        return await load(ask)
+        return await load(send)
 
 
-async def with_httpx(url: str, load: Callable[[Ask], Awaitable[float]]) -> float:
+async def with_httpx(url: str, load: Callable[[Send], Awaitable[float]]) -> float:
     async with httpx.AsyncClient(timeout=30) as client:
 
-        async def ask() -> None:
+        async def send() -> None:
             (await client.post(f"{url}/generate", json=BODY)).raise_for_status()
 
-        return await load(ask)
+        return await load(send)
 
 
-async def with_openai(url: str, load: Callable[[Ask], Awaitable[float]]) -> float:
+async def with_openai(url: str, load: Callable[[Send], Awaitable[float]]) -> float:
     async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
 
-        async def ask() -> None:
+        async def send() -> None:
             await client.completions.create(model="tiny-gpt2", prompt="the quick", max_tokens=1, temperature=0)
 
-        return await load(ask)
+        return await load(send)
 
 
 @pytest.fixture(scope="module")
@@ -60,19 +60,19 @@ def served(pod: Process) -> int:
 
 
 @pytest.mark.parametrize("client", [with_aiohttp, with_httpx, with_openai])
-def test_a_new_pod_gets_its_share_from_clients_that_keep_their_connections(pods, client):
+def test_a_new_pod_gets_its_share_of_requests_from_clients_that_keep_their_connections(pods, client):
     old, new = pods
 
-    async def load(ask: Ask) -> float:
-        """Return the new pod's share of the requests, measured from twice the age after it has come."""
+    async def load(send: Send) -> float:
+        """Return the new pod's share of the requests, measured from twice AGE after it was added."""
         end = asyncio.get_running_loop().time() + 4 * AGE
 
-        async def keep_asking() -> None:
+        async def keep_sending() -> None:
             while asyncio.get_running_loop().time() < end:
-                await ask()
+                await send()
 
         async def measure() -> float:
-            await asyncio.sleep(AGE / 2)  # connections are made, and kept
+            await asyncio.sleep(AGE / 2)  # until connections are open and kept
             balancer.ports.append(new.port)
             await asyncio.sleep(2 * AGE)
             before = [await asyncio.to_thread(served, pod) for pod in pods]
@@ -80,8 +80,11 @@ def test_a_new_pod_gets_its_share_from_clients_that_keep_their_connections(pods,
             counts = [await asyncio.to_thread(served, pod) - first for pod, first in zip(pods, before, strict=True)]
             return counts[1] / sum(counts)
 
-        share, *_ = await asyncio.gather(measure(), *(keep_asking() for _ in range(CLIENTS)))
-        return share
+        async with asyncio.TaskGroup() as tasks:
+            share = tasks.create_task(measure())
+            for _ in range(CLIENTS):
+                tasks.create_task(keep_sending())
+        return share.result()
 
     with balancing(old.port) as balancer:
         begun = time.monotonic()

@@ -1,3 +1,5 @@
+"""Models from the hub are fetched once, at the revision that was set, and then found without a network."""
+
 import json
 import subprocess
 import sys
@@ -16,7 +18,7 @@ FETCH = "import sys; from apps.lm import hub; print(hub.fetch(*sys.argv[1:]))"
 
 @pytest.fixture(scope="module")
 def commits(tmp_path_factory):
-    """Two commits of a repository: another family each, so that nobody can mistake one for the other."""
+    """Two commits of a repository, of different families, so that they cannot be confused."""
     return {
         OLD: tiny.save("gpt2", tmp_path_factory.mktemp("old")),
         NEW: tiny.save("llama", tmp_path_factory.mktemp("new")),
@@ -31,7 +33,7 @@ def hub(commits):
 
 @pytest.fixture
 def fetch(tmp_path):
-    """Fetch into an empty cache in a process of its own; return what it printed and how it ended."""
+    """Fetch into an empty cache in a process of its own; return the completed process."""
 
     def fetch(hub_url: str, revision: str, repository: str = REPOSITORY):
         variables = process.environment(hf_endpoint=hub_url, hf_home=tmp_path / "cache")
@@ -48,7 +50,7 @@ def test_a_hub_id_is_downloaded_served_and_found_again_without_a_network(commits
         settings["hf_endpoint"] = hub.url
         with process.serving(**settings) as service:
             answers.append(_answer(service))
-        assert f"GET /{REPOSITORY}/resolve/{OLD}/model.safetensors" in hub.asked
+        assert f"GET /{REPOSITORY}/resolve/{OLD}/model.safetensors" in hub.requests
     with process.serving(**settings) as service:
         answers.append(_answer(service))
     first, second = answers
@@ -74,20 +76,20 @@ def test_the_revision_decides_which_commit_is_fetched(hub, fetch, revision, comm
         assert json.load(file)["model_type"] == {OLD: "gpt2", NEW: "llama"}[commit]
 
 
-def test_a_pinned_commit_that_is_cached_asks_the_hub_nothing(hub, fetch):
+def test_a_commit_that_is_cached_makes_no_request(hub, fetch):
     fetch(hub.url, OLD)
-    hub.asked.clear()
+    hub.requests.clear()
     assert fetch(hub.url, OLD).returncode == 0
-    assert hub.asked == []
+    assert hub.requests == []
 
 
-def test_a_branch_that_is_cached_is_found_while_the_hub_is_out_of_reach(commits, fetch):
+def test_a_branch_that_is_cached_is_found_while_the_hub_is_unreachable(commits, fetch):
     with hub_stand_in.running(commits, main=NEW) as hub:
         fetch(hub.url, "main")
     assert fetch(hub.url, "main").stdout.strip().endswith(f"/snapshots/{NEW}")
 
 
-def test_a_download_that_was_interrupted_is_completed_at_the_next_start(hub, fetch):
+def test_an_interrupted_download_is_completed_at_the_next_start(hub, fetch):
     weights = Path(fetch(hub.url, OLD).stdout.strip(), "model.safetensors")
     weights.unlink()
     assert fetch(hub.url, OLD).returncode == 0
@@ -96,13 +98,13 @@ def test_a_download_that_was_interrupted_is_completed_at_the_next_start(hub, fet
 
 def test_only_what_is_needed_is_downloaded(hub, fetch, commits):
     for name in ("README.md", "pytorch_model.bin", "flax_model.msgpack"):
-        (commits[OLD] / name).write_text("not wanted")
+        (commits[OLD] / name).write_text("not needed")
     fetch(hub.url, OLD)
-    assert not [line for line in hub.asked if line.endswith((".md", ".bin", ".msgpack"))]
+    assert not [line for line in hub.requests if line.endswith((".md", ".bin", ".msgpack"))]
 
 
 @pytest.mark.parametrize(
-    ("repository", "revision", "words"),
+    ("repository", "revision", "message"),
     [
         (REPOSITORY, "c" * 40, f"The hub has no '{REPOSITORY}' at revision '{'c' * 40}'. Correct MODEL_REVISION."),
         (REPOSITORY, "v9", f"The hub has no '{REPOSITORY}' at revision 'v9'. Correct MODEL_REVISION."),
@@ -110,12 +112,12 @@ def test_only_what_is_needed_is_downloaded(hub, fetch, commits):
         ("not/a/hub/id", "main", "MODEL_NAME='not/a/hub/id' is neither a folder nor a hub id"),
     ],
 )
-def test_what_the_hub_does_not_have_is_one_line_with_the_remedy(hub, fetch, repository, revision, words):
+def test_what_the_hub_does_not_have_is_reported_in_one_line_with_the_remedy(hub, fetch, repository, revision, message):
     result = fetch(hub.url, revision, repository)
-    assert words in result.stderr.splitlines()[-1]
+    assert message in result.stderr.splitlines()[-1]
 
 
-def test_a_hub_out_of_reach_ends_the_process_with_one_line(tmp_path):
+def test_an_unreachable_hub_ends_the_process_with_one_line(tmp_path):
     settings = {"hf_endpoint": "http://127.0.0.1:9", "hf_home": tmp_path / "cache"}
     with process.starting(model_name=REPOSITORY, **settings) as service:
         assert service.wait(process.SECONDS) == 1

@@ -1,4 +1,4 @@
-"""The page at /, as people use it in a browser."""
+"""The page at /, used in a browser."""
 
 import pytest
 
@@ -9,13 +9,13 @@ from apps.serving.tests.browser import DESKTOP, PHONE, chromium
 CONTEXT = 4096
 
 
-def test_it_is_complete_by_itself_and_its_policy_allows_only_this_origin(client):
+def test_the_page_loads_nothing_from_other_origins(client):
     pages.is_complete(client)
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
-    """A service whose model can answer for longer than anyone waits."""
+    """A service whose answers can take longer than a test waits."""
     folder = tiny.publish(tiny.save("gpt2", tmp_path_factory.mktemp("models") / "endless_v1", context=CONTEXT))
     with process.serving(model_name=folder, max_total_tokens=CONTEXT) as service:
         yield service
@@ -34,10 +34,10 @@ def page(request, service, browser):
     return browser
 
 
-def ask(page, prompt: str, most: int) -> None:
-    """Fill the form by the keyboard, from its first field to its button."""
+def submit(page, prompt: str, max_tokens: int) -> None:
+    """Fill in the form with the keyboard, from its first field to its button."""
     page.value("document.getElementById('prompt').focus()")
-    for text in (prompt, str(most)):
+    for text in (prompt, str(max_tokens)):
         page.value("document.activeElement.select()")
         page.type(text)
         page.press("Tab")
@@ -47,8 +47,8 @@ def ask(page, prompt: str, most: int) -> None:
 
 
 @pytest.mark.service
-def test_an_answer_streams_in_and_fills_the_budget(service, page):
-    ask(page, "the fox", 20)
+def test_an_answer_is_streamed_and_fills_the_budget(service, page):
+    submit(page, "the fox", 20)
     page.until("document.getElementById('status').textContent.startsWith('Cut at its length')")
     with process.client(service) as client:
         answer = client.post("/generate", json={"prompt": "the fox", "max_new_tokens": 20}).json()
@@ -62,31 +62,31 @@ def test_an_answer_streams_in_and_fills_the_budget(service, page):
 
 
 @pytest.mark.service
-@pytest.mark.parametrize("how", ["button", "Escape"])
-def test_it_is_stopped_and_the_service_is_free_again(page, how):
-    ask(page, "the fox", CONTEXT - 2)
+@pytest.mark.parametrize("control", ["button", "Escape"])
+def test_an_answer_can_be_stopped_and_the_service_is_free_again(page, control):
+    submit(page, "the fox", CONTEXT - 2)
     page.until("document.getElementById('status').textContent.startsWith('Writing')")
     assert page.value("document.getElementById('answer').ariaBusy") == "true"
-    assert page.value("document.activeElement.id") == "stop", "the next Enter stops"
-    page.tapped("#stop") if how == "button" else page.press("Escape")
+    assert page.value("document.activeElement.id") == "stop", "Enter stops it"
+    page.tapped("#stop") if control == "button" else page.press("Escape")
     page.until("document.getElementById('status').textContent.startsWith('Stopped')")
     page.until("fetch('metrics').then(a => a.text()).then(text => /inference_in_flight 0/.test(text))")
     assert page.value("document.getElementById('answer').ariaBusy") == "false"
-    assert page.value("document.activeElement.id") == "go", "and the one after goes on"
+    assert page.value("document.activeElement.id") == "go", "Enter continues"
 
 
 @pytest.mark.service
-def test_what_is_wrong_is_said_and_the_next_try_forgets_it(page):
-    ask(page, "the fox " * 2100, 5)
+def test_an_error_is_shown_until_the_next_request(page):
+    submit(page, "the fox " * 2100, 5)
     problem = "document.getElementById('problem').textContent"
     assert "prompt and answer together may have 4096" in page.until(problem)
-    ask(page, "the fox", 5)
+    submit(page, "the fox", 5)
     page.until("document.getElementById('status').textContent.startsWith('Cut')")
     assert page.value(problem) == ""
 
 
 @pytest.mark.service
-def test_a_screen_reader_finds_a_name_on_everything_that_can_be_used(page):
+def test_everything_usable_has_a_name_for_screen_readers(page):
     spoken = page.spoken()
     for role, name in [
         ("heading", "Continue a text"),

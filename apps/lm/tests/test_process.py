@@ -1,3 +1,5 @@
+"""The service as a process: its start, its deadlines, clients that leave, and its end."""
+
 import json
 import signal
 import socket
@@ -24,7 +26,7 @@ def hub(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory, hub):
-    """A service whose model may answer for much longer than a test waits."""
+    """A service whose answers can take much longer than a test waits."""
     folder = tmp_path_factory.mktemp("models") / "endless_v1"
     tiny.publish(tiny.save("llama", folder, context=CONTEXT))
     settings = {"model_name": folder, "max_total_tokens": CONTEXT, "request_timeout_seconds": 8, "max_in_flight": 1}
@@ -38,7 +40,7 @@ def client(service):
         yield client
 
 
-def seconds_of(client, body) -> float:
+def seconds_for(client, body) -> float:
     begun = time.monotonic()
     assert client.post("/generate", json=body).status_code == 200
     return time.monotonic() - begun
@@ -46,7 +48,7 @@ def seconds_of(client, body) -> float:
 
 def test_a_folder_never_calls_the_hub(hub, client):
     assert client.post("/generate", json=SHORT).json()["usage"]["completion_tokens"] == 2
-    assert hub.asked == []
+    assert hub.requests == []
 
 
 def test_health_answers_starting_before_the_model_is_loaded(service):
@@ -56,10 +58,10 @@ def test_health_answers_starting_before_the_model_is_loaded(service):
     assert starting[-1]["seconds"] > 0.5
 
 
-def test_a_client_that_hangs_up_frees_the_model_at_once(client):
+def test_a_client_that_disconnects_frees_the_model_at_once(client):
     with pytest.raises(httpx.ReadTimeout):
         client.post("/generate", json=LONG, timeout=0.5)
-    assert seconds_of(client, SHORT) < 2
+    assert seconds_for(client, SHORT) < 2
 
 
 def test_a_request_beyond_its_deadline_is_a_504_and_frees_the_model(client):
@@ -68,7 +70,7 @@ def test_a_request_beyond_its_deadline_is_a_504_and_frees_the_model(client):
     assert answer.status_code == 504
     assert "REQUEST_TIMEOUT_SECONDS" in answer.json()["detail"]
     assert 8 <= time.monotonic() - begun < 10
-    assert seconds_of(client, SHORT) < 2
+    assert seconds_for(client, SHORT) < 2
 
 
 def test_a_prompt_as_long_as_a_body_is_refused_at_once(client):
@@ -77,26 +79,26 @@ def test_a_prompt_as_long_as_a_body_is_refused_at_once(client):
     assert time.monotonic() - begun < 1
 
 
-def test_a_folder_that_is_not_there_ends_the_process_with_one_line(tmp_path):
+def test_a_missing_folder_ends_the_process_with_one_line(tmp_path):
     with process.starting(model_name=tmp_path / "missing_v1") as service:
         assert service.wait(process.SECONDS) == 1
     (line,) = [line for line in service.log if line["level"] == "error"]
     assert "missing_v1' is neither a file nor a folder" in line["message"]
 
 
-def test_without_a_model_name_the_process_says_so():
+def test_without_a_model_name_the_process_ends_with_one_line():
     with process.starting() as service:
         assert service.wait(process.SECONDS) == 2
     assert service.output == ["MODEL_NAME is not set, and has no default.\n"]
 
 
-def test_a_stream_that_is_left_frees_the_model_at_once(client):
+def test_a_stream_that_is_closed_frees_the_model_at_once(client):
     with client.stream("POST", "/generate", json=LONG | {"stream": True}) as answer:
         next(answer.iter_lines())
-    assert seconds_of(client, SHORT) < 2
+    assert seconds_for(client, SHORT) < 2
 
 
-def test_a_reader_who_does_not_read_keeps_nobody_waiting(service, client):
+def test_a_client_that_does_not_read_delays_no_other(service, client):
     body = json.dumps(SHORT | {"stream": True, "max_new_tokens": 1000}).encode()
     head = "POST /generate HTTP/1.1\r\nHost: lm\r\nConnection: close\r\nContent-Type: application/json\r\n"
     head += f"Content-Length: {len(body)}\r\n\r\n"
@@ -106,13 +108,13 @@ def test_a_reader_who_does_not_read_keeps_nobody_waiting(service, client):
         slow.connect(("127.0.0.1", service.port))
         slow.sendall(head.encode() + body)
         assert slow.recv(1)
-        assert seconds_of(client, SHORT) < 8, "as soon as the slow one's answer is computed, read or not"
+        assert seconds_for(client, SHORT) < 8, "as soon as the slow client's answer is computed, read or not"
         received = b"".join(iter(lambda: slow.recv(65536), b""))
     *_, last = (line for line in received.decode().splitlines() if line.startswith("data: "))
     assert json.loads(last.removeprefix("data: "))["usage"]["completion_tokens"] == 1000
 
 
-def test_pieces_arrive_while_the_answer_is_still_computed(client):
+def test_pieces_arrive_while_the_answer_is_computed(client):
     begun = time.monotonic()
     with client.stream("POST", "/generate", json=SHORT | {"stream": True, "max_new_tokens": 500}) as answer:
         arrivals = [time.monotonic() - begun for line in answer.iter_lines() if line]
@@ -120,7 +122,7 @@ def test_pieces_arrive_while_the_answer_is_still_computed(client):
     assert arrivals[0] < arrivals[len(arrivals) // 2] < 0.9 * arrivals[-1]
 
 
-def test_it_keeps_what_helm_tests_ask_for_and_finishes_a_stream_after_sigterm(tmp_path):
+def test_helm_tests_pass_and_a_stream_is_finished_after_sigterm(tmp_path):
     folder = tiny.save("gpt2", tmp_path / "probed_v1", context=2048)
     manifest = manifest_path(tiny.publish(folder, probes=[tiny.probe(folder)]))
     with process.serving(model_name=folder, max_total_tokens=2048) as service:

@@ -1,10 +1,12 @@
+"""The settings of the language model: defaults, and rules between them."""
+
 import pytest
 
 from apps.lm.settings import LanguageModelSettings
 from apps.serving.settings import SettingsError, read_settings
 
 
-def test_a_batch_holds_eight_full_answers_unless_told(monkeypatch):
+def test_by_default_a_batch_holds_eight_sequences_of_the_largest_size(monkeypatch):
     monkeypatch.setenv("MODEL_NAME", "x")
     monkeypatch.setenv("MAX_TOTAL_TOKENS", "1000")
     assert read_settings(LanguageModelSettings).capacity == 8000
@@ -12,7 +14,7 @@ def test_a_batch_holds_eight_full_answers_unless_told(monkeypatch):
     assert read_settings(LanguageModelSettings).capacity == 1500
 
 
-def test_a_batch_that_holds_not_even_one_answer_is_refused_with_the_other_mistakes(monkeypatch):
+def test_a_batch_too_small_for_one_request_is_refused_together_with_other_mistakes(monkeypatch):
     for name, value in {"MODEL_NAME": "x", "MAX_BATCH_TOTAL_TOKENS": "255", "DTYPE": "int4"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as mistakes:
@@ -25,5 +27,5 @@ def test_a_batch_that_holds_not_even_one_answer_is_refused_with_the_other_mistak
     assert dtype == "DTYPE='int4': Input should be 'fp32', 'bf16' or 'auto'."
 
 
-def test_every_setting_says_what_it_is():
+def test_every_setting_has_a_description():
     assert [name for name, field in LanguageModelSettings.model_fields.items() if not field.description] == []

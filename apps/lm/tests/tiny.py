@@ -1,6 +1,8 @@
 """Makes real GPT-2 and Llama models that are small enough for a test, with random weights and no download."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -8,14 +10,14 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from models import publishing
 
-torch.set_num_threads(1)  # two would wait for each other, and these models are too small to gain by it
+torch.set_num_threads(1)  # these models are too small to gain from more, and threads wait for each other
 
 CORPUS = ["the quick brown fox jumps over the lazy dog", "once upon a time there was a little girl"] * 4
 CONTEXT = 48
 
 
 def gpt2_tokenizer() -> PreTrainedTokenizerFast:
-    """Bytes and pairs of bytes, as GPT-2 has them: a character may be several tokens."""
+    """Byte-level BPE, as GPT-2 has it: a character can be several tokens."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -28,7 +30,7 @@ def gpt2_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def llama_tokenizer() -> PreTrainedTokenizerFast:
-    """Pieces with a mark for spaces, bytes for the rest, and <s> in front, as Llama has them."""
+    """Pieces with a mark for spaces, bytes for other characters, and <s> at the start, as Llama has it."""
     special = ["<unk>", "<s>", "</s>"]
     bytes_ = [f"<0x{byte:02X}>" for byte in range(256)]
     pieces = ["▁", *"abcdefghijklmnopqrstuvwxyz"]
@@ -73,7 +75,7 @@ FAMILIES = {"gpt2": (gpt2_tokenizer, gpt2_model), "llama": (llama_tokenizer, lla
 
 
 def save(family: str, folder: Path, eos: int | None = None, context: int = CONTEXT) -> Path:
-    """Write a model of `family` as a transformers folder; `eos` ends answers (by default nothing does)."""
+    """Write a model of `family` as a transformers folder; token `eos` ends answers (None: no token does)."""
     make_tokenizer, make_model = FAMILIES[family]
     tokenizer = make_tokenizer()
     make_model(len(tokenizer), eos, context).save_pretrained(folder)
@@ -83,16 +85,23 @@ def save(family: str, folder: Path, eos: int | None = None, context: int = CONTE
     return folder
 
 
-def publish(folder: Path, **about) -> Path:
+def publish(folder: Path, **facts) -> Path:
     """Write the manifest of the folder, whose name is `<name>_<version>`."""
-    publishing.describe(folder, force=True, **({"engine": "transformers"} | about))
+    publishing.describe(folder, force=True, **({"engine": "transformers"} | facts))
     return folder
 
 
-def probe(folder: Path) -> dict:
-    """What a manifest promises of the folder's model, by transformers' own `generate`."""
-    tokenizer, model = PreTrainedTokenizerFast.from_pretrained(folder), GPT2LMHeadModel.from_pretrained(folder)
+def edit_json(path: Path, **changes) -> None:
+    """Change members of a JSON file, which is created if it is missing."""
+    content = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(content | changes))
+
+
+def probe(folder: Path) -> dict[str, Any]:
+    """A probe for the manifest of a GPT-2 folder, answered by transformers' own `generate`."""
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    model: Any = GPT2LMHeadModel.from_pretrained(folder)
     tokens = tokenizer("the fox", return_tensors="pt")
     ids = model.generate(**tokens, max_new_tokens=8, do_sample=False, pad_token_id=0)[0, 2:].tolist()
-    about = {"prompt": "the fox", "max_new_tokens": 8, "prompt_tokens": 2, "min_margin": 1.0}
-    return about | {"token_ids": ids, "generated_text": tokenizer.decode(ids)}
+    request = {"prompt": "the fox", "max_new_tokens": 8, "prompt_tokens": 2, "min_margin": 1.0}
+    return request | {"token_ids": ids, "generated_text": tokenizer.decode(ids)}

@@ -57,12 +57,12 @@ class RowCache(Cache):
         return heads * (tokens * size + self._rows * 2 * mmap.PAGESIZE)  # each head's tokens start and end inside pages
 
 
-class _Layer(CacheLayerMixin):
+class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # its __init_subclass__ has no types
     keys: torch.Tensor
     values: torch.Tensor
 
     def __init__(self, rows: int, context: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # has no types
         self.rows, self.context = rows, context
         self.memories: list[_Memory] = []
         self.window: tuple[torch.Tensor, int] = (torch.zeros(1, 1, dtype=torch.long), 1)

@@ -6,6 +6,7 @@ never a hub id: `apps.lm.hub` alone decides what is downloaded.
 
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -37,7 +38,8 @@ def load(folder: Path, settings: EngineSettings) -> LoadedModel:
     device = precision.device(settings.device)
     dtype = precision.dtype(settings.dtype, device)
     tokenizer, model = load_model(folder, dtype)
-    model.to(device)
+    module: torch.nn.Module = model  # transformers gives its `to` a wrong type
+    module.to(device)
     if device.type == "cpu":
         packing.pack(model)
     max_total_tokens = min(settings.max_total_tokens, context_tokens(model) or settings.max_total_tokens)
@@ -68,12 +70,13 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> tuple[PreTra
     _quiet()
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
-        model, info = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(  # a pair, because of output_loading_info
             folder, **LOCAL, config=configuration(folder), dtype=dtype, output_loading_info=True
         )
     except Exception as error:  # a folder can be wrong in many ways, and each library raises its own errors
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise LoadError(f"{str(folder)!r} is not a causal language model with its tokenizer ({reason}).") from error
+    model, info = loaded
     if missing := sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}):
         raise LoadError(
             f"{str(folder)!r} lacks weights that its config.json asks for, or has them in another shape: "
@@ -87,8 +90,8 @@ def configuration(folder: Path) -> PreTrainedConfig:
 
     A config.json can name another one, even by the name of a repository, whose code would be downloaded and run.
     """
-    config = AutoConfig.from_pretrained(folder, **LOCAL)
-    architecture = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    config: PreTrainedConfig = AutoConfig.from_pretrained(folder, **LOCAL)
+    architecture: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     config._attn_implementation = "sdpa" if architecture._supports_sdpa else "eager"
     return config
 
@@ -121,6 +124,6 @@ def end_tokens(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> fr
 
 def _quiet() -> None:
     """Send transformers' messages to our JSON log, without progress bars."""
-    transformers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # has no types
     transformers_logging.disable_default_handler()
     transformers_logging.enable_propagation()

@@ -28,7 +28,7 @@ class PackedLinear(torch.nn.Module):
 @torch.inference_mode()
 def pack(model: PreTrainedModel) -> None:
     """Replace the linear layers of `model`, which is on a CPU, and copy its other weights, to free its file."""
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch has no types for it
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # has no types
         return
     if model.dtype is torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return  # oneDNN refuses bfloat16 on CPUs without AVX-512; plain layers compute with it
@@ -36,9 +36,10 @@ def pack(model: PreTrainedModel) -> None:
     torch.set_num_threads(cpu.threads())  # all CPUs, since nothing is served yet
     for module in list(model.modules()):
         for name, layer in list(module.named_children()):
-            if type(layer) in (torch.nn.Linear, Conv1D):
-                weight = layer.weight if type(layer) is torch.nn.Linear else layer.weight.T.contiguous()
-                setattr(module, name, PackedLinear(weight, layer.bias))
+            if type(layer) is torch.nn.Linear:
+                setattr(module, name, PackedLinear(layer.weight, layer.bias))
+            elif type(layer) is Conv1D:
+                setattr(module, name, PackedLinear(layer.weight.T.contiguous(), layer.bias))
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()
     torch.set_num_threads(threads)

@@ -1,3 +1,5 @@
+"""POST /generate with `stream`: pieces join to the whole answer, and errors before the first piece are responses."""
+
 import json
 
 import pytest
@@ -8,7 +10,7 @@ from apps.lm.tests.conftest import serving
 
 
 def stream(client, **body) -> list[dict]:
-    """The events of a streamed answer; what is named carries its name."""
+    """The data of the events of a streamed answer, with the event's name if it has one."""
     answer = client.post("/generate", json={"stream": True} | body)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
@@ -20,7 +22,7 @@ def stream(client, **body) -> list[dict]:
 
 
 @pytest.mark.parametrize("family", sorted(tiny.FAMILIES))
-def test_pieces_join_to_the_answer_that_others_get_whole(folders, family):
+def test_pieces_join_to_the_whole_answer(folders, family):
     body = {"prompt": "once 😀", "max_new_tokens": 30}
     with serving(folders[family], max_total_tokens=tiny.CONTEXT) as client:
         *pieces, last = stream(client, **body)
@@ -31,7 +33,7 @@ def test_pieces_join_to_the_answer_that_others_get_whole(folders, family):
     assert (last["usage"], last["finish_reason"]) == (whole["usage"], whole["finish_reason"])
 
 
-def test_documentation_describes_each_event_and_error(client):
+def test_each_event_and_error_is_documented(client):
     responses = client.get("/openapi.json").json()["paths"]["/generate"]["post"]["responses"]
     data = responses["200"]["content"]["text/event-stream"]["itemSchema"]["properties"]["data"]
     event = Draft202012Validator(data["contentSchema"])
@@ -42,20 +44,20 @@ def test_documentation_describes_each_event_and_error(client):
     assert "Retry-After" in responses["503"]["headers"]
 
 
-def test_nothing_of_a_stop_sequence_is_streamed(client):
+def test_no_part_of_a_stop_sequence_is_streamed(client):
     whole = stream(client, prompt="the fox", max_new_tokens=20)[-1]["generated_text"]
     *pieces, last = stream(client, prompt="the fox", max_new_tokens=20, stop=whole[4:7])
     assert "".join(piece["text"] for piece in pieces) == whole[: whole.index(whole[4:7])]
     assert last["finish_reason"] == "stop"
 
 
-def test_an_answer_without_text_is_its_summary_alone(client):
+def test_an_answer_without_text_is_one_event(client):
     whole = stream(client, prompt="the fox", max_new_tokens=20)[-1]["generated_text"]
     (last,) = stream(client, prompt="the fox", max_new_tokens=20, stop=whole[0])
     assert last["generated_text"] == ""
 
 
-def test_what_is_wrong_from_the_beginning_is_an_ordinary_error(client):
+def test_a_wrong_request_is_an_ordinary_error(client):
     answer = client.post("/generate", json={"prompt": "the fox" * 20, "stream": True})
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"

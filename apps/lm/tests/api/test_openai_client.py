@@ -1,4 +1,4 @@
-"""OpenAI's own client, unchanged, against the running service."""
+"""OpenAI's own client, unchanged, with the running service."""
 
 import openai
 import pytest
@@ -20,7 +20,7 @@ def client(tmp_path_factory):
         yield client
 
 
-def test_completions_whole_and_streamed_are_the_same(client):
+def test_a_streamed_completion_is_the_same_as_a_whole_one(client):
     whole = client.completions.create(prompt="the fox", **OPTIONS)
     usage = {"include_usage": True}
     *chunks, last = client.completions.create(prompt="the fox", stream=True, stream_options=usage, **OPTIONS)
@@ -30,14 +30,14 @@ def test_completions_whole_and_streamed_are_the_same(client):
     assert (whole.usage.completion_tokens, whole.usage.total_tokens) == (8, 8 + whole.usage.prompt_tokens)
 
 
-def test_chats_whole_and_streamed_are_the_same(client):
+def test_a_streamed_chat_is_the_same_as_a_whole_one(client):
     whole = client.chat.completions.create(messages=TURNS, **OPTIONS)
     chunks = list(client.chat.completions.create(messages=TURNS, stream=True, **OPTIONS))
     assert whole.choices[0].message.role == chunks[0].choices[0].delta.role == "assistant"
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == whole.choices[0].message.content != ""
 
 
-def test_the_clients_own_helper_gathers_a_stream(client):
+def test_the_clients_stream_helper_works(client):
     whole = client.chat.completions.create(messages=TURNS, **OPTIONS).choices[0].message.content
     with client.chat.completions.stream(messages=TURNS, stop=whole[4:6], **OPTIONS) as stream:
         gathered = stream.get_final_completion().choices[0]
@@ -51,7 +51,7 @@ def test_models_are_listed_and_an_unknown_one_is_not_found(client):
     assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
 
 
-def test_mistakes_are_the_exceptions_that_the_client_has_for_them(client):
+def test_mistakes_raise_the_clients_exceptions(client):
     with pytest.raises(openai.BadRequestError) as long:
         client.completions.create(prompt="the fox " * 50, **OPTIONS)
     assert long.value.code == "context_length_exceeded"

@@ -1,5 +1,4 @@
-"""The engine `openvino` as its image has it: an environment without torch, the exported model, and beside it v1 on
-torch, whose contract it must keep to the letter."""
+"""The engine `openvino` as in its image, without torch, keeps the contract of the same model on torch."""
 
 import json
 import shutil
@@ -20,8 +19,8 @@ from models.registry import manifest_path
 
 pytestmark = [pytest.mark.service, pytest.mark.full]
 NAME = "smollm2-135m-instruct"
-SECONDS = 120  # for an answer on a busy machine
-MEMORY = 1 << 30  # bytes, half of what the chart gives torch
+SECONDS = 120  # for a start or an answer on a busy machine
+MEMORY = 1 << 30  # bytes; the chart gives torch twice as much
 LONG = {"prompt": "Once upon a time", "max_new_tokens": 240}
 PROMPTS = [
     "The capital of France is",
@@ -33,7 +32,7 @@ PROMPTS = [
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory) -> Path:
-    """Python of an environment with the extra of the image, and nothing else."""
+    """Python of an environment with the extra `lm-openvino` only, as in the image."""
     folder = tmp_path_factory.mktemp("environment")
     (folder / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
@@ -44,9 +43,9 @@ def python(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory) -> Path:
-    """A folder with both versions: this checkout's where it has them, else made."""
-    made = [ROOT / "models" / f"{NAME}_{version}.json" for version in ("v1", "v2")]
-    if all(manifest.exists() for manifest in made):
+    """A folder with both versions: this checkout's if it has them; otherwise they are made."""
+    manifests = [ROOT / "models" / f"{NAME}_{version}.json" for version in ("v1", "v2")]
+    if all(manifest.exists() for manifest in manifests):
         return ROOT / "models"
     folder = tmp_path_factory.mktemp("models")
     for version, engine in (("v1", "transformers"), ("v2", "openvino")):
@@ -56,25 +55,33 @@ def models(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def openvino(python, models) -> Iterator[httpx.Client]:
+def service(python, models) -> Iterator[Process]:
+    """The service on OpenVINO."""
     with _starting(models, "v2", python) as service:
         service.expect("ready", SECONDS)
-        with process.client(service) as client:
-            client.timeout, client.service = SECONDS, service
-            yield client
+        yield service
+
+
+@pytest.fixture(scope="module")
+def openvino(service) -> Iterator[httpx.Client]:
+    """A client of the service on OpenVINO."""
+    with process.client(service) as client:
+        client.timeout = httpx.Timeout(SECONDS)
+        yield client
 
 
 @pytest.fixture(scope="module")
 def torch(models) -> Iterator[httpx.Client]:
+    """A client of a service on torch."""
     settings = {"model_name": models / f"{NAME}_v1", "request_timeout_seconds": SECONDS}
     with process.serving(**settings) as service, process.client(service) as client:
-        client.timeout = SECONDS
+        client.timeout = httpx.Timeout(SECONDS)
         yield client
 
 
 @contextmanager
 def _starting(models: Path, version: str, python: Path, program: Path | None = None) -> Iterator[Process]:
-    """With compiled sources, as an image has them; by `program` if not by `python`."""
+    """Start with compiled sources, as in an image; `program` runs it if it is not `python`."""
     settings = {"MODEL_NAME": models / f"{NAME}_{version}", "REQUEST_TIMEOUT_SECONDS": SECONDS, "DRAIN_SECONDS": 0}
     compiled = {"PYTHONPYCACHEPREFIX": python.parent / "compiled", "PYTHONDONTWRITEBYTECODE": ""}
     with running("apps.lm", ready=False, python=program or python, **settings, **compiled) as service:
@@ -86,23 +93,21 @@ def generate(client: httpx.Client, **body: object) -> dict:
     return answer.json() if answer.status_code == 200 else {"status": answer.status_code, **answer.json()}
 
 
-def together(client: httpx.Client, bodies: list[dict]) -> list[dict]:
+def generate_concurrently(client: httpx.Client, bodies: list[dict]) -> list[dict]:
     with ThreadPoolExecutor(len(bodies)) as pool:
         return list(pool.map(lambda body: generate(client, **body), bodies))
 
 
-def test_it_needs_neither_torch_nor_transformers(python, openvino):
+def test_it_needs_neither_torch_nor_transformers(python, service, openvino):
     program = "import importlib.util as u; print([n for n in ('torch', 'transformers') if u.find_spec(n)])"
     assert subprocess.run([python, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
     health = openvino.get("/healthz").json()["model"]
     assert (health["engine"], health["version"], health["dtype"]) == ("openvino", "v2", "int8")
-    assert {line["level"] for line in openvino.service.log} == {
-        "info"
-    }  # OpenVINO's telemetry would say that it is there
+    assert {line["level"] for line in service.log} == {"info"}, "OpenVINO's telemetry would log a warning"
 
 
-@pytest.mark.parametrize(("version", "most"), [("v2", 3), ("v1", 6)], ids=["openvino", "torch"])
-def test_it_is_ready_in_seconds_of_its_start_with_a_warm_page_cache(python, models, version, most):
+@pytest.mark.parametrize(("version", "max_seconds"), [("v2", 3), ("v1", 6)], ids=["openvino", "torch"])
+def test_it_is_ready_within_seconds_with_a_warm_page_cache(python, models, version, max_seconds):
     program = Path(sys.executable) if version == "v1" else None
 
     def seconds() -> float:
@@ -111,17 +116,17 @@ def test_it_is_ready_in_seconds_of_its_start_with_a_warm_page_cache(python, mode
             service.expect("ready", SECONDS)
             return time.monotonic() - begun
 
-    assert min(seconds() for _ in range(5)) < most  # the first compiles what it imports
+    assert min(seconds() for _ in range(5)) < max_seconds  # the first start compiles imports
 
 
-def test_where_torch_is_missing_v1_is_refused_and_the_image_that_has_it_is_named(python, models):
+def test_without_torch_v1_is_refused_and_the_image_for_it_is_named(python, models):
     with _starting(models, "v1", python) as service:
         assert service.wait() == 1
     (line,) = [line for line in service.log if line["level"] == "error"]
     assert "for the engine 'transformers', and this image has openvino. Use the image lm-service:v1 " in line["message"]
 
 
-def test_a_folder_that_lacks_its_weights_ends_the_process_with_one_line(python, models, tmp_path):
+def test_a_folder_without_weights_ends_the_process_with_one_line(python, models, tmp_path):
     shutil.copytree(models / f"{NAME}_v2", tmp_path / "broken_v2", ignore=shutil.ignore_patterns("*.bin"))
     tiny.publish(tmp_path / "broken_v2", engine="openvino")
     with running("apps.lm", ready=False, python=python, MODEL_NAME=tmp_path / "broken_v2") as service:
@@ -130,24 +135,24 @@ def test_a_folder_that_lacks_its_weights_ends_the_process_with_one_line(python, 
     assert "is not a model for OpenVINO with its tokenizer" in line["message"] and "\n" not in line["message"]
 
 
-def test_it_answers_the_probes_of_its_manifest(openvino, models):
+def test_it_answers_its_probes(openvino, models):
     for probe in json.loads(manifest_path(models / f"{NAME}_v2").read_text())["probes"]:
         answer = generate(openvino, prompt=probe["prompt"], max_new_tokens=probe["max_new_tokens"])
         assert answer["generated_text"] == probe["generated_text"]
 
 
 @pytest.mark.parametrize(
-    ("prompt", "most"), [*((prompt, 8) for prompt in PROMPTS), ("a " * 250, 300), ("a " * 300, 1), ("", 1)]
+    ("prompt", "max_tokens"), [*((prompt, 8) for prompt in PROMPTS), ("a " * 250, 300), ("a " * 300, 1), ("", 1)]
 )
-def test_counts_cuts_and_refusals_are_those_of_torch(openvino, torch, prompt, most):
-    ours, theirs = (generate(client, prompt=prompt, max_new_tokens=most) for client in (openvino, torch))
+def test_usage_finish_reasons_and_errors_are_those_of_torch(openvino, torch, prompt, max_tokens):
+    ours, theirs = (generate(client, prompt=prompt, max_new_tokens=max_tokens) for client in (openvino, torch))
     assert ours.get("errors") == theirs.get("errors")
     assert [ours.get(key) for key in ("finish_reason", "usage")] == [
         theirs.get(key) for key in ("finish_reason", "usage")
     ]
 
 
-def test_a_chat_has_the_same_tokens_and_ends_by_itself(openvino, torch):
+def test_a_chat_has_the_same_prompt_tokens_and_ends_with_an_end_token(openvino, torch):
     body = {
         "messages": [{"role": "user", "content": "What is the capital of France?"}],
         "model": NAME,
@@ -166,7 +171,7 @@ def test_a_stop_sequence_across_tokens_ends_the_answer_before_it(openvino):
     assert (cut["generated_text"], cut["finish_reason"]) == (whole[: whole.index("0, 1")], "stop")
 
 
-def test_emoji_in_a_stream_come_out_whole(openvino):
+def test_emoji_are_streamed_whole(openvino):
     body = {"prompt": "🦊🐻🦊🐻🦊🐻🦊🐻🦊🐻🦊", "max_new_tokens": 40}
     whole = generate(openvino, **body)["generated_text"]
     with openvino.stream("POST", "/generate", json=body | {"stream": True}) as answer:
@@ -176,33 +181,34 @@ def test_emoji_in_a_stream_come_out_whole(openvino):
     assert any(ord(character) > 0xFFFF for character in whole) and "\N{REPLACEMENT CHARACTER}" not in whole
 
 
-def test_a_seed_repeats_its_answer(openvino):
-    """Alone: a row by itself is computed without rounding its activations, and so not as in a batch."""
-    drawn = {"prompt": "My favourite animal is", "max_new_tokens": 30, "temperature": 1.0, "top_p": 0.95, "top_k": 50}
-    bodies = [drawn | {"seed": seed} for seed in range(6)]
+def test_a_seed_repeats_a_sampled_answer(openvino):
+    """Not in a batch, where activations are quantised: output then varies with the batch."""
+    sampled = {"prompt": "My favourite animal is", "max_new_tokens": 30, "temperature": 1.0, "top_p": 0.95, "top_k": 50}
+    bodies = [sampled | {"seed": seed} for seed in range(6)]
     alone = [generate(openvino, **body)["generated_text"] for body in bodies]
     assert [generate(openvino, **body)["generated_text"] for body in bodies] == alone
     assert len(set(alone)) == 6
-    assert len({generate(openvino, **drawn)["generated_text"] for _ in range(3)}) == 3
+    assert len({generate(openvino, **sampled)["generated_text"] for _ in range(3)}) == 3
 
 
-def test_the_largest_batch_is_answered_to_its_last_token_within_its_memory(openvino):
-    counted = [", ".join(map(str, range(n, n + 30))) + "," for n in range(1, 17)]  # it counts on and does not end
-    bodies = [{"prompt": prompt, "max_new_tokens": 300} for prompt in counted]
-    answers = together(openvino, bodies)
+def test_the_largest_batch_stays_within_its_memory(service, openvino):
+    lists = [
+        ", ".join(map(str, range(n, n + 30))) + "," for n in range(1, 17)
+    ]  # the model continues the numbers without an end
+    bodies = [{"prompt": prompt, "max_new_tokens": 300} for prompt in lists]
+    answers = generate_concurrently(openvino, bodies)
     assert {answer["usage"]["total_tokens"] for answer in answers} == {256}
     health = openvino.get("/healthz").json()["model"]
-    a_token = 2 * 30 * 3 * 64  # bytes: keys and values, layers, key-value heads, numbers of 8 bits
-    assert 1 < health["kv_cache_bytes"] / (health["max_batch_total_tokens"] * a_token) < 2
-    assert resident_bytes(openvino.service.popen.pid, peak=True) < MEMORY
+    token_bytes = 2 * 30 * 3 * 64  # keys and values, layers, key-value heads, 8-bit numbers
+    assert 1 < health["kv_cache_bytes"] / (health["max_batch_total_tokens"] * token_bytes) < 2
+    assert resident_bytes(service.popen.pid, peak=True) < MEMORY
 
 
-def test_who_hangs_up_leaves_at_once_and_an_idle_service_uses_no_cpu(openvino):
+def test_a_client_that_disconnects_frees_the_model_and_an_idle_service_uses_no_cpu(service, openvino):
     for _ in range(3):
         with pytest.raises(httpx.ReadTimeout):
             openvino.post("/generate", json=LONG, timeout=0.3)
     assert generate(openvino, prompt="1, 2, 3,", max_new_tokens=2)["timings"]["total_seconds"] < 1
-    service = openvino.service
 
     def idle() -> bool:
         before = service.cpu_seconds()

@@ -1,4 +1,4 @@
-"""The tokenizer without transformers is transformers' own, call by call."""
+"""PlainTokenizer returns what transformers' tokenizer does."""
 
 import pytest
 from hypothesis import given
@@ -20,6 +20,7 @@ answer:
 
 @pytest.fixture(scope="module", params=sorted(tiny.FAMILIES))
 def tokenizers(request, tmp_path_factory):
+    """A PlainTokenizer, and transformers' tokenizer of the same folder."""
     folder = tiny.save(request.param, tmp_path_factory.mktemp("tokenizer"))
     theirs = AutoTokenizer.from_pretrained(folder)
     theirs.eos_token, theirs.chat_template = theirs.convert_ids_to_tokens(2), TEMPLATE

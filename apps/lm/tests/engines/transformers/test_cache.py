@@ -1,4 +1,4 @@
-"""How much memory keys and values take: as much as their tokens, and never more than what is said of it."""
+"""The KV cache takes memory for its tokens only, and never more than /healthz says."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,17 +12,19 @@ from apps.lm.tests.engines.sequences import sequence
 from apps.serving.tests.processes import resident_bytes
 
 MB = 2**20
-SMALL = {"hidden_size": 256, "intermediate_size": 64, "num_attention_heads": 4, "eos_token_id": None}
 
 
 def wide(vocabulary: int, context: int, layers: int) -> LlamaForCausalLM:
-    """A model that is small but for its keys and values: 2 KB a token and layer."""
+    """A model that is small except for its KV cache: 2 KB per token and layer."""
     torch.manual_seed(3)
-    config = LlamaConfig(vocab_size=vocabulary, max_position_embeddings=context, num_hidden_layers=layers, **SMALL)
+    config = LlamaConfig(
+        vocab_size=vocabulary, max_position_embeddings=context, num_hidden_layers=layers,
+        hidden_size=256, intermediate_size=64, num_attention_heads=4, eos_token_id=None,
+    )  # fmt: skip
     return LlamaForCausalLM(config).eval()
 
 
-def test_a_row_takes_memory_as_it_is_written_and_gives_it_back_when_its_sequence_leaves():
+def test_a_row_takes_memory_when_it_is_written_and_returns_it_when_its_sequence_leaves():
     batch = AlternatingBatch(wide(300, 4096, layers=4), rows=8, context=4096)
     before = resident_bytes()
     sequences = [sequence((1,) * 2000, max_tokens=200 + n) for n in range(4)]
@@ -42,7 +44,7 @@ def test_a_row_takes_memory_as_it_is_written_and_gives_it_back_when_its_sequence
 
 @pytest.mark.service
 @pytest.mark.full
-def test_the_largest_batches_that_are_admitted_stay_within_what_health_tells(tmp_path):
+def test_the_largest_batches_stay_within_the_cache_size_in_health(tmp_path):
     context, layers = 512, 16
     tokenizer = tiny.llama_tokenizer()
     tokenizer.eos_token = None
@@ -56,15 +58,16 @@ def test_the_largest_batches_that_are_admitted_stay_within_what_health_tells(tmp
         ThreadPoolExecutor(64) as pool,
     ):
 
-        def answered(count: int, total: int) -> None:
+        def generate(count: int, total: int) -> None:
+            """Get `count` answers at once, each of `total` tokens with its prompt."""
             body = {"prompt": "a", "max_new_tokens": total - prompt}
-            asked = [pool.submit(client.post, "/generate", json=body, timeout=300) for _ in range(count)]
-            assert {answer.result().json()["usage"]["total_tokens"] for answer in asked} == {total}
+            answers = [pool.submit(client.post, "/generate", json=body, timeout=300) for _ in range(count)]
+            assert {answer.result().json()["usage"]["total_tokens"] for answer in answers} == {total}
 
         prompt = client.post("/generate", json={"prompt": "a"}).json()["usage"]["prompt_tokens"]
-        known = client.get("/healthz").json()["model"]["kv_cache_bytes"]
+        reported = client.get("/healthz").json()["model"]["kv_cache_bytes"]
         before = resident_bytes(service.popen.pid)
-        answered(count=64, total=context // 4)
-        answered(count=16, total=context)
+        generate(count=64, total=context // 4)
+        generate(count=16, total=context)
         grown = resident_bytes(service.popen.pid, peak=True) - before
-    assert 0.8 * 16 * context * layers * 2048 < grown < known + 64 * MB, (grown // MB, known // MB)
+    assert 0.8 * 16 * context * layers * 2048 < grown < reported + 64 * MB, (grown // MB, reported // MB)

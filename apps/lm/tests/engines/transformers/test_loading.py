@@ -1,22 +1,73 @@
-"""Prompts have a thread of their own where a CPU would be idle, and nowhere else."""
+"""A folder is loaded completely or refused in one line, and no code of it is run."""
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from apps.lm.engines.transformers import loading
+from apps.lm.tests import tiny
 from apps.serving import cpu
+from apps.serving.identity import LoadError
+
+
+def test_weights_without_a_layer_are_refused(folder, load):
+    weights = load_file(folder / "model.safetensors")
+    save_file(
+        {key: value for key, value in weights.items() if ".h.1.mlp" not in key},
+        folder / "model.safetensors",
+        metadata={"format": "pt"},
+    )
+    tiny.publish(folder)
+    with pytest.raises(LoadError, match=r"lacks weights .* transformer\.h\.1\.mlp.*\(4 in all\)"):
+        load(folder)
+
+
+@pytest.mark.parametrize("missing", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_folder_without_a_file_is_refused_in_one_line(folder, load, missing):
+    (folder / missing).unlink()
+    tiny.publish(folder)
+    with pytest.raises(LoadError, match="is not a causal language model with its tokenizer") as refusal:
+        load(folder)
+    assert "\n" not in str(refusal.value)
+
+
+def test_weights_in_several_files_of_the_folder_are_loaded(folder, load):
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
+    names = dict.fromkeys(weights, "model-00001-of-00001.safetensors")
+    tiny.edit_json(folder / "model.safetensors.index.json", metadata={}, weight_map=names)
+    load(tiny.publish(folder))
+
+
+def test_the_configuration_cannot_choose_the_attention(folder, load):
+    tiny.edit_json(
+        folder / "config.json", _attn_implementation="someone/kernel", attn_implementation="flash_attention_2"
+    )
+    load(tiny.publish(folder))
+
+
+def test_code_in_the_folder_is_not_run(folder, load):
+    (folder / "own.py").write_text("open('ran', 'w')")
+    tiny.edit_json(
+        folder / "config.json", model_type="own", auto_map={"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.M"}
+    )
+    tiny.publish(folder)
+    with pytest.raises(LoadError, match="contains custom code which must be executed"):
+        load(folder)
 
 
 @pytest.mark.parametrize(
     ("device", "cpus", "threads", "expected"),
     [
         ("cpu", 2, 1, True),
-        ("cpu", 1, 1, False),  # it would only take turns
-        ("cpu", 3, 2, False),  # OpenMP's threads would wait for it
+        ("cpu", 1, 1, False),  # the two would only take turns
+        ("cpu", 3, 2, False),  # OpenMP's threads would wait for the thread
         ("cuda", 2, 1, False),
     ],
 )
-def test_prompts_are_read_beside_tokens_where_one_thread_leaves_a_cpu(monkeypatch, device, cpus, threads, expected):
+def test_prefill_has_a_thread_if_decode_uses_one_and_there_is_a_cpu_for_each(
+    monkeypatch, device, cpus, threads, expected
+):
     monkeypatch.setattr(cpu, "threads", lambda: cpus)
     monkeypatch.setattr(loading, "threads", lambda: threads)
     assert (loading.prefill_executor(torch.device(device)) is not None) == expected

@@ -1,3 +1,7 @@
+"""Models that the batch would compute wrongly are refused."""
+
+from typing import Any
+
 import pytest
 import torch
 from transformers import (
@@ -15,15 +19,15 @@ from apps.lm.engines.transformers import support
 from apps.lm.tests import tiny
 from apps.serving.identity import LoadError
 
-SMALL = {"vocab_size": 100, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+SMALL: dict[str, Any] = {"vocab_size": 100, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 
 @pytest.mark.parametrize("family", sorted(tiny.FAMILIES))
-def test_models_that_see_all_before_them_are_served(family):
+def test_models_with_full_attention_are_served(family):
     support.check(tiny.FAMILIES[family][1](100, None, 32), 32)
 
 
-def test_a_sliding_window_is_served_as_far_as_it_reaches():
+def test_a_model_with_a_sliding_window_is_served_up_to_its_window():
     config = MistralConfig(**SMALL, num_key_value_heads=2, intermediate_size=64, sliding_window=16)
     model = MistralForCausalLM(config).eval()
     support.check(model, 16)
@@ -31,8 +35,8 @@ def test_a_sliding_window_is_served_as_far_as_it_reaches():
         support.check(model, 17)
 
 
-def test_a_model_that_turns_long_sequences_otherwise_is_served_as_far_as_all_are_alike():
-    rope = {"rope_type": "longrope", "rope_theta": 10000.0, "original_max_position_embeddings": 16}
+def test_a_model_with_longrope_is_served_up_to_the_length_at_which_scaling_changes():
+    rope: dict[str, Any] = {"rope_type": "longrope", "rope_theta": 10000.0, "original_max_position_embeddings": 16}
     factors = {"short_factor": [1.0] * 4, "long_factor": [2.0] * 4}
     config = LlamaConfig(**SMALL, intermediate_size=64, max_position_embeddings=64, rope_parameters=rope | factors)
     model = LlamaForCausalLM(config).eval()
@@ -48,7 +52,7 @@ def test_a_model_that_turns_long_sequences_otherwise_is_served_as_far_as_all_are
         lambda: MambaForCausalLM(MambaConfig(vocab_size=100, hidden_size=32, num_hidden_layers=2)),
     ],
 )
-def test_another_kind_of_memory_is_refused_in_one_line(make):
+def test_a_model_without_rows_of_keys_and_values_is_refused_in_one_line(make):
     torch.manual_seed(1)
     with pytest.raises(LoadError, match="cannot be served by the engine of this service") as refusal:
         support.check(make().eval(), 32)

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import time
+from typing import Any
 
 import pytest
 import torch
@@ -31,7 +32,7 @@ def answer(
 @pytest.fixture
 def reference(model, folders):
     """Return the tokens that transformers' own `generate` adds to a prompt."""
-    weights = AutoModelForCausalLM.from_pretrained(folders[model.identity.name.removeprefix("tiny-")])
+    weights: Any = AutoModelForCausalLM.from_pretrained(folders[model.identity.name.removeprefix("tiny-")])
 
     def reference(prompt: str, count: int, **options) -> list[int]:
         ids = torch.tensor([model.tokenize(prompt)])
@@ -50,7 +51,7 @@ def test_the_same_prompt_gets_the_same_answer(model):
     assert answer(model) == answer(model)
 
 
-def test_the_model_ends_its_answer_and_the_end_is_counted_but_not_in_the_text(model):
+def test_an_end_token_ends_the_answer_and_is_counted_but_not_in_the_text(model):
     whole = answer(model, max_tokens=20)
     end = whole.tokens[4]
     ended = answer(dataclasses.replace(model, end_tokens=frozenset({end})), max_tokens=20)
@@ -97,7 +98,7 @@ def test_a_seed_repeats_a_sampled_answer_and_without_one_it_differs(model):
     assert len({tuple(tokens) for tokens in sampled}) == 4
 
 
-def test_a_stop_sequence_ends_the_answer_before_it_and_frees_the_engine(model):
+def test_a_stop_sequence_ends_the_answer_before_it(model):
     whole = answer(model, max_tokens=20)
     stop = whole.text[3:6]
     stopped = answer(model, max_tokens=20, stops=["never", stop])
@@ -106,12 +107,12 @@ def test_a_stop_sequence_ends_the_answer_before_it_and_frees_the_engine(model):
     assert len(stopped.tokens) < 20
 
 
-def test_budget_never_exceeds_the_models_context(folders, load):
+def test_the_budget_is_bounded_by_the_models_context(folders, load):
     assert load(folders["gpt2"], max_total_tokens=1000).budget.total == tiny.CONTEXT
     assert load(folders["gpt2"], max_total_tokens=10).budget.total == 10
 
 
-def test_the_models_own_configuration_says_what_ends_an_answer(tmp_path, load):
+def test_the_models_configuration_names_the_end_tokens(tmp_path, load):
     folder = tiny.publish(tiny.save("llama", tmp_path / "ended_v1", eos=2))
     assert load(folder).end_tokens == {2}
 

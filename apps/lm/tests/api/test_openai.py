@@ -1,4 +1,4 @@
-"""/v1 as it is on the wire; test_openai_client.py asks through OpenAI's own client."""
+"""/v1 as it is on the wire; test_openai_client.py uses OpenAI's own client."""
 
 import json
 
@@ -10,10 +10,13 @@ from apps.lm.tests.conftest import serving
 
 MODEL = "tiny-gpt2"
 TURNS = [{"role": "user", "content": "the fox"}]
-BODIES = {"/v1/completions": {"prompt": "the fox"}, "/v1/chat/completions": {"messages": TURNS}}
+BODIES: dict[str, dict[str, object]] = {
+    "/v1/completions": {"prompt": "the fox"},
+    "/v1/chat/completions": {"messages": TURNS},
+}
 
 
-def ask(client, path: str, **body):
+def post(client, path: str, **body):
     return client.post(path, json={"model": MODEL, "temperature": 0, "max_tokens": 5} | BODIES[path] | body)
 
 
@@ -28,8 +31,8 @@ def path(request) -> str:
     return request.param
 
 
-def test_a_completion_is_the_text_that_generate_gives(client):
-    body = ask(client, "/v1/completions").json()
+def test_a_completion_has_the_text_of_generate(client):
+    body = post(client, "/v1/completions").json()
     (choice,) = body.pop("choices")
     same = client.post("/generate", json={"prompt": "the fox", "max_new_tokens": 5}).json()
     assert choice == {"index": 0, "text": same["generated_text"], "logprobs": None, "finish_reason": "length"}
@@ -37,9 +40,9 @@ def test_a_completion_is_the_text_that_generate_gives(client):
     assert body["id"].startswith("cmpl-")
 
 
-def test_a_chat_is_put_to_the_model_by_its_own_template(client):
+def test_a_chat_is_rendered_with_the_models_template(client):
     turns = [{"role": "developer", "content": "a"}, {"role": "user", "content": [{"type": "text", "text": "the fox"}]}]
-    body = ask(client, "/v1/chat/completions", messages=turns).json()
+    body = post(client, "/v1/chat/completions", messages=turns).json()
     written = {"prompt": "system: a\nuser: the fox\nassistant:", "max_new_tokens": 5}
     same = client.post("/generate", json=written).json()
     (choice,) = body["choices"]
@@ -47,11 +50,11 @@ def test_a_chat_is_put_to_the_model_by_its_own_template(client):
     assert (body["object"], body["usage"]) == ("chat.completion", same["usage"])
 
 
-def test_a_stream_has_the_same_text_its_reason_and_its_usage_when_asked_for(client, path):
-    whole = ask(client, path).json()
-    chunks = events(ask(client, path, stream=True, stream_options={"include_usage": True}))
-    *texts, counted = chunks
-    assert (counted["choices"], counted["usage"]) == ([], whole["usage"])
+def test_a_stream_has_the_same_text_the_finish_reason_and_usage_if_requested(client, path):
+    whole = post(client, path).json()
+    chunks = events(post(client, path, stream=True, stream_options={"include_usage": True}))
+    *texts, usage = chunks
+    assert (usage["choices"], usage["usage"]) == ([], whole["usage"])
     assert {chunk["usage"] for chunk in texts} == {None}
     choices = [chunk["choices"][0] for chunk in texts]
     assert [choice["finish_reason"] for choice in choices] == [None] * (len(choices) - 1) + ["length"]
@@ -63,31 +66,31 @@ def test_a_stream_has_the_same_text_its_reason_and_its_usage_when_asked_for(clie
     assert len({chunk["id"] for chunk in chunks}) == 1
 
 
-def test_without_stream_options_nothing_is_said_of_usage(client, path):
-    assert not any("usage" in chunk for chunk in events(ask(client, path, stream=True)))
+def test_without_stream_options_a_stream_has_no_usage(client, path):
+    assert not any("usage" in chunk for chunk in events(post(client, path, stream=True)))
 
 
-def test_answers_are_drawn_unless_the_temperature_is_zero(client):
-    def drawn(**body) -> str:
-        return ask(client, "/v1/completions", max_tokens=20, **body).json()["choices"][0]["text"]
+def test_tokens_are_sampled_unless_the_temperature_is_zero(client):
+    def text(**body) -> str:
+        return post(client, "/v1/completions", max_tokens=20, **body).json()["choices"][0]["text"]
 
-    assert drawn(temperature=None, seed=1) == drawn(temperature=1, seed=1) == drawn(seed=1, temperature=1, top_p=1)
-    assert drawn(temperature=None, seed=1) != drawn(temperature=None, seed=2)
-    assert drawn(temperature=0, top_p=0.5, seed=1) == drawn()
+    assert text(temperature=None, seed=1) == text(temperature=1, seed=1) == text(seed=1, temperature=1, top_p=1)
+    assert text(temperature=None, seed=1) != text(temperature=None, seed=2)
+    assert text(temperature=0, top_p=0.5, seed=1) == text()
 
 
-def test_without_max_tokens_the_answer_is_cut_to_the_budget_as_everywhere(client):
-    usage = ask(client, "/v1/completions", max_tokens=None).json()["usage"]
+def test_without_max_tokens_the_answer_is_cut_to_the_budget(client):
+    usage = post(client, "/v1/completions", max_tokens=None).json()["usage"]
     assert usage == {"prompt_tokens": 2, "completion_tokens": 38, "total_tokens": 40}
 
 
 @pytest.mark.parametrize("neutral", [{"n": 1, "stop": None, "presence_penalty": 0.0, "logit_bias": {}}, {"user": "x"}])
-def test_what_asks_for_nothing_else_is_accepted(client, path, neutral):
-    assert ask(client, path, **neutral).status_code == 200
+def test_parameters_that_change_nothing_are_accepted(client, path, neutral):
+    assert post(client, path, **neutral).status_code == 200
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "param", "words"),
+    ("path", "body", "param", "rule"),
     [
         ("/v1/completions", {"n": 2}, "n", "is not computed here; leave it out or give 1"),
         ("/v1/completions", {"prompt": ["a", "b"]}, "prompt", "give one text"),
@@ -105,25 +108,25 @@ def test_what_asks_for_nothing_else_is_accepted(client, path, neutral):
         ),
     ],
 )
-def test_a_wrong_body_is_a_400_that_names_the_parameter_and_the_rule(client, path, body, param, words):
-    answer = ask(client, path, **body)
+def test_a_wrong_body_is_a_400_that_names_the_parameter_and_the_rule(client, path, body, param, rule):
+    answer = post(client, path, **body)
     assert answer.status_code == 400
     error = answer.json()["error"]
     assert (error["type"], error["param"]) == ("invalid_request_error", param)
-    assert words in error["message"]
+    assert rule in error["message"]
 
 
-def test_a_prompt_without_room_is_a_400_with_the_code_that_clients_know(client, path):
+def test_a_prompt_without_room_for_an_answer_is_a_400_with_openais_code(client, path):
     long = "the fox " * 20
     body = {"prompt": long} if path == "/v1/completions" else {"messages": [{"role": "user", "content": long}]}
-    answer = ask(client, path, **body)
+    answer = post(client, path, **body)
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "context_length_exceeded"
     assert "prompt and answer together may have 40" in answer.json()["error"]["message"]
 
 
-def test_an_unknown_model_is_a_404_that_names_the_one_there_is(client, path):
-    for answer in (ask(client, path, model="gpt-4"), client.get("/v1/models/gpt-4")):
+def test_an_unknown_model_is_a_404_that_names_the_actual_one(client, path):
+    for answer in (post(client, path, model="gpt-4"), client.get("/v1/models/gpt-4")):
         assert answer.status_code == 404
         assert answer.json()["error"] == {
             "message": "There is no model 'gpt-4' here; the one that answers is 'tiny-gpt2'.",
@@ -139,20 +142,20 @@ def test_the_model_is_listed(client):
     assert client.get(f"/v1/models/{MODEL}").json() == model
 
 
-def test_errors_elsewhere_stay_problems(client):
+def test_only_errors_below_v1_have_the_member_error(client):
     assert "error" not in client.post("/generate", json={}).json()
     assert client.get("/v1/nothing").json()["error"]["message"].startswith("There is nothing at /v1/nothing")
 
 
 def test_a_template_that_refuses_the_messages_is_a_400_with_its_reason(client):
-    answer = ask(client, "/v1/chat/completions", messages=[{"role": "assistant", "content": "a"}])
+    answer = post(client, "/v1/chat/completions", messages=[{"role": "assistant", "content": "a"}])
     assert answer.status_code == 400
     assert answer.json()["error"]["message"].endswith("refuses the messages: The first turn is the user's.")
 
 
-def test_a_model_without_a_template_says_which_route_it_has(folders):
+def test_a_model_without_a_chat_template_is_a_400_that_names_the_other_route(folders):
     with serving(folders["llama"], max_total_tokens=tiny.CONTEXT) as client:
-        answer = ask(client, "/v1/chat/completions", model="tiny-llama")
+        answer = post(client, "/v1/chat/completions", model="tiny-llama")
     assert answer.status_code == 400
     assert answer.json()["error"]["message"] == "'tiny-llama' has no chat template. Use /v1/completions."
 
@@ -160,7 +163,7 @@ def test_a_model_without_a_template_says_which_route_it_has(folders):
 def test_a_deadline_in_the_middle_ends_the_stream_with_its_error(tmp_path):
     folder = tiny.publish(tiny.save("gpt2", tmp_path / "endless_v1", context=4096))
     with serving(folder, max_total_tokens=4096, request_timeout_seconds=1) as client:
-        answer = ask(client, "/v1/completions", model="endless", max_tokens=4096, stream=True)
+        answer = post(client, "/v1/completions", model="endless", max_tokens=4096, stream=True)
     *_, last, done = answer.text.strip().split("\n\n")
     assert done == "data: [DONE]"
     error = json.loads(last.removeprefix("data: "))["error"]
@@ -168,21 +171,21 @@ def test_a_deadline_in_the_middle_ends_the_stream_with_its_error(tmp_path):
     assert "REQUEST_TIMEOUT_SECONDS" in error["message"]
 
 
-def test_documentation_shows_examples_that_fit_the_schema(client, path):
+def test_the_documented_examples_fit_the_schema_and_work(client, path):
     content = client.get("/openapi.json").json()["paths"][path]["post"]["requestBody"]["content"]["application/json"]
     for example in content["examples"].values():
         Draft202012Validator(content["schema"]).validate(example["value"])
         assert client.post(path, json=example["value"] | {"model": MODEL, "max_tokens": 2}).status_code == 200
 
 
-def test_documentation_describes_the_whole_answer_the_stream_and_the_errors(client, path):
+def test_the_whole_answer_the_stream_and_the_errors_are_documented(client, path):
     document = client.get("/openapi.json").json()
     responses = document["paths"][path]["post"]["responses"]
     content = responses["200"]["content"]
     whole = content["application/json"]["schema"] | {"components": document["components"]}
-    Draft202012Validator(whole).validate(ask(client, path).json())
+    Draft202012Validator(whole).validate(post(client, path).json())
     event = Draft202012Validator(content["text/event-stream"]["itemSchema"]["properties"]["data"]["contentSchema"])
-    for chunk in events(ask(client, path, stream=True, stream_options={"include_usage": True})):
+    for chunk in events(post(client, path, stream=True, stream_options={"include_usage": True})):
         event.validate(chunk)
     assert not event.is_valid({"text": "a"})
     assert {"400", "413", "415", "503", "504"} <= set(responses)

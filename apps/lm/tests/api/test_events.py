@@ -1,4 +1,4 @@
-"""How a stream ended is what its last event, the log and the metrics say, whatever its first line was."""
+"""The last event of a stream, the log and the metrics all say how it ended, although its status was 200."""
 
 import asyncio
 import dataclasses
@@ -8,18 +8,20 @@ import re
 import time
 from collections import Counter
 from itertools import islice
+from typing import Any
 
 import openai
 import pytest
 
 from apps.lm.engines.protocol import Engine
-from apps.lm.tests.conftest import serving
+from apps.lm.model import LanguageModel
+from apps.lm.tests.conftest import runtime_in, serving
 from apps.serving.problems import Problem
 
 SECRET = "the secret of a prompt"
 DEFECT, FULL = RuntimeError(SECRET), Problem(503, "No room is left.")
-OPENAI = {"model": "tiny-gpt2", "max_tokens": 20, "temperature": 0}
-BODIES = {
+OPENAI: dict[str, object] = {"model": "tiny-gpt2", "max_tokens": 20, "temperature": 0}
+BODIES: dict[str, dict[str, object]] = {
     "/generate": {"prompt": "the fox", "max_new_tokens": 20},
     "/v1/completions": {"prompt": "the fox"} | OPENAI,
     "/v1/chat/completions": {"messages": [{"role": "user", "content": "the fox"}]} | OPENAI,
@@ -28,7 +30,7 @@ BODIES = {
 
 @dataclasses.dataclass
 class Breaking:
-    """Gives a few tokens, then `error`; without one, nothing until nobody waits any more."""
+    """Generates a few tokens, then raises `error`; without one, hangs until it is cancelled."""
 
     engine: Engine
     error: Exception | None = None
@@ -43,36 +45,36 @@ class Breaking:
 
 
 @pytest.fixture(scope="module")
-def impatient(folders):
+def client(folders):
     with serving(folders["gpt2"], request_timeout_seconds=2) as client:
         yield client
 
 
 @pytest.fixture
-def breaking(impatient, monkeypatch):
-    """Let the engine break in the middle of an answer; returns the client."""
+def breaking(client, monkeypatch):
+    """Let the engine break in the middle of an answer; return the client."""
 
     def breaking(error=None):
-        lifecycle = impatient.app.state.runtime.lifecycle
-        monkeypatch.setattr(lifecycle, "loaded", dataclasses.replace(lifecycle.loaded, engine=Breaking(engine, error)))
-        return impatient
+        breaking_model = dataclasses.replace(model, engine=Breaking(model.engine, error))
+        monkeypatch.setattr(runtime_in(client).lifecycle, "loaded", breaking_model)
+        return client
 
-    engine = impatient.app.state.runtime.model.engine
+    model: LanguageModel = runtime_in(client).model
     return breaking
 
 
 @pytest.fixture(autouse=True)
 def access(caplog):
-    """The records of requests so far."""
+    """Return the access log's records so far."""
     caplog.set_level(logging.INFO)
     return lambda: [record for record in caplog.records if record.name == "serving.access"]
 
 
 def counts(client) -> Counter:
     """Requests so far: by status in /metrics-simple, by route and status in /metrics."""
-    counts = Counter(client.get("/metrics-simple").json()["by_status"])
+    by_status = Counter(client.get("/metrics-simple").json()["by_status"])
     pattern = r'inference_requests_total{method="POST",route="(.*)",status="(\d+)"} (\d+)'
-    return counts + Counter({(r, s): int(n) for r, s, n in re.findall(pattern, client.get("/metrics").text)})
+    return by_status + Counter({(r, s): int(n) for r, s, n in re.findall(pattern, client.get("/metrics").text)})
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ def counts(client) -> Counter:
     [*((path, DEFECT, 500) for path in BODIES), *((path, FULL, 503) for path in BODIES), ("/generate", None, 504)],
     ids=str,
 )
-def test_a_stream_that_breaks_ends_with_its_error_and_is_counted_as_that(breaking, access, caplog, path, error, status):
+def test_a_stream_that_breaks_ends_with_its_error_and_counts_as_failed(breaking, access, caplog, path, error, status):
     client = breaking(error)
     before = counts(client)
     answer = client.post(path, json=BODIES[path] | {"stream": True})
@@ -104,7 +106,7 @@ def test_a_stream_that_breaks_ends_with_its_error_and_is_counted_as_that(breakin
 @pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions"])
 def test_openais_client_raises_the_error_after_the_pieces(breaking, path):
     client = openai.OpenAI(base_url="http://testserver/v1", api_key="none", max_retries=0, http_client=breaking(DEFECT))
-    api = {"/v1/completions": client.completions, "/v1/chat/completions": client.chat.completions}[path]
+    api: Any = {"/v1/completions": client.completions, "/v1/chat/completions": client.chat.completions}[path]
     pieces = []
     with pytest.raises(openai.APIError, match="The service failed"):
         pieces.extend(api.create(stream=True, **BODIES[path]))
@@ -118,17 +120,22 @@ def test_a_whole_answer_that_breaks_is_a_problem_with_the_same_status(breaking, 
     assert SECRET not in answer.text
 
 
-def test_a_stream_that_reached_its_end_is_a_200(impatient, access):
-    before = counts(impatient)
-    impatient.post("/generate", json=BODIES["/generate"] | {"stream": True})
+def test_a_complete_stream_is_a_200(client, access):
+    before = counts(client)
+    client.post("/generate", json=BODIES["/generate"] | {"stream": True})
     assert (access()[0].status, access()[0].levelname) == (200, "INFO")
-    assert counts(impatient) - before == {"200": 1, ("/generate", "200"): 1}
+    assert counts(client) - before == {"200": 1, ("/generate", "200"): 1}
 
 
-def test_a_client_that_leaves_in_the_middle_is_a_499(breaking, access):
+def test_a_client_that_disconnects_in_the_middle_is_a_499(breaking, access):
     client = breaking()
     body, left = json.dumps(BODIES["/generate"] | {"stream": True}).encode(), asyncio.Event()
-    scope = {"type": "http", "method": "POST", "path": "/generate", "headers": [(b"content-type", b"application/json")]}
+    scope: dict[str, object] = {
+        "type": "http",
+        "method": "POST",
+        "path": "/generate",
+        "headers": [(b"content-type", b"application/json")],
+    }
     scope |= {"query_string": b"", "asgi": {"spec_version": "2.3"}}
     unread = [{"type": "http.request", "body": body}]
 

@@ -1,3 +1,5 @@
+"""POST /generate: whole answers, and mistakes in requests."""
+
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -10,7 +12,7 @@ def generate(client, **body):
     return client.post("/generate", json=body)
 
 
-def test_answers_have_text_reason_usage_and_version(client):
+def test_an_answer_has_text_finish_reason_usage_and_version(client):
     answer = generate(client, prompt="the fox", max_new_tokens=5)
     assert answer.status_code == 200
     body = answer.json()
@@ -25,14 +27,14 @@ def test_without_max_new_tokens_the_answer_is_cut_to_the_budget(client):
     assert usage == {"prompt_tokens": 2, "completion_tokens": 38, "total_tokens": 40}
 
 
-def test_more_than_fits_is_cut(client):
+def test_max_new_tokens_beyond_the_budget_is_cut(client):
     body = generate(client, prompt="the fox", max_new_tokens=10**9).json()
     assert (body["usage"]["total_tokens"], body["finish_reason"]) == (40, "length")
 
 
 @pytest.mark.parametrize(("route", "body"), [("/generate", {}), ("/v1/completions", {"model": "tiny-gpt2"})])
-def test_of_a_prompt_as_long_as_a_body_only_the_begin_is_counted(client, route, body):
-    """To count all of it takes hundreds of megabytes."""
+def test_only_the_start_of_a_very_long_prompt_is_tokenised(client, route, body):
+    """Tokenising all of it takes hundreds of megabytes."""
     answer = client.post(route, json={"prompt": "the fox " * 125_000} | body)
     assert answer.status_code in (400, 422)
     assert answer.json()["errors"][0]["detail"] == (
@@ -41,7 +43,7 @@ def test_of_a_prompt_as_long_as_a_body_only_the_begin_is_counted(client, route, 
     )
 
 
-def test_prompt_without_room_is_a_422_with_both_counts(client):
+def test_a_prompt_without_room_for_an_answer_is_a_422_with_both_counts(client):
     answer = generate(client, prompt="the fox" * 20)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
@@ -55,7 +57,7 @@ def test_prompt_without_room_is_a_422_with_both_counts(client):
 
 
 @pytest.mark.parametrize(
-    ("body", "pointer", "words"),
+    ("body", "pointer", "rule"),
     [
         ({"prompt": ""}, "#/prompt", "at least 1 character"),
         ({}, "#/prompt", "required"),
@@ -81,21 +83,21 @@ def test_prompt_without_room_is_a_422_with_both_counts(client):
         ({"prompt": "a", "seed": 2**63}, "#/seed", "less than"),
     ],
 )
-def test_a_wrong_body_is_a_422_that_names_the_field_and_the_rule(client, body, pointer, words):
+def test_a_wrong_body_is_a_422_that_names_the_field_and_the_rule(client, body, pointer, rule):
     answer = generate(client, **body)
     assert answer.status_code == 422
     (mistake,) = answer.json()["errors"]
     assert mistake["pointer"] == pointer
-    assert words in mistake["detail"]
+    assert rule in mistake["detail"]
 
 
-def test_all_mistakes_are_told_at_once(client):
+def test_all_mistakes_are_reported_at_once(client):
     errors = generate(client, prompt="", max_new_tokens=0, temperatur=1).json()["errors"]
     assert {mistake["pointer"] for mistake in errors} == {"#/prompt", "#/max_new_tokens", "#/temperatur"}
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 5000, '"\\ud800"', '{"prompt": "\\ud800"}', "\xff", ""])
-def test_what_is_not_json_is_a_4xx(client, text):
+def test_a_body_that_is_not_json_is_a_4xx(client, text):
     answer = client.post("/generate", content=text.encode("latin-1"), headers=JSON)
     assert answer.status_code in (400, 422)
     assert answer.headers["content-type"] == "application/problem+json"
@@ -114,12 +116,12 @@ def test_a_wrong_stop_is_a_422_that_names_it(client, stop):
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_numbers_without_a_value_are_refused(client, number):
+def test_numbers_that_are_not_finite_are_refused(client, number):
     answer = client.post("/generate", content=f'{{"prompt": "a", "temperature": {number}}}', headers=JSON)
     assert answer.status_code in (400, 422)
 
 
-def test_a_seed_repeats_a_drawn_answer(client):
+def test_a_seed_repeats_a_sampled_answer(client):
     body = {"prompt": "the fox", "max_new_tokens": 20, "temperature": 1, "top_p": 0.95, "top_k": 200, "seed": 3}
     first, again, other = (generate(client, **body | {"seed": seed}).json() for seed in (3, 3, 4))
     assert first["generated_text"] == again["generated_text"] != other["generated_text"]
@@ -131,7 +133,7 @@ def test_a_stop_sequence_ends_the_answer(client):
     assert (body["generated_text"], body["finish_reason"]) == (whole[: whole.index(whole[4:6])], "stop")
 
 
-def test_documentation_shows_examples_that_work(client):
+def test_the_documented_examples_work(client):
     operation = client.get("/openapi.json").json()["paths"]["/generate"]["post"]
     content = operation["requestBody"]["content"]["application/json"]
     for example in content["examples"].values():
@@ -139,14 +141,14 @@ def test_documentation_shows_examples_that_work(client):
         assert generate(client, **example["value"] | {"max_new_tokens": 2}).status_code == 200
 
 
-def test_documented_answer_has_the_shape_of_a_real_one(client):
+def test_the_documented_answer_has_the_keys_and_types_of_a_real_one(client):
     operation = client.get("/openapi.json").json()["paths"]["/generate"]["post"]
     example = operation["responses"]["200"]["content"]["application/json"]["example"]
     real = generate(client, prompt="the fox", max_new_tokens=3).json()
     assert {key: type(value) for key, value in example.items()} == {key: type(value) for key, value in real.items()}
 
 
-def test_health_says_which_model_and_its_limits(client):
+def test_health_names_the_model_and_its_limits(client):
     body = client.get("/healthz").json()
     assert body["status"] == "ready"
     assert {"name": "tiny-gpt2", "version": "v1", "max_total_tokens": 40, "dtype": "float32"}.items() <= body[
@@ -154,6 +156,6 @@ def test_health_says_which_model_and_its_limits(client):
     ].items()
 
 
-def test_a_late_answer_is_a_504_and_its_generation_stops(folders):
+def test_an_answer_beyond_the_deadline_is_a_504(folders):
     with serving(folders["llama"], request_timeout_seconds=0.05, artificial_cpu_sec=0.3) as client:
         assert generate(client, prompt="the fox").status_code == 504
