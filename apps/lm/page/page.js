@@ -1,12 +1,12 @@
-// Streams an answer from /generate into the page; one at a time, and stopped by letting go of the connection.
+// Streams an answer from /generate into the page, one at a time; closing the connection stops it.
 
 const element = (id) => document.getElementById(id);
 const [form, prompt, answer, budget] = ["form", "prompt", "answer", "budget"].map(element);
 let running = null;
 
-async function meet() {
+async function showModel() {
   const { status, model } = await fetch("healthz").then((response) => response.json());
-  if (status === "starting") return setTimeout(meet, 1000);
+  if (status === "starting") return setTimeout(showModel, 1000);
   budget.max = model.max_total_tokens;
   element("most").max = model.max_total_tokens - 1;
   element("model").textContent = `${model.name} ${model.version}, ${model.engine}, ${model.dtype}`;
@@ -40,7 +40,7 @@ function fill({ prompt_tokens: read, completion_tokens: written, total_tokens: t
 }
 
 function change(from, to) {
-  const focused = document.activeElement === from; // which a disabled button would lose
+  const focused = document.activeElement === from; // a disabled button loses the focus
   to.disabled = false;
   if (focused) to.focus();
   from.disabled = true;
@@ -48,11 +48,11 @@ function change(from, to) {
 
 function begin() {
   running = new AbortController();
-  const given = document.createElement("span");
-  given.className = "given";
-  given.textContent = prompt.value;
-  answer.replaceChildren(given);
-  answer.setAttribute("aria-busy", "true"); // a screen reader waits for the whole
+  const original = document.createElement("span");
+  original.className = "original";
+  original.textContent = prompt.value;
+  answer.replaceChildren(original);
+  answer.setAttribute("aria-busy", "true"); // a screen reader waits for the whole answer
   element("problem").textContent = "";
   element("status").textContent = "Reading";
   change(element("go"), element("stop"));
@@ -79,7 +79,7 @@ async function run() {
     const response = await request();
     if (!response.ok) throw new Error((await response.json()).detail);
     for await (const event of events(response)) {
-      latest = event.text ? performance.now() : latest; // the last event has no more text, and comes a little later
+      latest = event.text ? performance.now() : latest; // the last event has no text and comes a little later
       first ||= latest;
       usage = event.usage;
       fill(usage);
@@ -108,4 +108,4 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") running?.abort();
 });
 element("stop").addEventListener("click", () => running?.abort());
-meet();
+showModel();
