@@ -4,19 +4,20 @@ from pathlib import Path
 
 import numpy as np
 
-from apps.classifier import forest
+from apps.classifier.artifact.loading import ForestError, load
+from apps.classifier.forest import Forest
 from training.errors import TrainingError
 
 
-def read(artifact: Path, content: bytes | None = None) -> forest.Forest:
+def read(artifact: Path, content: bytes | None = None) -> Forest:
     """Return the forest as the services read it, of the file or its `content`, running nothing of it."""
     try:
-        return forest.load(artifact, content)
-    except forest.ForestError as error:
+        return load(artifact, content)
+    except ForestError as error:
         raise TrainingError(f"{error} Nothing is published.") from None
 
 
-def require(flat: forest.Forest, rows: np.ndarray, expected: np.ndarray) -> None:
+def require(flat: Forest, rows: np.ndarray, expected: np.ndarray) -> None:
     """Raise TrainingError unless `flat` gives exactly the `expected` probabilities for float32 `rows`."""
     found = flat.predict_proba(rows)
     different = np.flatnonzero((found != expected).any(axis=1))

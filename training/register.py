@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from apps.classifier import unpickle
-from apps.classifier.content import max_bytes
+from apps.classifier.artifact import unpickle
+from apps.classifier.artifact.content import max_bytes
 from apps.classifier.forest import Forest
 from models import folder, publishing
 from models.artifact import SUFFIX, artifact_id, read_file

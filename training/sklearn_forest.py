@@ -12,8 +12,8 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 from sklearn.tree._tree import NODE_DTYPE, Tree
 
+from apps.classifier.artifact.inert import RANDOM, Inert, plain
 from apps.classifier.forest import Forest
-from apps.classifier.inert import RANDOM, Inert, plain
 
 CLASSES = {
     kind.__name__: kind

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from apps.classifier.content import max_bytes
-from apps.classifier.forest import Forest, ForestError, load
-from apps.classifier.request import scaled
+from apps.classifier.artifact.content import max_bytes
+from apps.classifier.artifact.loading import ForestError, load
+from apps.classifier.forest import Forest
 from apps.serving.identity import Identity, LoadError
 from models import registry
 from models.manifest import Manifest
@@ -17,6 +17,7 @@ LOG = logging.getLogger("classifier")
 ENGINE = "sklearn-forest"
 ROOT = Path("/models")
 TOP = 3
+SCALES = (1, 255)  # that features may have
 BRIEF_ROWS = 4  # take less time to evaluate than a thread takes to have its turn
 
 
@@ -58,6 +59,14 @@ def open_classifier(model_path: str, *, version: str = "", sha256: str = "") -> 
     classifier = Classifier(forest, identity)
     _prove(classifier, path, manifest)
     return classifier
+
+
+def scaled(features: np.ndarray, scale: int) -> np.ndarray:
+    """Return float64 `features` / `scale` as float32; for whole pixels this is exactly float32(pixel) / 255.
+
+    (The quotient of two float32 numbers is the same whether it is rounded once, or to float64 first.)
+    """
+    return (features / scale).astype(np.float32)
 
 
 def locate(model_path: str) -> Path:

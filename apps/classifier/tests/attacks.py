@@ -4,7 +4,7 @@ import json
 from functools import partial
 from pathlib import Path
 
-from apps.classifier.tests.hostile_pictures import jpeg, jpeg_of_scans, png, png_of_texts
+from apps.classifier.tests.pictures.hostile_pictures import jpeg, jpeg_of_scans, png, png_of_texts
 from apps.serving.tests.attacks import Attack, abandoned, post, unfinished, unread
 from apps.serving.tests.hostile_framings import framings
 

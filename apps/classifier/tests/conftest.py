@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from apps.classifier.service import ClassifierService, ClassifierSettings
+from apps.classifier.service import ClassifierService
+from apps.classifier.settings import ClassifierSettings
 from apps.classifier.tests import forests
 from apps.serving import startup
 from apps.serving.app import create_app

@@ -1,21 +1,21 @@
 """The Open Inference Protocol v2, so that KServe and Triton clients work unchanged."""
 
 import re
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import FastAPI, Header, Request
+from fastapi import APIRouter, Header, Request
 from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictInt
 from pydantic_core import to_json
 from starlette.responses import JSONResponse, Response
 
-from apps.classifier.model import BRIEF_ROWS, Classifier
-from apps.classifier.request import SCALES, scaled
-from apps.classifier.tensors import Tensor, encode_bytes, wrong
+from apps.classifier.api.tensors import Tensor, encode_bytes, wrong
+from apps.classifier.model import BRIEF_ROWS, SCALES, Classifier, scaled
 from apps.serving.body import json_body, media_type, parse_json, read_body, require_json
 from apps.serving.lifecycle import State
-from apps.serving.problems import COMPUTED, Problem
-from apps.serving.runtime import Runtime
+from apps.serving.problems import COMPUTED, RESPONSES, Problem
+from apps.serving.runtime import runtime_of
 
 INPUT, PROBABILITIES, LABEL = "features", "probabilities", "label"
 LENGTH = "Inference-Header-Content-Length"
@@ -60,72 +60,84 @@ class InferRequest(BaseModel):
     outputs: Annotated[list[Output], Field(max_length=2), AfterValidator(_distinct)] = []
 
 
-def add_routes(app: FastAPI, runtime: Runtime) -> None:
-    """Register /v2 and what is below it."""
+BODY = json_body(InferRequest, EXAMPLES)
+router = APIRouter(responses=RESPONSES)
 
-    body = json_body(InferRequest, EXAMPLES)
 
-    def ready() -> JSONResponse:
-        is_ready = runtime.lifecycle.state is State.READY
-        return JSONResponse({"ready": is_ready}, 200 if is_ready else 503)
+@router.get("/v2", **TAGS)
+async def server(request: Request) -> dict:
+    """What this server is, and which extensions it has."""
+    name = runtime_of(request).service.name
+    return {"name": name, "version": request.app.version, "extensions": ["binary_tensor_data"]}
 
-    def model_named(name: str, version: str | None = None) -> Classifier:
-        identity = runtime.model.identity
-        if name != identity.name or version not in (None, identity.version):
-            asked = f"{name} {version or ''}".strip()
-            raise Problem(404, f"{asked[:200]!r} is not served here; {identity.name} {identity.version} is.")
-        return runtime.model
 
-    @app.get("/v2", **TAGS)
-    async def server() -> dict:
-        """What this server is, and which extensions it has."""
-        return {"name": runtime.service.name, "version": app.version, "extensions": ["binary_tensor_data"]}
+@router.get("/v2/health/live", **TAGS)
+async def live() -> dict:
+    """The event loop turns."""
+    return {"live": True}
 
-    @app.get("/v2/health/live", **TAGS)
-    async def live() -> dict:
-        """The event loop turns."""
-        return {"live": True}
 
-    @app.get("/v2/health/ready", **TAGS)
-    async def server_ready() -> JSONResponse:
-        """As /readyz."""
-        return ready()
+@router.get("/v2/health/ready", **TAGS)
+async def server_ready(request: Request) -> JSONResponse:
+    """As /readyz."""
+    ready = runtime_of(request).lifecycle.state is State.READY
+    return JSONResponse({"ready": ready}, 200 if ready else 503)
 
-    @app.get("/v2/models/{name}/ready", **TAGS)
-    @app.get("/v2/models/{name}/versions/{version}/ready", **TAGS)
-    async def model_ready(name: str, version: str | None = None) -> JSONResponse:
-        """As /readyz, for the model of that name."""
-        model_named(name, version)
-        return ready()
 
-    @app.get("/v2/models/{name}", **TAGS)
-    @app.get("/v2/models/{name}/versions/{version}", **TAGS)
-    async def metadata(name: str, version: str | None = None) -> dict:
-        """Inputs and outputs of the model."""
-        return _metadata(model_named(name, version))
+@router.get("/v2/models/{name}/ready", **TAGS)
+@router.get("/v2/models/{name}/versions/{version}/ready", **TAGS)
+async def model_ready(request: Request, name: str, version: str | None = None) -> JSONResponse:
+    """As /readyz, for the model of that name."""
+    _model(request, name, version)
+    return await server_ready(request)
 
-    @app.post("/v2/models/{name}/infer", **TAGS, openapi_extra=body, responses=ANSWERS)
-    @app.post("/v2/models/{name}/versions/{version}/infer", **TAGS, openapi_extra=body, responses=ANSWERS)
-    async def infer(
-        request: Request,
-        name: str,
-        version: str | None = None,
-        length: Annotated[str | None, Header(alias=LENGTH, include_in_schema=False)] = None,
-    ) -> Response:
-        """Classify the rows of a tensor."""
-        model = model_named(name, version)
-        _require_type(request)
-        body = await read_body(request)
 
-        def read() -> tuple[InferRequest, np.ndarray]:
-            asked, content = _split(body, length)
-            return asked, _rows(asked, content, model.forest.n_features)
+@router.get("/v2/models/{name}", **TAGS)
+@router.get("/v2/models/{name}/versions/{version}", **TAGS)
+async def metadata(request: Request, name: str, version: str | None = None) -> dict:
+    """Inputs and outputs of the model."""
+    return _metadata(_model(request, name, version))
 
-        def answer(content: tuple[InferRequest, np.ndarray]) -> Response:
-            asked, rows = content
-            return _answer(model, asked, model.forest.predict_proba(rows))
 
-        return await runtime.compute_body(request, body, read, answer, lambda content: len(content[1]) <= BRIEF_ROWS)
+@router.post("/v2/models/{name}/infer", **TAGS, openapi_extra=BODY, responses=ANSWERS)
+@router.post("/v2/models/{name}/versions/{version}/infer", **TAGS, openapi_extra=BODY, responses=ANSWERS)
+async def infer(
+    request: Request,
+    name: str,
+    version: str | None = None,
+    length: Annotated[str | None, Header(alias=LENGTH, include_in_schema=False)] = None,
+) -> Response:
+    """Classify the rows of a tensor."""
+    model = _model(request, name, version)
+    _require_type(request)
+    body = await read_body(request)
+    return await runtime_of(request).compute_body(
+        request, body, partial(_parsed, body, length, model), partial(_inferred, model), _is_brief
+    )
+
+
+def _model(request: Request, name: str, version: str | None) -> Classifier:
+    """Return the model if it is the one that the path names; raise Problem 404 otherwise, and 503 while starting."""
+    model: Classifier = runtime_of(request).model
+    identity = model.identity
+    if name != identity.name or version not in (None, identity.version):
+        asked = f"{name} {version or ''}".strip()
+        raise Problem(404, f"{asked[:200]!r} is not served here; {identity.name} {identity.version} is.")
+    return model
+
+
+def _parsed(body: bytearray, length: str | None, model: Classifier) -> tuple[InferRequest, np.ndarray]:
+    request, content = _split(body, length)
+    return request, _rows(request, content, model.forest.n_features)
+
+
+def _inferred(model: Classifier, parsed: tuple[InferRequest, np.ndarray]) -> Response:
+    request, rows = parsed
+    return _answer(model, request, model.forest.predict_proba(rows))
+
+
+def _is_brief(parsed: tuple[InferRequest, np.ndarray]) -> bool:
+    return len(parsed[1]) <= BRIEF_ROWS
 
 
 def _metadata(model: Classifier) -> dict:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from PIL import Image, ImageDraw
 
-from apps.classifier import image
-from apps.classifier.decoding import Bounds
+from apps.classifier.pictures import digit
+from apps.classifier.pictures.decoding import Bounds
 
 POD_BYTES = 512 * 2**20  # the classifier's memory limit in the chart
 BOUNDS = Bounds(50_000_000, POD_BYTES * 2 // 5)
@@ -33,7 +33,7 @@ def drawn(size=(200, 300), at=(60, 40), ink="black", paper="white", mode="RGB", 
 def seen(content: bytes, bounds: Bounds = BOUNDS, cancelled: Callable[[], bool] = lambda: False) -> np.ndarray:
     """What the model is given for a file."""
     media_type = "image/jpeg" if content.startswith(b"\xff\xd8") else "image/png"
-    return image.read(content, media_type, bounds, cancelled)
+    return digit.read(content, media_type, bounds, cancelled)
 
 
 def read(picture: Image.Image, kind: str = "PNG", **options) -> np.ndarray:

@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from apps.classifier.content import UnreadableError, expanded, max_bytes
-from apps.classifier.inert import ARRAY, RECONSTRUCT, STAND_INS, SUPPORTED, Inert, number_type
+from apps.classifier.artifact.content import UnreadableError, expanded, max_bytes
+from apps.classifier.artifact.inert import ARRAY, RECONSTRUCT, STAND_INS, SUPPORTED, Inert, number_type
 
 MAX_OPERATIONS = 1_000_000  # each tree takes less than 200
 MAX_PROGRAM_BYTES = 32 * 1024**2  # of the file, without its arrays

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from apps.classifier.tests.bombs import BOMBS
+from apps.classifier.tests.artifact.bombs import BOMBS
 
 LIMIT, SECONDS = 512 * 1024**2, 10
 READER = f"""
 import json, resource, sys, time
-from apps.classifier import content, forest
+from apps.classifier.artifact import content, loading
 from apps.serving.tests.processes import resident_bytes
 content.memory_limit = lambda: {LIMIT}
 for path in sys.stdin:
     resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + {SECONDS}, -1))
     try:
-        said = str(forest.load(path.strip()))
-    except forest.ForestError as error:
+        said = str(loading.load(path.strip()))
+    except loading.ForestError as error:
         said = str(error)
     print(json.dumps([said, resident_bytes(peak=True)]), flush=True)
 """

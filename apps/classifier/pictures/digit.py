@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from apps.classifier.decoding import Bounds, decoded
+from apps.classifier.pictures.decoding import Bounds, decoded
 from apps.serving.problems import Problem
 
 SIDE, BOX = 28, 20  # of the model's image, and of the box in it that a digit fills

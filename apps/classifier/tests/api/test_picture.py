@@ -8,7 +8,7 @@ from PIL import Image
 
 from apps.classifier.forest import Forest
 from apps.classifier.tests import forests
-from apps.classifier.tests.pictures import bomb, difference, drawn, encoded, read
+from apps.classifier.tests.pictures.pictures import bomb, difference, drawn, encoded, read
 from apps.serving.problems import Problem
 
 PNG = {"content-type": "image/png"}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from apps.classifier import forest
+from apps.classifier.artifact import loading
 
 pytestmark = pytest.mark.full
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "inference-service/mnist/mnist.npz")
@@ -36,6 +36,6 @@ def test_every_image_gets_scikit_learns_probabilities_to_the_last_bit(grown, mni
     model = copy.copy(grown).set_params(n_estimators=trees)
     model.estimators_ = grown.estimators_[:trees]
     joblib.dump(model, tmp_path / "forest.joblib")
-    flat = forest.load(tmp_path / "forest.joblib")
+    flat = loading.load(tmp_path / "forest.joblib")
     for part in np.array_split(mnist[0], 14):
         assert np.array_equal(flat.predict_proba(part), model.predict_proba(part))

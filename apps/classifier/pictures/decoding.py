@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from apps.classifier.picture_file import PictureFile, check
+from apps.classifier.pictures.picture_file import PictureFile, check
 from apps.serving.memory import memory_limit
 from apps.serving.problems import ClientGone, Problem
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from apps.classifier import forest
+from apps.classifier.artifact.loading import load
+from apps.classifier.forest import Forest
 from apps.classifier.tests import forests
 
 KINDS = {
@@ -29,7 +30,7 @@ LABELS = {
 }
 
 
-def near_thresholds(model: forest.Forest, count: int, seed: int) -> np.ndarray:
+def near_thresholds(model: Forest, count: int, seed: int) -> np.ndarray:
     """Return rows whose values are thresholds as float32: there a wrong precision or a wrong < shows."""
     random = np.random.default_rng(seed)
     inner = np.isfinite(model.threshold)
@@ -60,14 +61,14 @@ def test_probabilities_equal_scikit_learns_bit_for_bit(
     model = KINDS[kind](depth, seed).fit(x, y)
     path = tmp_path_factory.mktemp("forest") / "model.joblib"
     joblib.dump(model, path, protocol=protocol)
-    flat = forest.load(path)
+    flat = load(path)
     asked = near_thresholds(flat, rows, seed)
     assert flat.classes == tuple(str(label) for label in model.classes_)
     assert np.array_equal(flat.predict_proba(asked), model.predict_proba(asked))
 
 
 def test_the_answer_of_one_row_is_its_answer_in_a_batch(digits, artifact):
-    flat, rows = forest.load(artifact), forests.unit(forests.images(130, seed=5))
+    flat, rows = load(artifact), forests.unit(forests.images(130, seed=5))
     batch = flat.predict_proba(rows)
     assert np.array_equal(batch, digits.predict_proba(rows))
     assert all(np.array_equal(flat.predict_proba(rows[i : i + 1])[0], batch[i]) for i in range(130))
@@ -76,7 +77,7 @@ def test_the_answer_of_one_row_is_its_answer_in_a_batch(digits, artifact):
 def test_a_forest_of_unlimited_depth_is_exact(tmp_path):
     model = forests.digits_forest(trees=30, depth=None, max_features=3)
     joblib.dump(model, tmp_path / "deep.joblib")
-    flat, rows = forest.load(tmp_path / "deep.joblib"), forests.unit(forests.images(400, seed=6))
+    flat, rows = load(tmp_path / "deep.joblib"), forests.unit(forests.images(400, seed=6))
     assert flat.depth == max(tree.get_depth() for tree in model.estimators_)
     assert np.array_equal(flat.predict_proba(rows), model.predict_proba(rows))
 
@@ -85,14 +86,14 @@ def test_a_forest_of_unlimited_depth_is_exact(tmp_path):
 def test_compressed_files_are_read_the_same(digits, tmp_path, compress):
     joblib.dump(digits, tmp_path / "small.joblib", compress=compress)
     rows = forests.unit(forests.images(5, seed=7))
-    assert np.array_equal(forest.load(tmp_path / "small.joblib").predict_proba(rows), digits.predict_proba(rows))
+    assert np.array_equal(load(tmp_path / "small.joblib").predict_proba(rows), digits.predict_proba(rows))
 
 
 def test_numpy_integers_and_options_in_the_model_do_no_harm(tmp_path):
     model = forests.digits_forest(class_weight={label: 1.0 + label for label in range(10)}, ccp_alpha=1e-4)
     joblib.dump(model, tmp_path / "weighted.joblib")
     rows = forests.unit(forests.images(20, seed=8))
-    assert np.array_equal(forest.load(tmp_path / "weighted.joblib").predict_proba(rows), model.predict_proba(rows))
+    assert np.array_equal(load(tmp_path / "weighted.joblib").predict_proba(rows), model.predict_proba(rows))
 
 
 @pytest.mark.parametrize("seed", [3, None], ids=["seeded", "from the system"])
@@ -100,7 +101,7 @@ def test_a_forest_that_keeps_its_random_state_is_read(seed, tmp_path):
     model = forests.digits_forest(trees=2, random_state=np.random.RandomState(seed))
     joblib.dump(model, tmp_path / "f.joblib")
     rows = forests.unit(forests.images(5))
-    assert np.array_equal(forest.load(tmp_path / "f.joblib").predict_proba(rows), model.predict_proba(rows))
+    assert np.array_equal(load(tmp_path / "f.joblib").predict_proba(rows), model.predict_proba(rows))
 
 
 def test_big_endian_arrays_are_read(digits, tmp_path):
@@ -108,8 +109,8 @@ def test_big_endian_arrays_are_read(digits, tmp_path):
     expected = digits.predict_proba(rows)
     model = joblib.load(saved(digits, tmp_path))
     model.classes_ = model.classes_.astype(">i8")
-    assert forest.load(saved(model, tmp_path)).classes == tuple("0123456789")
-    assert np.array_equal(forest.load(saved(model, tmp_path)).predict_proba(rows), expected)
+    assert load(saved(model, tmp_path)).classes == tuple("0123456789")
+    assert np.array_equal(load(saved(model, tmp_path)).predict_proba(rows), expected)
 
 
 def saved(model, folder: Path) -> Path:
@@ -121,7 +122,7 @@ def saved(model, folder: Path) -> Path:
 
 
 def test_rows_of_another_precision_or_width_are_a_mistake_of_the_caller(artifact):
-    flat = forest.load(artifact)
+    flat = load(artifact)
     for rows in (np.zeros((1, 784)), np.zeros((1, 783), np.float32), np.zeros(784, np.float32)):
         with pytest.raises(ValueError, match="float32"):
             flat.predict_proba(rows)

@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from apps.classifier.decoding import Bounds
-from apps.classifier.service import ClassifierService, ClassifierSettings
-from apps.classifier.tests.pictures import (
+from apps.classifier.pictures.decoding import Bounds
+from apps.classifier.service import ClassifierService
+from apps.classifier.settings import ClassifierSettings
+from apps.classifier.tests.pictures.pictures import (
     bar,
     bomb,
     chunk,
@@ -91,7 +92,7 @@ def test_what_decoding_takes_is_known_before_and_bounded(content, size):
 
 
 def test_pictures_at_once_share_the_memory_limit(monkeypatch):
-    monkeypatch.setattr("apps.classifier.decoding.memory_limit", lambda: 1_000)
+    monkeypatch.setattr("apps.classifier.pictures.decoding.memory_limit", lambda: 1_000)
     assert Bounds.within_memory(7, pictures=2) == Bounds(7, 200)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from apps.classifier.content import UnreadableError
+from apps.classifier.artifact.content import UnreadableError
 
 FORESTS = {
     "sklearn.ensemble._forest.RandomForestClassifier",

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from joblib.numpy_pickle import NumpyArrayWrapper
 from joblib.numpy_pickle_compat import NDArrayWrapper
 
-from apps.classifier import content, forest, unpickle
+from apps.classifier.artifact import content, loading, unpickle
+from apps.classifier.artifact.unpickle import UnreadableError
 from apps.classifier.tests import forests
-from apps.classifier.unpickle import UnreadableError
 
 MARKER = "marker"  # a file that every attack would leave in the working directory
 
@@ -87,8 +87,8 @@ def test_a_program_inside_a_real_forest_is_refused(digits, place):
     hidden = {"estimators_": [*model.estimators_, attack], "classes_": np.array([attack] * 10, object)}
     setattr(model, place, hidden.get(place, {"a": [attack]}))
     joblib.dump(model, "attack.joblib")
-    with pytest.raises(forest.ForestError, match=r"system', which is no part of a forest \(nothing was run\)"):
-        forest.load("attack.joblib")
+    with pytest.raises(loading.ForestError, match=r"system', which is no part of a forest \(nothing was run\)"):
+        loading.load("attack.joblib")
 
 
 def forest_file(model) -> str:
@@ -157,8 +157,8 @@ def test_a_file_beyond_the_limit_is_not_read():
     Path("large.joblib").write_bytes(bytes(2000))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(content, "memory_limit", lambda: 3000)
-        with pytest.raises(forest.ForestError, match="it has 2000 bytes, and at most 1000 are read"):
-            forest.load("large.joblib")
+        with pytest.raises(loading.ForestError, match="it has 2000 bytes, and at most 1000 are read"):
+            loading.load("large.joblib")
 
 
 def test_a_compressed_file_that_is_cut_short_is_refused(digits):
@@ -195,8 +195,8 @@ def test_another_estimator_of_scikit_learn_is_refused_by_its_name():
     from sklearn.linear_model import LogisticRegression
 
     joblib.dump(LogisticRegression(), "linear.joblib")
-    with pytest.raises(forest.ForestError) as error:
-        forest.load("linear.joblib")
+    with pytest.raises(loading.ForestError) as error:
+        loading.load("linear.joblib")
     assert str(error.value) == (
         "'linear.joblib' is not served: it names 'sklearn.linear_model._logistic.LogisticRegression', "
         "which is no part of a forest (nothing was run). Supported: DecisionTreeClassifier, ExtraTreesClassifier, "
@@ -225,8 +225,8 @@ def test_a_damaged_file_is_a_forest_or_refused_and_never_anything_else(small, da
         damaged[data.draw(st.integers(0, len(small) - 1))] = data.draw(st.integers(0, 255))
     Path("damaged.joblib").write_bytes(damaged)
     try:
-        found = forest.load("damaged.joblib")
-    except forest.ForestError:
+        found = loading.load("damaged.joblib")
+    except loading.ForestError:
         return
     answer = found.predict_proba(np.zeros((1, found.n_features), np.float32))
     assert answer.shape == (1, len(found.classes))

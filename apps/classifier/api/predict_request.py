@@ -8,9 +8,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from apps.classifier.model import SCALES, scaled
 from apps.serving.problems import MAX_ERRORS
 
-SCALES = (1, 255)
 FEATURES = 784  # of the examples and the schema; the model that is loaded has the last word
 JSON_NAMES = {bool: "a boolean", str: "a string", type(None): "null", list: "an array", dict: "an object"}
 IMAGE = {"type": "array", "items": {"type": "number"}, "minItems": FEATURES, "maxItems": FEATURES}
@@ -65,14 +65,6 @@ class PredictRequest(BaseModel):
         if (self.features is None) == (self.instances is None):
             raise PydanticCustomError("either", "must have either features or instances")
         return self
-
-
-def scaled(features: np.ndarray, scale: int) -> np.ndarray:
-    """Return float64 `features` / `scale` as float32; for whole pixels this is exactly float32(pixel) / 255.
-
-    (The quotient of two float32 numbers is the same whether it is rounded once, or to float64 first.)
-    """
-    return (features / scale).astype(np.float32)
 
 
 def _scaled_images(images: list[tuple[tuple, Any]], info: ValidationInfo) -> np.ndarray:

@@ -13,7 +13,7 @@ from functools import cache
 import httpx
 import pytest
 
-from apps.classifier.tests.pictures import BOUNDS, bar, chunk, drawn, encoded, with_scans, with_segments
+from apps.classifier.tests.pictures.pictures import BOUNDS, bar, chunk, drawn, encoded, with_scans, with_segments
 from apps.serving.tests.processes import ROOT, Process, running, until
 
 pytestmark = pytest.mark.service
@@ -75,7 +75,7 @@ def costs(tmp_path_factory) -> dict[str, tuple[int, float, str | None]]:
     folder = tmp_path_factory.mktemp("pictures")
     for name, (make, *_) in PICTURES.items():
         (folder / name).write_bytes(make())
-    command = [sys.executable, "-m", "apps.classifier.tests.picture_costs", *PICTURES]
+    command = [sys.executable, "-m", "apps.classifier.tests.pictures.picture_costs", *PICTURES]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return json.loads(subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, check=True).stdout)
 

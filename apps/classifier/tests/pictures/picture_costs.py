@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from apps.classifier.tests.pictures import drawn, encoded, seen
+from apps.classifier.tests.pictures.pictures import drawn, encoded, seen
 from apps.serving.problems import Problem
 from apps.serving.tests.processes import resident_bytes
 

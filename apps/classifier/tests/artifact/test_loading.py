@@ -4,8 +4,8 @@ import joblib
 import numpy as np
 import pytest
 
-from apps.classifier import forest, unpickle
-from apps.classifier.unpickle import UnreadableError
+from apps.classifier.artifact import loading, unpickle
+from apps.classifier.artifact.unpickle import UnreadableError
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_what_is_no_tree_is_refused(model, name):
     change, said = MISTAKES[name]
     change(model)
     with pytest.raises(UnreadableError, match=said):
-        forest.flatten(model)
+        loading.flatten(model)
 
 
 def test_a_cycle_apart_from_the_root_is_refused(model):
@@ -78,5 +78,5 @@ def test_a_cycle_apart_from_the_root_is_refused(model):
     first, second = inner[1], inner[2]
     nodes["left_child"][first] = first
     with pytest.raises(UnreadableError, match="not exactly one parent"):
-        forest.flatten(model)
+        loading.flatten(model)
     assert second

@@ -1,0 +1,41 @@
+"""What the routes answer, as the OpenAPI document shows it; the routes themselves write JSON without these classes."""
+
+from pydantic import BaseModel, Field
+
+
+class Score(BaseModel):
+    """One class."""
+
+    label: str
+    probability: float = Field(description="not rounded")
+
+
+class Ranking(Score):
+    """The most probable class, and the runners-up."""
+
+    top: list[Score] = Field(description="the three most probable classes, best first")
+
+
+class Prediction(Ranking):
+    """The answer to `features`."""
+
+    model_version: str
+
+
+class Predictions(BaseModel):
+    """The answer to `instances`, in their order."""
+
+    predictions: list[Ranking]
+    model_version: str
+
+
+class Seen(Ranking):
+    """The answer to a picture."""
+
+    probabilities: list[Score] = Field(description="of every class, in their order")
+    image: list[list[int]] = Field(description="the 28 x 28 pixels, 0 to 255, that the model was given")
+    model_version: str
+
+
+TOP = [{"label": label, "probability": value} for label, value in (("7", 0.87), ("9", 0.08), ("2", 0.02))]
+EXAMPLE = {**TOP[0], "top": TOP, "model_version": "v1"}
