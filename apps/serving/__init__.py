@@ -4,5 +4,5 @@ A service is a subclass of `service.Service` (settings, load, warm_up, add_route
 object of it to `server.main`. Its routes read bodies by `body.read_json`, describe them by `body.json_body`,
 compute by `runtime.compute(request, function)` and raise `problems.Problem`. Tests drive `app.create_app`.
 
-Nothing is imported here: `python -m apps.serving.probe` shall start in milliseconds.
+Nothing is imported here: `python -m apps.classifier.probe_client` shall start in milliseconds.
 """

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from apps.classifier import probe_client
 from apps.classifier.tests import forests
-from apps.serving import probe
 from apps.serving.tests.processes import Process, running
 
 pytestmark = pytest.mark.service
@@ -34,10 +34,10 @@ def test_it_keeps_the_promises_that_helm_tests_ask_for(service, artifact, capsys
     claims = {
         "health": [],
         "identity": ["--name=tiny", "--version=v1", f"--sha256={digest}"],
-        "prediction": ["--app=classifier", f"--manifest={manifest}"],
+        "prediction": [f"--manifest={manifest}"],
     }
     for claim, arguments in claims.items():
-        assert probe.main([claim, service.url, *arguments]) == 0
+        assert probe_client.run([claim, service.url, *arguments]) == 0
     assert digest in capsys.readouterr().out
 
 

@@ -8,8 +8,8 @@ import time
 import httpx
 import pytest
 
+from apps.lm import probe_client
 from apps.lm.tests import hub_stand_in, process, tiny
-from apps.serving import probe
 from models.registry import manifest_path
 
 pytestmark = pytest.mark.service
@@ -126,9 +126,9 @@ def test_helm_tests_pass_and_a_stream_is_finished_after_sigterm(tmp_path):
     folder = tiny.save("gpt2", tmp_path / "probed_v1", context=2048)
     manifest = manifest_path(tiny.publish(folder, probes=[tiny.probe(folder)]))
     with process.serving(model_name=folder, max_total_tokens=2048) as service:
-        claims = ["identity", "--name=probed", "--version=v1"], ["prediction", "--app=lm", f"--manifest={manifest}"]
+        claims = ["identity", "--name=probed", "--version=v1"], ["prediction", f"--manifest={manifest}"]
         for claim, *arguments in claims:
-            assert probe.main([claim, service.url, *arguments]) == 0
+            assert probe_client.run([claim, service.url, *arguments]) == 0
         with process.client(service) as client:
             body = {"prompt": "the fox", "max_new_tokens": 1000, "stream": True}
             with client.stream("POST", "/generate", json=body) as answer:

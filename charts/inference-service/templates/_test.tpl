@@ -31,7 +31,7 @@ spec:
       command:
         - python
         - -m
-        - apps.serving.probe
+        - apps.{{ .Values.app }}.probe_client
         - {{ .claim }}
         - http://{{ .Release.Name }}:{{ .Values.service.port }}
         {{- range .arguments }}
