@@ -1,1 +1,1 @@
-"""The model registry: artifacts, their manifests, and the code that reads and verifies them."""
+"""The model registry: artifacts, their manifests, and the code that publishes, reads and verifies them."""

@@ -1,4 +1,4 @@
-"""An artifact on disk: a file or a folder, its files, size and sha256."""
+"""An artifact on disk, a file or a folder: its names, its size and its sha256."""
 
 import hashlib
 import os
@@ -11,21 +11,24 @@ SUFFIX = ".joblib"
 
 
 def artifact_id(artifact: str | Path) -> str:
-    """Return the last part of the path without `.joblib`: `mnist_rf_v1` of `models/mnist_rf_v1.joblib`."""
+    """Return the last part of the path without `.joblib`, such as `mnist_rf_v1` for `models/mnist_rf_v1.joblib`."""
     return Path(artifact).name.removesuffix(SUFFIX)
 
 
 def manifest_path(artifact: str | Path) -> Path:
-    """Return where the manifest of `artifact` is: beside it, named `<name>_<version>.json`."""
+    """Return the path of the manifest of `artifact`: beside it, named `<name>_<version>.json`."""
     return Path(artifact).parent / f"{artifact_id(artifact)}.json"
 
 
 class UnusualError(ValueError):
-    """Why a file is not read."""
+    """Why a file is not read: it is special or too large."""
 
 
 def read_file(path: str | Path, most: int) -> bytes:
-    """Return a file's bytes, without waiting for a writer of a pipe; raise OSError, or UnusualError beyond `most`."""
+    """Return a file's bytes; raise OSError, or UnusualError for a special file and for more than `most` bytes.
+
+    A pipe is refused at once: opening it does not wait for a writer.
+    """
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -36,11 +39,11 @@ def read_file(path: str | Path, most: int) -> bytes:
 
 
 def digest(path: str | Path) -> str:
-    """Return the sha256 of a file, or of a folder's `<sha256>  <relative path>` lines, sorted by path.
+    """Return the sha256 of a file, or of a folder's lines `<sha256>  <relative path>`, sorted by path.
 
-    Each line ends with a newline and every file counts, hidden ones too: in the folder,
-    `find . -type f -printf '%P\\0' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum` gives the same.
-    Raises RegistryError for links and special files in a folder and for what cannot be read.
+    Each line ends with a newline, and hidden files count too. The same command in the folder:
+    `find . -type f -printf '%P\\0' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum`.
+    Raises RegistryError for links and special files in a folder, and for unreadable files.
     """
     path = Path(path)
     try:
@@ -52,13 +55,16 @@ def digest(path: str | Path) -> str:
         raise _unreadable(path, error) from error
 
 
-def state(folder: str | Path) -> list[tuple]:
-    """Return what changes with any file of a folder, without reading them. Raises as `digest` does."""
+def state(folder: str | Path) -> list[tuple[str, int, int, int]]:
+    """Return name, size, time of modification and of change of each file of a folder. Raises as `digest` does.
+
+    Any change of a file changes the result, and no file is read.
+    """
     try:
         statuses = [(name, os.lstat(Path(folder, name))) for name in _names(Path(folder))]
     except OSError as error:
         raise _unreadable(folder, error) from error
-    # No inodes: not every network file system keeps them. The kernel sets the time of a change, and nobody else.
+    # Inodes are left out: not every network file system keeps them. Only the kernel can set the time of change.
     return [(name, status.st_size, status.st_mtime_ns, status.st_ctime_ns) for name, status in statuses]
 
 
@@ -79,7 +85,7 @@ def _file_digest(path: Path) -> str:
 
 
 def _names(folder: Path) -> list[str]:
-    """The posix relative paths of all files below `folder`, in the order of their bytes."""
+    """Return the POSIX relative paths of all files below `folder`, sorted by their bytes."""
     names = []
     for parent, _, _ in os.walk(folder, onerror=_raise):
         with os.scandir(parent) as entries:
@@ -94,11 +100,11 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _refuse_unusual(entry: os.DirEntry) -> None:
+def _refuse_unusual(entry: os.DirEntry[str]) -> None:
     usual = entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
     if not usual or not entry.name.isprintable():
-        kind = "has an unprintable name" if usual else "is a link or a special file"
+        mistake = "has an unprintable name" if usual else "is a link or a special file"
         raise RegistryError(
-            f"{entry.path!r} {kind}; a model folder holds plain files and folders. "
+            f"{entry.path!r} {mistake}; a model folder holds plain files and folders. "
             "Copy the folder with `cp -rL`, or remove that entry."
         )

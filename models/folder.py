@@ -1,6 +1,7 @@
-"""Refuses a model folder that would lead the libraries out of it, or to work without end, before they read it.
+"""Checks a model folder before a library reads it.
 
-Its digest says that nothing was altered since it was published, and nothing about who published it. Only the standard
+A folder is refused if its files would make the library read files outside of it, or compute without end: the digest
+proves that nothing was altered since the model was published, but not that its publisher meant well. Only the standard
 library is imported.
 """
 
@@ -13,15 +14,15 @@ from typing import Any
 from models.artifact import read_file
 from models.manifest import RegistryError
 
-MAX_BYTES = {"tokenizer.json": 64 * 1024**2}  # which is not read by Python; of it large vocabularies take 35 MB
+MAX_BYTES = {"tokenizer.json": 64 * 1024**2}  # not parsed by Python; large vocabularies take 35 MB
 MAX_JSON_BYTES = 16 * 1024**2
 MAX_TEMPLATE_BYTES = 1024**2
 MAX_LAYERS = 1000  # the largest models have 130, and 400 experts
-LAYERS = re.compile(r"(.*_)?(layers?|experts|blocks)")  # keys of config.json that say how many there are
+LAYERS = re.compile(r"(.*_)?(layers?|experts|blocks)")  # keys of config.json that count them
 
 
 def check(folder: Path) -> None:
-    """Raise RegistryError with one line, of the first file that is not as it should be."""
+    """Raise RegistryError, one line about the first file that breaks a rule."""
     for path in sorted([*folder.glob("*.json"), *folder.glob("*.jinja")]):
         try:
             content = read_file(path, _most(path))
@@ -51,7 +52,7 @@ def _mistake(name: str, content: bytes) -> str | None:
 
 
 def _items(values: Any) -> Iterator[tuple[str, Any]]:
-    """Every key with its value, those of parts (a text_config) too."""
+    """Yield every key with its value, at any depth (in a text_config, for example)."""
     for key, value in values.items() if isinstance(values, dict) else ():
         yield key, value
         if key != "weight_map":

@@ -1,13 +1,15 @@
-"""The shape of a manifest: what a model is, who made it, and how to tell that it is the right one.
+"""The manifest of a model: its identity, its digest and how it was made.
 
-Only the standard library is imported: the gate and every image run this module.
+Only the standard library is imported: the chart's init container runs this module, in every image.
 """
 
 import json
 import re
 from dataclasses import asdict, dataclass, field, fields
+from typing import Any, get_origin
 
-MAX_BYTES = 8 * 1024**2  # of a manifest; as JSON may take twenty times its size in memory
+MAX_BYTES = 8 * 1024**2  # of a manifest; parsed JSON may take twenty times its size in memory
+JsonObject = dict[str, Any]
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 VERSION = r"v[0-9A-Za-z][0-9A-Za-z.-]*"
 RULES = {
@@ -19,12 +21,12 @@ RULES = {
 
 
 class RegistryError(Exception):
-    """What is wrong with an artifact or its manifest: one line with what is given, the rule, the remedy."""
+    """What is wrong with an artifact or its manifest: one line with the value, the rule and the remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What is known about one version of a model. Keys that this code does not know are kept in `extra`."""
+    """The manifest of one version of a model. `extra` keeps the keys that this code does not know."""
 
     name: str
     version: str
@@ -32,17 +34,17 @@ class Manifest:
     sha256: str
     size_bytes: int
     created: str = ""
-    input: dict = field(default_factory=dict)
-    classes: list = field(default_factory=list)
-    hyperparameters: dict = field(default_factory=dict)
-    data: dict = field(default_factory=dict)
-    metrics: dict = field(default_factory=dict)
-    libraries: dict = field(default_factory=dict)
-    probes: list = field(default_factory=list)
-    extra: dict = field(default_factory=dict)
+    input: JsonObject = field(default_factory=dict)
+    classes: list[Any] = field(default_factory=list)
+    hyperparameters: JsonObject = field(default_factory=dict)
+    data: JsonObject = field(default_factory=dict)
+    metrics: JsonObject = field(default_factory=dict)
+    libraries: JsonObject = field(default_factory=dict)
+    probes: list[Any] = field(default_factory=list)  # requests with the answers that they must get
+    extra: JsonObject = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """Return the manifest as JSON text, a line per key, unknown keys last."""
+        """Return JSON text, a line for each key, unknown keys last; raise RegistryError beyond MAX_BYTES."""
         known = asdict(self)
         keys = known | known.pop("extra")
         text = "{\n" + ",\n".join(f'"{key}": {json.dumps(keys[key], allow_nan=False)}' for key in keys) + "\n}\n"
@@ -54,7 +56,7 @@ class Manifest:
 
 
 def parse(text: str | bytes) -> Manifest:
-    """Return the manifest in `text`; raise ValueError that names every mistake in it."""
+    """Return the manifest in `text`; raise ValueError with every mistake in it."""
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -79,15 +81,16 @@ def split_id(version_id: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def _mistakes(values: dict) -> list[str]:
-    return [text for f in fields(Manifest) if f.name != "extra" and (text := _mistake(values, f.name, f.type))]
+def _mistakes(values: JsonObject) -> list[str]:
+    types = {f.name: get_origin(f.type) or f.type for f in fields(Manifest) if f.name != "extra"}
+    return [text for key, json_type in types.items() if (text := _mistake(values, key, json_type))]
 
 
-def _mistake(values: dict, key: str, kind: type) -> str | None:
+def _mistake(values: JsonObject, key: str, json_type: Any) -> str | None:
     if key not in values:
         return f"{key} is missing" if key in RULES or key == "size_bytes" else None
-    if not isinstance(values[key], kind) or isinstance(values[key], bool):
-        return f"{key} is not of type {kind.__name__}"
+    if not isinstance(values[key], json_type) or isinstance(values[key], bool):
+        return f"{key} is not of type {json_type.__name__}"
     if key in RULES and not re.fullmatch(RULES[key][0], values[key]):
         return f"{key} is {values[key][:80]!r} and not {RULES[key][1]}"
     return None

@@ -1,7 +1,7 @@
-"""Publishes a version as a whole or not at all: artifact first, manifest last, each by one rename.
+"""Publishes a version completely or not at all: artifact first, manifest last, each by one rename.
 
-A crash at any moment leaves no half artifact and no manifest without its artifact. It may leave an
-artifact without manifest, which nothing serves, and a `.staging-*` folder, which goes after a day.
+A crash at any moment leaves neither a partial artifact nor a manifest without its artifact. It may leave an artifact
+without a manifest, which nothing serves, and a `.staging-*` folder, which is removed after a day.
 """
 
 import fcntl
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from models.artifact import SUFFIX, artifact_id, digest, manifest_path, size_bytes
 from models.manifest import Manifest, RegistryError, split_id
@@ -24,7 +25,7 @@ DAY_SECONDS = 86_400
 
 @contextmanager
 def staging(models_dir: str | Path) -> Iterator[Path]:
-    """Give an empty folder inside `models_dir` to write an artifact in; it is removed at the end."""
+    """Yield an empty folder in `models_dir` to write an artifact in; it is removed at the end."""
     models_dir = Path(models_dir)
     models_dir.mkdir(parents=True, exist_ok=True)
     for old in models_dir.glob(STAGING + "*"):
@@ -35,7 +36,7 @@ def staging(models_dir: str | Path) -> Iterator[Path]:
 
 
 def require_free(artifact: str | Path, *, force: bool = False) -> None:
-    """Raise RegistryError unless `artifact` may be written: its version is new, or `force` is given."""
+    """Raise RegistryError unless `artifact` may be written: its version is new, or `force` is true."""
     artifact = Path(artifact)
     plain = artifact.parent / artifact_id(artifact)
     split_id(plain.name)
@@ -52,15 +53,15 @@ def require_free(artifact: str | Path, *, force: bool = False) -> None:
         )
 
 
-def publish(staged: str | Path, artifact: str | Path, *, force: bool = False, **about) -> Manifest:
+def publish(staged: str | Path, artifact: str | Path, *, force: bool = False, **keys: Any) -> Manifest:
     """Move `staged`, a file or folder on the same file system, to `artifact` and write its manifest.
 
-    `about` holds the manifest's other keys (engine, metrics, …). With `force` an existing version is
-    replaced; readers see the old one, then none or one without a manifest, then the new one.
+    `keys` are the manifest's other keys (engine, metrics, …). With `force` an existing version is replaced: readers
+    see the old one, then none or one without a manifest, then the new one. Raises RegistryError.
     """
     staged, artifact = Path(staged), Path(artifact)
     require_free(artifact, force=force)
-    manifest = _manifest(staged, artifact, about)
+    manifest = _manifest(staged, artifact, keys)
     _settle(staged)
     with _locked(artifact.parent):
         require_free(artifact, force=force)
@@ -70,11 +71,11 @@ def publish(staged: str | Path, artifact: str | Path, *, force: bool = False, **
     return manifest
 
 
-def describe(artifact: str | Path, *, force: bool = False, **about) -> Manifest:
-    """Write the manifest of an artifact that is already in its place; `force` replaces the one it has."""
+def describe(artifact: str | Path, *, force: bool = False, **keys: Any) -> Manifest:
+    """Write the manifest of an artifact that is already in place; `force` replaces an existing one."""
     artifact = Path(artifact)
     split_id(artifact_id(artifact))
-    manifest = _manifest(artifact, artifact, about)
+    manifest = _manifest(artifact, artifact, keys)
     _settle(artifact)
     with _locked(artifact.parent):
         if manifest_path(artifact).exists() and not force:
@@ -83,15 +84,15 @@ def describe(artifact: str | Path, *, force: bool = False, **about) -> Manifest:
     return manifest
 
 
-def _manifest(content: Path, artifact: Path, about: dict) -> Manifest:
+def _manifest(content: Path, artifact: Path, keys: dict[str, Any]) -> Manifest:
     name, version = split_id(artifact_id(artifact))
     created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    found = {"sha256": digest(content), "size_bytes": size_bytes(content), "created": created}
-    return Manifest(name=name, version=version, **found, **about)
+    sha256, size = digest(content), size_bytes(content)
+    return Manifest(name=name, version=version, sha256=sha256, size_bytes=size, created=created, **keys)
 
 
 def _settle(path: Path) -> None:
-    """Make what is at `path` readable by every user (pods run as uid 10001) and safe on the disk."""
+    """Make everything at `path` readable for every user (pods run as uid 10001), and flush it to the disk."""
     for parent, _, names in os.walk(path):
         for name in names:
             _sync(Path(parent, name), 0o644)
@@ -111,13 +112,13 @@ def _sync(path: Path, mode: int = 0) -> None:
 
 def _allow(descriptor: int, mode: int) -> None:
     before = stat.S_IMODE(os.fstat(descriptor).st_mode)
-    if before | mode != before:  # only the owner may change it, so not without need
+    if before | mode != before:  # only the owner may change it, so not needlessly
         os.fchmod(descriptor, before | mode)
 
 
 @contextmanager
 def _locked(models_dir: Path) -> Iterator[None]:
-    """Keep two publishers apart, and leave the folder readable and its renames on the disk."""
+    """Exclude other publishers; make the folder readable, and flush its renames to the disk."""
     descriptor = os.open(models_dir, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,9 +1,9 @@
-"""Reads, verifies and lists models, so that training, services and gate agree on what a model is.
+"""Reads, verifies and lists models, for training, the services and the chart's init container alike.
 
 An artifact is `models/<name>_<version>.joblib` or a folder `models/<name>_<version>/`; its manifest is
-`models/<name>_<version>.json`. Only the standard library is imported: the gate and every image run this.
-`python -m models.registry verify PATH [--version V] [--sha256 S]` exits with 0 and a JSON line, or with 1
-and a line that says what is wrong.
+`models/<name>_<version>.json`. Only the standard library is imported: every image runs this module.
+`python -m models.registry verify PATH [--version V] [--sha256 S]` exits with 0 and a JSON line, or with 1 and a line
+that says what is wrong.
 """
 
 import argparse
@@ -32,13 +32,13 @@ __all__ = [
 
 
 def read(artifact: str | Path) -> Manifest:
-    """Return the manifest beside `artifact`, without looking at the artifact's content."""
+    """Return the manifest beside `artifact`, without reading the artifact; raise RegistryError."""
     artifact, path = Path(artifact), manifest_path(artifact)
     if not (artifact.is_file() or artifact.is_dir()):
-        there = ", ".join(_ids(artifact.parent)[:12]) or "no models"
+        existing = ", ".join(_ids(artifact.parent)[:12]) or "no models"
         raise RegistryError(
             f"{str(artifact)!r} is neither a file nor a folder. Correct the path: "
-            f"{str(artifact.parent)!r} holds {there}."
+            f"{str(artifact.parent)!r} holds {existing}."
         )
     try:
         return parse(read_file(path, MAX_BYTES))
@@ -54,7 +54,7 @@ def read(artifact: str | Path) -> Manifest:
 
 
 def verify(artifact: str | Path, *, version: str | None = None, sha256: str | None = None) -> Manifest:
-    """Return the manifest of `artifact` if its content is what the manifest, `version` and `sha256` say.
+    """Return the manifest of `artifact` if its content, `version` and `sha256` agree with the manifest.
 
     Files are read in chunks. Raises as `expect` does.
     """
@@ -64,10 +64,9 @@ def verify(artifact: str | Path, *, version: str | None = None, sha256: str | No
 
 
 def expect(artifact: str | Path, *, version: str | None = None, sha256: str | None = None) -> Manifest:
-    """Return the manifest of `artifact` if it says what `version` and `sha256` do, whatever the content is.
+    """Return the manifest of `artifact` if it has this `version` and `sha256`, without reading the content.
 
-    None or an empty `version` or `sha256` leaves it to the manifest.
-    Raises RegistryError with one line that holds everything that is wrong.
+    None or an empty text is not compared. Raises RegistryError, one line with every mistake.
     """
     manifest = read(artifact)
     mistakes = []
@@ -81,7 +80,10 @@ def expect(artifact: str | Path, *, version: str | None = None, sha256: str | No
 
 
 def verified_content(artifact: str | Path, manifest: Manifest, most: int) -> bytes:
-    """Return the content of a file of at most `most` bytes, which is read once: what is verified is what is loaded."""
+    """Return the verified content of a file of at most `most` bytes; raise RegistryError.
+
+    The file is read once, so that nobody can change it between its verification and its use.
+    """
     try:
         content = read_file(artifact, most)
     except (OSError, ValueError) as error:
@@ -100,19 +102,20 @@ def _require(artifact: str | Path, manifest: Manifest, sha256: str, size: int) -
 
 
 def entries(models_dir: str | Path) -> list[tuple[Path, Manifest | RegistryError]]:
-    """Return every artifact in `models_dir` with its manifest, or with what is wrong with that.
+    """Return every artifact in `models_dir` with its manifest, or with the error that reading the manifest raised.
 
-    A manifest without artifact is listed too, as is an artifact without manifest.
+    An artifact without a manifest is listed too, and so is a manifest without an artifact.
     """
-    models_dir, found = Path(models_dir), []
+    models_dir = Path(models_dir)
+    listed: list[tuple[Path, Manifest | RegistryError]] = []
     for version_id in _ids(models_dir):
         file = models_dir / (version_id + SUFFIX)
         artifact = file if file.exists() else models_dir / version_id
         try:
-            found.append((artifact, read(artifact)))
+            listed.append((artifact, read(artifact)))
         except RegistryError as error:
-            found.append((artifact, error))
-    return found
+            listed.append((artifact, error))
+    return listed
 
 
 def _ids(models_dir: Path) -> list[str]:
@@ -122,7 +125,7 @@ def _ids(models_dir: Path) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m models.registry", description="Checks one model.")
+    parser = argparse.ArgumentParser(prog="python -m models.registry", description="Verifies one model.")
     check = parser.add_subparsers(required=True).add_parser("verify", help="compare an artifact with its manifest")
     check.add_argument("path", help="the artifact, a .joblib file or a folder; its manifest lies beside it")
     check.add_argument("--version", help="the version that the manifest must have (empty: any)")

@@ -1,4 +1,4 @@
-"""A version is published as a whole or not at all, and never replaced by accident."""
+"""A version is published completely or not at all, and never replaced by accident."""
 
 import itertools
 import json
@@ -14,8 +14,8 @@ from models import publishing, registry
 from models.manifest import Manifest, RegistryError
 
 ROOT = Path(__file__).parents[2]
-# Publishes sys.argv[1] again and again, each time in a process that dies a step later, as if by `kill -9`.
-# Prints, for each death, whether the version is absent, has no manifest, or verifies and with which text.
+# Publishes sys.argv[1] repeatedly, each time in a process that dies one step later, as if by `kill -9`.
+# Prints for each crash whether the version is absent, has no manifest, or verifies, and then with which text.
 CRASHER = """
 import itertools, json, os, shutil, sys
 from pathlib import Path
@@ -69,9 +69,9 @@ def publish(artifact: Path, text: str, **options) -> Manifest:
         return publishing.publish(staged, artifact, engine="none", **options)
 
 
-def outcomes(artifact: Path, how: str) -> list[str]:
-    """Return the states that deaths at one step after the other leave, each state once, in their order."""
-    command = [sys.executable, "-S", "-c", CRASHER, str(artifact), how]
+def outcomes(artifact: Path, mode: str) -> list[str]:
+    """Return the states that crashes at successive steps leave, in order and without repetition."""
+    command = [sys.executable, "-S", "-c", CRASHER, str(artifact), mode]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     return [state for state, _ in itertools.groupby(json.loads(result.stdout))]
@@ -109,7 +109,7 @@ def test_crash_at_any_step_of_a_replacement_leaves_no_manifest_for_other_content
     assert set(states[1:-1]) <= {"absent", "no manifest"}
 
 
-def test_what_is_published_is_readable_by_the_user_of_a_pod(artifact):
+def test_published_files_are_readable_by_the_user_of_a_pod(artifact):
     umask = os.umask(0o077)
     try:
         publish(artifact, "one")
@@ -137,7 +137,7 @@ def test_describe_writes_a_manifest_in_place_and_replaces_it_only_with_force(art
     assert registry.verify(artifact).engine == "two"
 
 
-def test_staging_removes_what_a_crash_left_a_day_ago(tmp_path):
+def test_staging_removes_the_folder_of_a_crash_a_day_ago(tmp_path):
     old, recent = tmp_path / ".staging-old", tmp_path / ".staging-recent"
     old.mkdir(), recent.mkdir()
     os.utime(old, (time.time() - 90_000,) * 2)
