@@ -45,7 +45,9 @@ def test_a_failure_says_its_own_remedy(capsys):
         raise Failed("port 30080 is taken", "Stop what holds it.")
 
     assert not run_steps([Step("cluster", refuse)])
-    assert "port 30080 is taken" in capsys.readouterr().err.replace("Stop what holds it.", "")
+    lines = capsys.readouterr().err.splitlines()
+    assert "cluster failed: port 30080 is taken" in lines
+    assert lines[-1] == "Stop what holds it."
 
 
 def test_a_defect_of_our_own_is_called_one(capsys):

@@ -25,13 +25,26 @@ def hub(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory, hub):
-    """A service whose answers can take much longer than a test waits."""
+def starting(tmp_path_factory, hub):
+    """A service whose model may answer for much longer than a test waits."""
     folder = tmp_path_factory.mktemp("models") / "endless_v1"
     tiny.publish(tiny.save("llama", folder, context=CONTEXT))
     settings = {"model_name": folder, "max_total_tokens": CONTEXT, "request_timeout_seconds": 8, "max_in_flight": 1}
-    with process.serving(**settings, hf_endpoint=hub.url) as service:
+    with process.starting(**settings, hf_endpoint=hub.url) as service:
         yield service
+
+
+@pytest.fixture(scope="module")
+def first_health(starting):
+    """The answer of /healthz as soon as the service listens."""
+    return httpx.get(f"{starting.url}/healthz", trust_env=False)
+
+
+@pytest.fixture(scope="module")
+def service(starting, first_health):
+    """The same service, ready."""
+    starting.expect("ready", process.SECONDS)
+    return starting
 
 
 @pytest.fixture
@@ -51,11 +64,14 @@ def test_a_folder_never_calls_the_hub(hub, client):
     assert hub.requests == []
 
 
-def test_health_answers_starting_before_the_model_is_loaded(service):
+def test_health_answers_starting_before_the_model_is_loaded(first_health, service, client):
+    assert (first_health.status_code, first_health.json()["status"]) == (503, "starting")
     steps = ("listening", "verified", "loaded", "ready")
-    starting = [line for line in service.log if line["message"] in steps]
-    assert [line["message"] for line in starting] == list(steps)
-    assert starting[-1]["seconds"] > 0.5
+    logged = [line for line in service.log if line["message"] in steps]
+    assert [line["message"] for line in logged] == list(steps)
+    assert logged[-1]["seconds"] > 0.5
+    ready = client.get("/healthz")
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
 
 
 def test_a_client_that_disconnects_frees_the_model_at_once(client):

@@ -1,16 +1,16 @@
-"""What is no tree is refused before it is walked: a cycle would never end, a wrong index read elsewhere."""
+"""Nodes that form no tree are refused: a walk around a cycle would not end, and a wrong index would read other data."""
 
 import joblib
 import numpy as np
 import pytest
 
 from apps.classifier.artifact import loading, unpickle
-from apps.classifier.artifact.unpickle import UnreadableError
+from apps.classifier.artifact.content import UnreadableError
 
 
 @pytest.fixture
 def model(digits, tmp_path):
-    """A forest as read, whose arrays can be changed."""
+    """A forest as `unpickle.read` returns it, with arrays that can be changed."""
     joblib.dump(digits, tmp_path / "forest.joblib")
     model = unpickle.read((tmp_path / "forest.joblib").read_bytes())
     for estimator in model.state["estimators_"]:
@@ -43,12 +43,12 @@ def change_state(key, value):
 
 
 MISTAKES = {
-    "a node is its own child": (set_nodes("left_child", 0), "not exactly one parent"),
-    "two parents": (set_nodes("left_child", 2), "not exactly one parent"),
-    "a child that is not there": (set_nodes("right_child", 10**6), "not exactly one parent"),
-    "a negative child": (set_nodes("right_child", -7), "not exactly one parent"),
-    "a feature beyond the last": (set_nodes("feature", 784), "feature outside 0 to 783"),
-    "a negative feature": (set_nodes("feature", -3), "feature outside 0 to 783"),
+    "a node is its own child": (set_nodes("left_child", 0), "does not have exactly one parent"),
+    "two parents": (set_nodes("left_child", 2), "does not have exactly one parent"),
+    "a child that is not there": (set_nodes("right_child", 10**6), "does not have exactly one parent"),
+    "a negative child": (set_nodes("right_child", -7), "does not have exactly one parent"),
+    "a feature beyond the last": (set_nodes("feature", 784), "compares a feature outside 0 to 783"),
+    "a negative feature": (set_nodes("feature", -3), "compares a feature outside 0 to 783"),
     "a threshold that is no number": (set_nodes("threshold", np.nan), "threshold that is not a number"),
     "nodes of another version": (without_missing, "scikit-learn 1.3 to 1.9"),
     "values of another shape": (lambda m: tree(m).update(values=np.zeros((3, 1, 10))), "a value for each class"),
@@ -65,18 +65,17 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_what_is_no_tree_is_refused(model, name):
-    change, said = MISTAKES[name]
+def test_nodes_that_form_no_tree_are_refused(model, name):
+    change, message = MISTAKES[name]
     change(model)
-    with pytest.raises(UnreadableError, match=said):
+    with pytest.raises(UnreadableError, match=message):
         loading.flatten(model)
 
 
-def test_a_cycle_apart_from_the_root_is_refused(model):
+def test_a_cycle_below_the_root_is_refused(model):
     nodes = tree(model)["nodes"]
     inner = np.flatnonzero(nodes["left_child"] != -1)
-    first, second = inner[1], inner[2]
-    nodes["left_child"][first] = first
-    with pytest.raises(UnreadableError, match="not exactly one parent"):
+    child = inner[1]
+    nodes["left_child"][child] = child
+    with pytest.raises(UnreadableError, match="does not have exactly one parent"):
         loading.flatten(model)
-    assert second
