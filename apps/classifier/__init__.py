@@ -1,1 +1,1 @@
-"""Serves decision forests that scikit-learn trained: exactly, and without running the pickle they come in."""
+"""Serves decision forests that scikit-learn trained: with its exact results, and without running their pickle."""

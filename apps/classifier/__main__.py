@@ -3,7 +3,7 @@
 import os
 import sys
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy starts a thread per CPU, and a forest needs none
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start a thread per CPU, and a forest uses none
 
 from apps.classifier.service import ClassifierService
 from apps.serving.memory import return_large_blocks

@@ -16,8 +16,8 @@ CHECK_LEVELS = 8  # levels between two checks whether every walk has reached its
 class Forest:
     """All nodes of all trees, numbered so that a node's right child follows its left child.
 
-    Per node: `feature` and `threshold` it compares, `child` (its left one) and `leaf` (its row in `values`).
-    A leaf is its own child and its threshold is infinite, so that a walk that has arrived stays there.
+    Per node: the `feature` that it compares with `threshold`, its left `child`, and `leaf`, its row in `values`.
+    A leaf is its own child and its threshold is infinite, so a walk that has reached a leaf stays there.
     """
 
     classes: tuple[str, ...]
@@ -40,16 +40,18 @@ class Forest:
 
     def _evaluate(self, rows: np.ndarray) -> np.ndarray:
         inputs, nodes = rows.astype(np.float64).ravel(), self.roots[None, :]
-        compared = inputs.take
-        if len(rows) != 1:  # a single row is spared an addition for each level
-            starts = np.arange(0, inputs.size, self.n_features)[:, None]
-            compared, nodes = lambda features: inputs.take(features + starts), np.repeat(nodes, len(rows), axis=0)
+        starts: np.ndarray | None = None  # of each row in `inputs`; a single row saves an addition a level
+        if len(rows) != 1:
+            starts, nodes = np.arange(0, inputs.size, self.n_features)[:, None], np.repeat(nodes, len(rows), axis=0)
         for level in range(1, self.depth + 1):
             before = nodes
-            right = compared(self.feature.take(nodes)) > self.threshold.take(nodes)
+            features = self.feature.take(nodes)
+            if starts is not None:
+                features += starts
+            right = inputs.take(features) > self.threshold.take(nodes)
             nodes = self.child.take(nodes) + right
             if level % CHECK_LEVELS == 0 and np.array_equal(nodes, before):
-                break  # every walk has arrived; the deepest leaf is rarely reached
-        summed = np.add.reduce(self.values.take(self.leaf.take(nodes), axis=0), axis=1)
+                break  # every walk has reached its leaf; the deepest one is rarely reached
+        summed: np.ndarray = np.add.reduce(self.values.take(self.leaf.take(nodes), axis=0), axis=1)
         summed /= len(self.roots)
         return summed

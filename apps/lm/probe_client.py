@@ -5,7 +5,7 @@ import sys
 from apps.serving.probe import DiffersError, JsonObject, main, post
 
 MIN_MARGIN = 0.01  # in logits between the two best tokens; below it another CPU may choose the other token
-PROMPT = {"prompt": "Once upon a time", "max_new_tokens": 8}  # where no manifest has a probe
+PROMPT: JsonObject = {"prompt": "Once upon a time", "max_new_tokens": 8}  # where no manifest has a probe
 
 
 def generate(url: str, probes: list[JsonObject]) -> list[JsonObject]:

@@ -37,7 +37,8 @@ async def predict_image(request: Request) -> Response:
     content = await read_body(request, "max_image_bytes")
     if not content:
         raise Problem(400, f"The body is empty. {REMEDY}")
-    settings: ClassifierSettings = runtime.settings
+    settings = runtime.settings
+    assert isinstance(settings, ClassifierSettings)
     compute = partial(_classified, model, content, content_type, settings)
     return Response(await runtime.compute(request, compute), media_type="application/json")
 

@@ -1,16 +1,28 @@
-"""Expands the content of a .joblib file, within what the memory limit lets a forest need."""
+"""Decompresses a .joblib file, up to the size that the memory limit allows for a forest."""
 
 import bz2
 import lzma
 import zlib
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
 from apps.serving.memory import memory_limit
 
 MAX_BYTES = 4 * 1024**3  # where memory has no limit
 SHARES = 3  # of the memory limit: the content, the arrays that are made of it, and everything else
 MAX_DICTIONARY_BYTES = 80 * 1024**2  # of a decompressor; xz -9 needs 65 MiB
-COMPRESSIONS = {
+
+
+class Decompressor(Protocol):
+    """What the decompressors of zlib, bz2 and lzma have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+COMPRESSIONS: dict[bytes, Callable[[], Decompressor]] = {  # by the first bytes of a file
     b"\x1f\x8b": lambda: zlib.decompressobj(wbits=31),
     b"BZh": bz2.BZ2Decompressor,
     b"\xfd7zXZ": lambda: lzma.LZMADecompressor(memlimit=MAX_DICTIONARY_BYTES),
@@ -20,23 +32,26 @@ COMPRESSIONS = {
 
 
 class UnreadableError(Exception):
-    """Why a file is not read, in one line without its path."""
+    """Why a file cannot be read, in one line without its path."""
 
 
 def max_bytes() -> int:
-    """How large a file, together with what it expands to, may be."""
+    """Return how many bytes a file and its decompressed content may have together."""
     return min(MAX_BYTES, (memory_limit() or MAX_BYTES * SHARES) // SHARES)
 
 
 def expanded(content: bytes, limit: int) -> bytes:
-    """Return `content`, decompressed where it is compressed; raise UnreadableError if both exceed `limit` bytes."""
+    """Return `content`, decompressed if it is compressed.
+
+    Raises UnreadableError if the compressed and the decompressed content together exceed `limit` bytes.
+    """
     for magic, start in COMPRESSIONS.items():
         if content.startswith(magic):
             return _expanded(start(), content, limit)
     return content
 
 
-def _expanded(decompressor: Any, content: bytes, limit: int) -> bytes:
+def _expanded(decompressor: Decompressor, content: bytes, limit: int) -> bytes:
     room = limit - len(content)
     result = decompressor.decompress(content, max(room, 0) + 1)
     if len(result) > room:

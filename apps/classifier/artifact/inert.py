@@ -1,4 +1,4 @@
-"""What stands for the objects of a .joblib file: they only remember what the file says, and never act on it."""
+"""Stand-ins for the objects in a .joblib file: they keep what the file says of an object, and do nothing with it."""
 
 import re
 from typing import Any
@@ -15,13 +15,13 @@ FORESTS = {
 SUPPORTED = ", ".join(sorted(name.rpartition(".")[2] for name in FORESTS))
 TREES = {"sklearn.tree._classes.DecisionTreeClassifier", "sklearn.tree._classes.ExtraTreeClassifier"}
 TREE = "sklearn.tree._tree.Tree"
-OBJECTS = "O8"  # code of a dtype
-OBJECT_FLAGS = 0b111  # of a dtype whose items are Python objects
+OBJECTS = "O8"  # the dtype code of Python objects
+OBJECT_FLAGS = 0b111  # flags of a dtype whose items are Python objects
 ARRAY = "joblib.numpy_pickle.NumpyArrayWrapper"
 DTYPE = "numpy.dtype"
 SCALAR = "numpy._core.multiarray.scalar"
-RECONSTRUCT = "numpy._core.multiarray._reconstruct"  # within arrays of objects, such as names of classes
-RANDOM = {  # what a forest keeps when it was given random_state=numpy.random.RandomState(…); it is never asked
+RECONSTRUCT = "numpy._core.multiarray._reconstruct"  # in arrays of Python objects, such as class labels
+RANDOM = {  # what a forest keeps of random_state=numpy.random.RandomState(…), which no prediction needs
     "numpy.random._pickle.__randomstate_ctor",
     "numpy.random._pickle.__bit_generator_ctor",
     "numpy.random._mt19937.MT19937",
@@ -33,20 +33,21 @@ MAX_FIELDS = 32  # of a record
 
 
 class Inert:
-    """Stands for one object in the file: the name of its class, what it was called with, and its state."""
+    """Stands for one object in the file: the name of its class, its constructor's arguments, and its state."""
 
     __slots__ = ("args", "state")
     name = ""
 
-    def __init__(self, args: tuple) -> None:
-        self.args, self.state = args, None
+    def __init__(self, args: tuple[Any, ...]) -> None:
+        self.args = args
+        self.state: Any = None
 
 
 STAND_INS = {name: type(name.rpartition(".")[2], (Inert,), {"__slots__": (), "name": name}) for name in KNOWN}
 
 
 def number_type(dtype: Any) -> np.dtype | None:
-    """Return the dtype that an Inert stands for: numbers, text or a record of numbers; None for objects."""
+    """Return the dtype that an Inert stands for (numbers, text or a record of numbers), or None for Python objects."""
     code, byte_order, names, fields, size = _parts(dtype)
     if code == OBJECTS:
         return None
@@ -57,8 +58,8 @@ def number_type(dtype: Any) -> np.dtype | None:
     return np.dtype(code).newbyteorder(">" if byte_order == ">" else "<")
 
 
-def _parts(dtype: Any) -> tuple:
-    """What matters of a dtype: code and byte order, and the names, fields and size of a record."""
+def _parts(dtype: Any) -> tuple[str, Any, Any, Any, Any]:
+    """Return a dtype's code and byte order, and the names, fields and size of a record."""
     if not isinstance(dtype, Inert) or dtype.name != DTYPE or type(dtype.args[0]) is not str:
         raise UnreadableError("it holds an array without a dtype")
     code, (_, byte_order, inner, names, fields, size, _, flags) = dtype.args[0], dtype.state[:8]
@@ -67,30 +68,32 @@ def _parts(dtype: Any) -> tuple:
     return code, byte_order, names, fields, size
 
 
-def _record(names: tuple, fields: dict, size: int) -> np.dtype:
+def _record(names: tuple[Any, ...], fields: dict[str, Any], size: int) -> np.dtype:
     if len(names) > MAX_FIELDS or not all(type(name) is str for name in names):
         raise UnreadableError(f"it holds records that do not have at most {MAX_FIELDS} fields with names")
     if any(_parts(fields[name][0])[2] is not None for name in names):
         raise UnreadableError("it holds records of records")
-    kinds, offsets = [number_type(fields[name][0]) for name in names], [fields[name][1] for name in names]
-    if any(kind is None for kind in kinds):
+    formats = [dtype for name in names if (dtype := number_type(fields[name][0])) is not None]
+    if len(formats) < len(names):
         raise UnreadableError("it holds records of Python objects")
-    if sum(kind.itemsize for kind in kinds) > size:
+    if sum(dtype.itemsize for dtype in formats) > size:
         raise UnreadableError("it holds records whose fields overlap")
-    return np.dtype({"names": list(names), "formats": kinds, "offsets": offsets, "itemsize": size})
+    offsets = [fields[name][1] for name in names]
+    return np.dtype({"names": list(names), "formats": formats, "offsets": offsets, "itemsize": size})
 
 
 def plain(value: Any) -> Any:
-    """Return the number or text that a numpy scalar stands for; everything else as it is."""
+    """Return the number or text that the Inert of a numpy scalar stands for, and every other value as it is."""
     if not isinstance(value, Inert) or value.name != SCALAR:
         return value
-    if (kind := number_type(value.args[0])) is None:
-        raise UnreadableError("it holds a number that is an object")
-    return np.frombuffer(value.args[1], kind, 1)[0].item()
+    dtype = number_type(value.args[0])
+    if dtype is None:
+        raise UnreadableError("it holds a numpy scalar that is a Python object")
+    return np.frombuffer(value.args[1], dtype, 1)[0].item()
 
 
 def integer(value: Any) -> int:
-    """Return the int that a plain value or a numpy scalar stands for."""
+    """Return an int, or the one that the Inert of a numpy scalar stands for; raise UnreadableError for others."""
     if type(value := plain(value)) is not int:
         raise UnreadableError(f"it gives a {type(value).__name__} where a whole number belongs")
     return value

@@ -1,7 +1,7 @@
-"""Makes a Forest of a .joblib file, without running the file."""
+"""Loads the forest in a .joblib file, and refuses every file that the services could not evaluate safely."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ NODE = {
     "left_child": "i8", "right_child": "i8", "feature": "i8", "threshold": "f8", "missing_go_to_left": "u1",
     "impurity": "f8", "n_node_samples": "i8", "weighted_n_node_samples": "f8",
 }  # fmt: skip
-# A file may name an array, or a tree, again and again: what is made of it is bounded here.
+# A small file may refer to one array or tree many times, so the result is bounded too.
 MAX_TREES, MAX_CLASSES, MAX_FEATURES, MAX_DEPTH = 5_000, 100_000, 100_000, 10_000
 
 
@@ -25,7 +25,7 @@ class ForestError(Exception):
 
 
 class _Tree(NamedTuple):
-    """The parts of a Forest that belong to one tree, numbered from 0."""
+    """One tree in the arrays of a Forest, with nodes and leaves numbered from 0."""
 
     feature: np.ndarray
     threshold: np.ndarray
@@ -35,7 +35,10 @@ class _Tree(NamedTuple):
 
 
 def load(path: str | Path, content: bytes | None = None) -> Forest:
-    """Read the forest in a .joblib file, or in its `content`, running nothing of it; raises ForestError."""
+    """Return the forest in the .joblib file at `path`, or in `content` where that is given.
+
+    Raises ForestError where it cannot be served.
+    """
     try:
         content = artifact.read_file(path, max_bytes()) if content is None else content
         return flatten(unpickle.read(content))
@@ -44,7 +47,7 @@ def load(path: str | Path, content: bytes | None = None) -> Forest:
 
 
 def flatten(model: Inert) -> Forest:
-    """Return the forest that `unpickle.read` found; raises UnreadableError where it is not one."""
+    """Return the forest that `unpickle.read` returned as an Inert; raise UnreadableError where it is none."""
     if model.name not in FORESTS:
         raise UnreadableError(f"it holds a {_class_name(model)}. Supported: {SUPPORTED}")
     try:
@@ -52,7 +55,7 @@ def flatten(model: Inert) -> Forest:
     except BROKEN as error:
         reason = f"{type(error).__name__}: {error}"[:200]
         raise UnreadableError(
-            f"it is a {_class_name(model)} that is not fitted, or not known here ({reason})"
+            f"it is a {_class_name(model)} that is not fitted, or of an unknown version ({reason})"
         ) from None
 
 
@@ -62,13 +65,13 @@ def _flatten(model: Inert) -> Forest:
         raise UnreadableError("its estimators are not decision trees")
     parts = {id(tree.state["tree_"].state[part]) for tree in estimators for part in ("nodes", "values")}
     if len(parts) != 2 * len(estimators):
-        raise UnreadableError("one of its trees is there twice, or a part of it")
+        raise UnreadableError("it holds a tree, or a part of one, twice")
     if integer(model.state["n_outputs_"]) != 1:
         raise UnreadableError("it predicts several outputs at once, and one is served")
     labels, n_features = _labels(model.state["classes_"]), integer(model.state["n_features_in_"])
-    for what, size, most in (("trees", len(estimators), MAX_TREES), ("features", n_features, MAX_FEATURES)):
-        if not 1 <= size <= most:
-            raise UnreadableError(f"it has {size} {what}; 1 to {most} are served")
+    for noun, count, most in (("trees", len(estimators), MAX_TREES), ("features", n_features, MAX_FEATURES)):
+        if not 1 <= count <= most:
+            raise UnreadableError(f"it has {count} {noun}; 1 to {most} are served")
     trees = [_tree(tree.state["tree_"], n_features, len(labels)) for tree in estimators]
     roots, rows = _starts([tree.child.size for tree in trees]), _starts([len(tree.values) for tree in trees])
     child = np.concatenate([tree.child + root for tree, root in zip(trees, roots, strict=True)])
@@ -79,7 +82,7 @@ def _flatten(model: Inert) -> Forest:
     return Forest(labels, n_features, _depth(child, roots), roots, feature, threshold, child, leaf, values)
 
 
-def _labels(classes: np.ndarray | list) -> tuple[str, ...]:
+def _labels(classes: np.ndarray | list[Any]) -> tuple[str, ...]:
     if len(classes) > MAX_CLASSES:
         raise UnreadableError(f"it has {len(classes)} classes; 1 to {MAX_CLASSES} are served")
     labels = classes if isinstance(classes, list) else classes.tolist()
@@ -93,7 +96,7 @@ def _tree(tree: Inert, n_features: int, n_classes: int) -> _Tree:
         raise UnreadableError("its estimators hold no trees")
     nodes, values = tree.state["nodes"], tree.state["values"]
     fields = nodes.dtype.fields or {}
-    if {name: kind.str[1:].replace("i4", "i8") for name, (kind, _) in fields.items()} != NODE:
+    if {name: field[0].str[1:].replace("i4", "i8") for name, field in fields.items()} != NODE:
         raise UnreadableError("its nodes are not those of scikit-learn 1.3 to 1.9. Save it again with one of these")
     left, right = nodes["left_child"], nodes["right_child"]
     inner = left != -1
@@ -111,14 +114,14 @@ def _tree(tree: Inert, n_features: int, n_classes: int) -> _Tree:
 
 
 def _check_tree(nodes: np.ndarray, inner: np.ndarray, n_features: int) -> None:
-    """Refuse what is no tree: then every walk from the root ends, and reads only what is there."""
+    """Refuse nodes that do not form a tree: then each walk from the root ends, and reads only existing features."""
     children = np.concatenate([nodes["left_child"][inner], nodes["right_child"][inner]])
     children.sort()
     if not np.array_equal(children, np.arange(1, nodes.size)):
-        raise UnreadableError("one of its trees is no tree: a node has not exactly one parent")
+        raise UnreadableError("one of its trees is not a tree: a node does not have exactly one parent")
     feature = nodes["feature"][inner]
     if not np.all((feature >= 0) & (feature < n_features)):
-        raise UnreadableError(f"one of its trees asks for a feature outside 0 to {n_features - 1}")
+        raise UnreadableError(f"one of its trees compares a feature outside 0 to {n_features - 1}")
     if np.isnan(nodes["threshold"][inner]).any():
         raise UnreadableError("one of its trees has a threshold that is not a number")
 

@@ -1,6 +1,7 @@
-"""Decodes a picture into grey pixels within bounds of memory: one copy of it, in a form that the file dictates.
+"""Decodes a picture into grey pixels within a bound on memory.
 
-Everything beyond that copy happens on strips of some rows or on the reduced picture.
+Pillow decodes the whole picture once, in the mode of the file. Every later step works on strips of some rows, or on the
+reduced picture.
 """
 
 from collections.abc import Callable
@@ -16,16 +17,17 @@ from apps.serving.problems import ClientGone, Problem
 
 if TYPE_CHECKING:
     from PIL import Image
+    from PIL.JpegImagePlugin import JpegImageFile
 
-MAX_ASPECT = 100  # of the longer side to the shorter one
-MEMORY_SHARE = 2 / 5  # of the process's limit: an A4 page at 600 dpi as a progressive JPEG takes 209 MB
+MAX_ASPECT = 100  # the longer side divided by the shorter one
+MEMORY_SHARE = 2 / 5  # of the memory limit: an A4 page at 600 dpi as a progressive JPEG takes 209 MB
 GREY_PIXELS = 2_000_000  # pictures with more are reduced
-STRIP_PIXELS = 250_000  # a step on a strip holds the interpreter for up to 3 ms
-BLOCK_BYTES = 1024  # of the file between two looks at whether anyone waits; a PNG's unfold to 1 MB
-MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2}  # of Pillow's pixels; other modes take 4
-COEFFICIENT_BYTES = 2  # of each sample, in a JPEG of several scans
+STRIP_PIXELS = 250_000  # a step on a strip holds the GIL for up to 3 ms
+BLOCK_BYTES = 1024  # of the file between two checks for cancellation; those of a PNG decompress to up to 1 MB
+MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2}  # of a pixel in Pillow's memory; other modes take 4
+COEFFICIENT_BYTES = 2  # of a sample, in a JPEG of several scans
 MAX_PIXEL_BYTES = 4 * COEFFICIENT_BYTES + 4
-TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # by EXIF's orientation
+TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # by EXIF orientation
     2: lambda grey: grey[:, ::-1],
     3: lambda grey: grey[::-1, ::-1],
     4: lambda grey: grey[::-1],
@@ -38,25 +40,25 @@ TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # by EXIF's orientatio
 
 @dataclass(frozen=True)
 class Bounds:
-    """Of what one picture may be: pixels, and bytes while it is decoded."""
+    """The most pixels of a picture, and the most bytes that decoding it may take."""
 
     pixels: int
     decoded_bytes: int
 
     @classmethod
     def within_memory(cls, pixels: int, pictures: int) -> Self:
-        """Return the bounds of each of `pictures` that are decoded at once."""
+        """Return the bounds of each picture where `pictures` of them are decoded at once."""
         limit = memory_limit()
         return cls(pixels, int(limit * MEMORY_SHARE / pictures) if limit else pixels * MAX_PIXEL_BYTES)
 
 
-def decoded(content: bytes, kind: str, bounds: Bounds, cancelled: Callable[[], bool]) -> np.ndarray:
-    """Return a PNG or JPEG as uint8 (height, width), upright, with white where it is transparent.
+def decoded(content: bytes | bytearray, file_format: str, bounds: Bounds, cancelled: Callable[[], bool]) -> np.ndarray:
+    """Return a "PNG" or "JPEG" as uint8 (height, width): upright, reduced if large, white where it is transparent.
 
-    Raises Problem 422 for what is broken or beyond `bounds`, and ClientGone once it is cancelled.
+    Raises Problem 422 for a broken picture or one beyond `bounds`, and ClientGone soon after `cancelled()` is true.
     """
-    file = PictureFile(content, kind, cancelled)
-    image = _loaded(file, kind, bounds)
+    file = PictureFile(content, file_format, cancelled)
+    image = _loaded(file, file_format, bounds)
     factor = ceil(sqrt(max(1, image.width * image.height / GREY_PIXELS)))
     rows = factor * max(1, STRIP_PIXELS // (image.width * factor))
     strips = []
@@ -64,25 +66,29 @@ def decoded(content: bytes, kind: str, bounds: Bounds, cancelled: Callable[[], b
         check(cancelled)
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
         strips.append(np.asarray(_grey(strip).reduce(factor)))
-    return TURNS.get(file.orientation, np.asarray)(np.concatenate(strips))
+    grey = np.concatenate(strips)
+    return TURNS[file.orientation](grey) if file.orientation in TURNS else grey
 
 
-def _loaded(file: PictureFile, kind: str, bounds: Bounds) -> "Image.Image":
+def _loaded(file: PictureFile, file_format: str, bounds: Bounds) -> "Image.Image":
     from PIL import Image
+    from PIL.JpegImagePlugin import JpegImageFile
 
-    Image.MAX_IMAGE_PIXELS = None  # the bounds are stricter, and say the rule
+    Image.MAX_IMAGE_PIXELS = None  # our own bounds are stricter, and their messages name the rule
     try:
-        image = Image.open(file, formats=[kind])
+        image = Image.open(file, formats=[file_format])
         _check_shape(image, bounds)
-        coefficients = _coefficient_bytes(image, file.interleaved) if kind == "JPEG" else 0
+        coefficients = _coefficient_bytes(image, file.interleaved) if isinstance(image, JpegImageFile) else 0
         image.draft("L", (1000, 1000))  # a JPEG is decoded at a fraction of its size
         _check_bytes(image, coefficients, bounds)
         image.decodermaxblock = BLOCK_BYTES
         image.load()
     except (Problem, ClientGone, MemoryError):
         raise
-    except Exception:  # whatever Pillow's parsers come across
-        raise Problem(422, f"The body is not a {kind} that can be decoded. Send it whole and unaltered.") from None
+    except Exception:  # Pillow's parsers raise many types
+        raise Problem(
+            422, f"The body is not a {file_format} that can be decoded. Send it whole and unaltered."
+        ) from None
     return image
 
 
@@ -102,8 +108,8 @@ def _check_bytes(image: "Image.Image", coefficients: int, bounds: Bounds) -> Non
         raise Problem(422, f"The image takes {rule}. Send a smaller one, or a JPEG that is not progressive.")
 
 
-def _coefficient_bytes(image: "Image.Image", interleaved: int) -> int:
-    """What libjpeg keeps of a JPEG until its last scan, unless the first scan holds all of the picture."""
+def _coefficient_bytes(image: "JpegImageFile", interleaved: int) -> int:
+    """Return the bytes that libjpeg keeps until the last scan; none if the first scan holds the whole picture."""
     if interleaved == len(image.layer) and not image.info.get("progressive"):
         return 0
     sampling = [vertical * horizontal for _, vertical, horizontal, _ in image.layer]

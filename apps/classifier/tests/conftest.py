@@ -28,5 +28,6 @@ def client(artifact) -> Iterator[TestClient]:
     """The service with that forest, ready."""
     app = create_app(ClassifierService(), ClassifierSettings(model_path=str(artifact)))
     with TestClient(app) as client:
+        assert client.portal is not None
         client.portal.call(startup.load, app.state.runtime)
         yield client

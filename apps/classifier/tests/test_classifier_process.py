@@ -1,4 +1,4 @@
-"""The classifier as its users run it: a process, sockets, and a load that saturates it."""
+"""The classifier as its users run it: as a process, over sockets, and under a load that saturates it."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ def service(artifact):
         yield process
 
 
-def test_it_keeps_the_promises_that_helm_tests_ask_for(service, artifact, capsys):
+def test_it_passes_the_checks_of_helm_test(service, artifact, capsys):
     manifest = artifact.with_suffix(".json")
     digest = json.loads(manifest.read_text())["sha256"]
     claims = {
@@ -77,7 +77,7 @@ def test_bad_input_leaves_neither_traces_nor_features_in_the_log(service):
 
 
 @pytest.mark.parametrize("damage", ["wrong path", "truncated", "altered", "no manifest", "wrong version"])
-def test_what_cannot_be_served_ends_the_process_with_one_line(artifact, tmp_path, damage):
+def test_a_model_that_cannot_be_served_ends_the_process_with_one_line(artifact, tmp_path, damage):
     copy, manifest = tmp_path / artifact.name, tmp_path / f"{artifact.stem}.json"
     content = artifact.read_bytes()
     copy.write_bytes({"truncated": content[:-9], "altered": b"\0" + content[1:]}.get(damage, content))
@@ -93,13 +93,14 @@ def test_what_cannot_be_served_ends_the_process_with_one_line(artifact, tmp_path
 
 
 def test_the_demo_of_forty_connections_gets_no_503_and_no_504_and_health_stays_quick(artifact):
-    """0.1 CPU seconds each, one at a time: the last of 40 waits four seconds, and /healthz none of them."""
+    """Each takes 0.1 CPU seconds, one at a time: the last of 40 waits four seconds, and /healthz does not wait."""
 
     async def client(session: httpx.AsyncClient, url: str, statuses: list) -> None:
         statuses.append((await session.post(f"{url}/predict", json=FEATURES)).status_code)
 
     async def scenario(process: Process) -> tuple[list, list]:
-        statuses, health = [], []
+        statuses: list[int] = []
+        health: list[float] = []
         async with httpx.AsyncClient(timeout=60) as session, httpx.AsyncClient() as prober:
             clients = [asyncio.create_task(client(session, process.url, statuses)) for _ in range(40)]
             while not all(task.done() for task in clients):
@@ -128,7 +129,7 @@ def answer_of(connection: socket.socket) -> bytes:
 
 
 def test_a_burst_beyond_the_queue_is_refused_at_once_and_health_is_not(artifact):
-    """While the process is stopped 300 requests come in; it may let 20 wait."""
+    """300 requests arrive while the process is stopped; its queue takes 20."""
     body = json.dumps(FEATURES).encode()
     predict = (
         b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
@@ -149,7 +150,7 @@ def test_a_burst_beyond_the_queue_is_refused_at_once_and_health_is_not(artifact)
     predictions = [answer for number, answer in enumerate(answers) if number % 10]
     statuses = Counter(answer[9:12] for answer in predictions)
     assert set(statuses) == {b"200", b"503"}
-    assert 0 < statuses[b"200"] <= 2 * 21, "the bursts that one look at the sockets finds"
+    assert 0 < statuses[b"200"] <= 2 * 21, "requests of one poll of the sockets come as a burst"
     assert all(b"retry-after: 1\r\n" in answer.lower() for answer in predictions if answer[9:12] == b"503")
     assert all(answer.startswith(b"HTTP/1.1 200") for answer in answers[::10])
     assert again.status_code == 200, "nothing is left of the burst"

@@ -1,4 +1,4 @@
-"""While predictions burn CPU and forty clients wait, probes and scrapes are answered at once."""
+"""While predictions burn CPU and forty clients wait, health probes and scrapes are answered quickly."""
 
 import asyncio
 import os
@@ -21,8 +21,10 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 async def saturate(url: str) -> tuple[dict[str, float], set[int]]:
-    """Return each path's p99 in seconds, and the statuses of the predictions."""
-    seen, statuses, until = {path: [] for path in PATHS}, set(), time.monotonic() + SECONDS
+    """Return each path's p99 latency in seconds, and the statuses of the predictions."""
+    latencies: dict[str, list[float]] = {path: [] for path in PATHS}
+    statuses: set[int] = set()
+    until = time.monotonic() + SECONDS
 
     async def predict() -> None:
         async with httpx.AsyncClient(timeout=60) as session:
@@ -35,20 +37,20 @@ async def saturate(url: str) -> tuple[dict[str, float], set[int]]:
                 for path in PATHS:
                     begun = time.perf_counter()
                     assert (await session.get(f"{url}{path}")).status_code == 200
-                    seen[path].append(time.perf_counter() - begun)
+                    latencies[path].append(time.perf_counter() - begun)
                 await asyncio.sleep(0.005)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(probe())
         for _ in range(CLIENTS):
             group.create_task(predict())
-    assert min(map(len, seen.values())) >= 100
-    return {path: sorted(times)[int(len(times) * 0.99)] for path, times in seen.items()}, statuses
+    assert min(map(len, latencies.values())) >= 100
+    return {path: sorted(times)[int(len(times) * 0.99)] for path, times in latencies.items()}, statuses
 
 
 @contextmanager
 def alone_on_a_core(process: Process) -> Iterator[None]:
-    """Give the service a core, and the test the others."""
+    """Give the service one core, and the test the others."""
     cores = os.sched_getaffinity(0)
     if len(cores) < 2:
         pytest.skip("two cores are needed: one for the service, one for its clients")

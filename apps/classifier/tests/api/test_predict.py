@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from apps.classifier.api.predict_request import PredictRequest, scaled
+from apps.classifier.api.predict_request import PredictRequest
+from apps.classifier.model import scaled
 from apps.classifier.tests import forests
 
 ZEROS = [0] * 784

@@ -1,4 +1,4 @@
-"""Small .joblib files that cost far more than their bytes where a reader believes them."""
+"""Small .joblib files that cost a naive reader far more memory or time than their size suggests."""
 
 import pickle
 import struct
@@ -12,7 +12,7 @@ def program(*parts: bytes) -> bytes:
 
 
 def memo(number: int) -> bytes:
-    """Push what was kept as `number`."""
+    """Push the value that was memoized as `number`."""
     return b"j" + struct.pack("<I", number)
 
 
@@ -33,7 +33,7 @@ def name(full: str) -> bytes:
 
 
 def doubled(times: int = 60) -> bytes:
-    """Push a tuple of two of a tuple of two …; keeps `times` + 1 parts, numbered from 0."""
+    """Push a tuple of two tuples of two tuples …; memoizes `times` + 1 values, numbered from 0."""
     return b")\x94" + b"".join(memo(n) + memo(n) + b"\x86\x94" for n in range(times))
 
 
@@ -44,9 +44,9 @@ def dtype(code: str, names: bytes = b"N", fields: bytes = b"N", size: int = -1, 
     return arguments + b"(K\x03" + text("<") + inner + names + fields + sizes + b"K" + bytes([flags]) + b"tb"
 
 
-def array(shape: bytes, kind: bytes, content: bytes = b"", more: bytes = b"") -> bytes:
+def array(shape: bytes, dtype: bytes, content: bytes = b"", more: bytes = b"") -> bytes:
     """Push an array whose numbers are `content`; `more` are further items of its state."""
-    items = text("shape") + shape + text("order") + text("C") + text("dtype") + kind + more
+    items = text("shape") + shape + text("order") + text("C") + text("dtype") + dtype + more
     return name("joblib.numpy_pickle.NumpyArrayWrapper") + b")\x81}(" + items + b"ub" + content
 
 
@@ -73,12 +73,12 @@ def node_type(size: int = 64, step: int = 8) -> bytes:
 
 
 def record(names: bytes, fields: bytes) -> bytes:
-    """Push and keep a dtype of 8 bytes."""
+    """Push and memoize a dtype of 8 bytes."""
     return dtype("V8", names, b"}(" + fields + b"u", 8) + b"\x94"
 
 
 def field(key: str, number: int) -> bytes:
-    """The item of a record's fields, of the dtype that was kept as `number`."""
+    """Return the item of a record's fields, whose dtype was memoized as `number`."""
     return text(key) + memo(number) + b"K\x00\x86"
 
 
@@ -104,7 +104,7 @@ def inner(child: int) -> bytes:
 
 
 MANY = 1_000_000
-BOMBS = {  # how each is made, and what is said of it
+BOMBS = {  # how each is made, and a part of the message that refuses it
     "a key of tuples doubled 60 times": (lambda: program(doubled(), b"}", memo(60), b"Ns"), "a key is of type tuple"),
     "such a key among several": (lambda: program(doubled(), b"}(", memo(60), b"Nu"), "a key is of type tuple"),
     "fields with such names": (
@@ -168,7 +168,7 @@ BOMBS = {  # how each is made, and what is said of it
     ),
     "a tree that is there many times": (
         lambda: program(ONE_LEAF, b"\x94", small(b"](" + memo(0) * 100_000 + b"e", ONE_CLASS)),
-        "is there twice",
+        "it holds a tree, or a part of one, twice",
     ),
     "values that many trees share": (
         lambda: program(
@@ -179,7 +179,7 @@ BOMBS = {  # how each is made, and what is said of it
                 array(integer(50_000) + b"\x85", dtype("u1"), bytes(50_000)),
             ),
         ),
-        "is there twice",
+        "it holds a tree, or a part of one, twice",
     ),
     "classes without a byte": (
         lambda: program(small(b"](" + ONE_LEAF + b"e", array(integer(1000 * MANY) + b"\x85", dtype("U0", flags=8)))),
@@ -192,7 +192,7 @@ BOMBS = {  # how each is made, and what is said of it
         "20000000 classes",
     ),
     "millions of lists": (lambda: program(b"]" * 2 * MANY), "more than 1000000 instructions"),
-    "millions of parts that are kept": (lambda: program(b"N", b"\x94" * 2 * MANY), "more than 1000000 instructions"),
+    "millions of memoized values": (lambda: program(b"N", b"\x94" * 2 * MANY), "more than 1000000 instructions"),
     "a text of characters of four bytes": (
         lambda: program(text("\U0001f600" + "a" * 100 * MANY)),
         "33554432 bytes beside its arrays",

@@ -1,4 +1,4 @@
-"""A small file never costs much more than its size: neither minutes, nor the memory of a pod."""
+"""Reading a small file never takes minutes, nor more memory than a pod has."""
 
 import json
 import subprocess
@@ -19,27 +19,30 @@ content.memory_limit = lambda: {LIMIT}
 for path in sys.stdin:
     resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + {SECONDS}, -1))
     try:
-        said = str(loading.load(path.strip()))
+        message = str(loading.load(path.strip()))
     except loading.ForestError as error:
-        said = str(error)
-    print(json.dumps([said, resident_bytes(peak=True)]), flush=True)
+        message = str(error)
+    print(json.dumps([message, resident_bytes(peak=True)]), flush=True)
 """
 
 
 class Reader:
-    """A process that reads file after file; the kernel ends it after SECONDS of computing, then another begins."""
+    """A process that reads files one by one; the kernel kills it after SECONDS of CPU time, and a new one starts."""
 
-    process: subprocess.Popen | None = None
+    process: subprocess.Popen[str] | None = None
 
-    def read(self, path: Path) -> list:
+    def read(self, path: Path) -> tuple[str, int]:
+        """Return what `load` returned or raised, as text, and the peak of the process's memory in bytes."""
         if self.process is None:
             command = [sys.executable, "-c", READER]
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdin is not None and self.process.stdout is not None
         print(path, file=self.process.stdin, flush=True)
         if not (line := self.process.stdout.readline()):
             self.end()
             pytest.fail(f"it computes for more than {SECONDS} s, or its process has died")
-        return json.loads(line)
+        message, peak = json.loads(line)
+        return message, peak
 
     def end(self) -> None:
         if self.process is not None:
@@ -58,6 +61,6 @@ def reader() -> Iterator[Reader]:
 def test_a_bomb_is_refused_in_a_sentence_within_the_memory_of_a_pod(reader, tmp_path, name):
     make, words = BOMBS[name]
     (tmp_path / "bomb.joblib").write_bytes(make())
-    said, peak = reader.read(tmp_path / "bomb.joblib")
-    assert words in said and "\n" not in said
+    message, peak = reader.read(tmp_path / "bomb.joblib")
+    assert words in message and "\n" not in message
     assert peak < LIMIT

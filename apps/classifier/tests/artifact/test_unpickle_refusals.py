@@ -22,7 +22,7 @@ from joblib.numpy_pickle import NumpyArrayWrapper
 from joblib.numpy_pickle_compat import NDArrayWrapper
 
 from apps.classifier.artifact import content, loading, unpickle
-from apps.classifier.artifact.unpickle import UnreadableError
+from apps.classifier.artifact.content import UnreadableError
 from apps.classifier.tests import forests
 
 MARKER = "marker"  # a file that every attack would leave in the working directory

@@ -99,6 +99,7 @@ def test_pictures_at_once_share_the_memory_limit(monkeypatch):
 def test_max_image_pixels_is_a_setting(artifact):
     app = create_app(ClassifierService(), ClassifierSettings(model_path=str(artifact), max_image_pixels=59_999))
     with TestClient(app) as client:
+        assert client.portal is not None
         client.portal.call(startup.load, app.state.runtime)
         answer = client.post("/predict/image", content=encoded(drawn()), headers={"content-type": "image/png"})
     rule = "up to 59999 pixels are decoded (MAX_IMAGE_PIXELS). Send a smaller one."
