@@ -10,7 +10,7 @@ from starlette.responses import Response
 from apps.classifier.api.answers import Seen
 from apps.classifier.model import SCALES, Classifier, scaled
 from apps.classifier.pictures import digit
-from apps.classifier.pictures.decoding import Bounds
+from apps.classifier.pictures.decoding import Bounds, bounds_within_memory
 from apps.classifier.settings import ClassifierSettings
 from apps.serving.body import media_type, read_body, unread
 from apps.serving.problems import COMPUTED, RESPONSES, Problem
@@ -39,14 +39,12 @@ async def predict_image(request: Request) -> Response:
         raise Problem(400, f"The body is empty. {REMEDY}")
     settings = runtime.settings
     assert isinstance(settings, ClassifierSettings)
-    compute = partial(_classified, model, content, content_type, settings)
+    bounds = bounds_within_memory(settings.max_image_pixels, settings.max_in_flight)
+    compute = partial(_classified, model, content, content_type, bounds)
     return Response(await runtime.compute(request, compute), media_type="application/json")
 
 
-def _classified(
-    model: Classifier, content: bytearray, content_type: str, settings: ClassifierSettings, work: Work
-) -> bytes:
-    bounds = Bounds.within_memory(settings.max_image_pixels, settings.max_in_flight)
+def _classified(model: Classifier, content: bytearray, content_type: str, bounds: Bounds, work: Work) -> bytes:
     return _answer(model, digit.read(content, content_type, bounds, lambda: work.cancelled))
 
 

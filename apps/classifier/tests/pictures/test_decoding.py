@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from apps.classifier.pictures.decoding import Bounds
+from apps.classifier.pictures.decoding import Bounds, bounds_within_memory
 from apps.classifier.service import ClassifierService
 from apps.classifier.settings import ClassifierSettings
 from apps.classifier.tests.pictures.pictures import (
@@ -93,7 +93,7 @@ def test_what_decoding_takes_is_known_before_and_bounded(content, size):
 
 def test_pictures_at_once_share_the_memory_limit(monkeypatch):
     monkeypatch.setattr("apps.classifier.pictures.decoding.memory_limit", lambda: 1_000)
-    assert Bounds.within_memory(7, pictures=2) == Bounds(7, 200)
+    assert bounds_within_memory(7, pictures=2) == Bounds(7, 200)
 
 
 def test_max_image_pixels_is_a_setting(artifact):
