@@ -99,7 +99,7 @@ def main(predict: Predict, program: str, arguments: list[str] | None = None) -> 
     except DiffersError as error:
         print(error, file=sys.stderr)
         return 1
-    except (OSError, ValueError, KeyError, TypeError) as error:  # an answer or a manifest of another shape
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         print(f"an answer or the manifest has another shape: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0

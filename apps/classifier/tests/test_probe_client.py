@@ -1,0 +1,48 @@
+"""What helm test sends to a classifier, and that it needs only the standard library."""
+
+import subprocess
+import sys
+
+import pytest
+
+from apps.classifier import probe_client
+from apps.serving.probe import DiffersError
+
+PROBE = {"features": [0, 255], "scale": 255, "label": "1", "probabilities": [0.25, 0.75], "note": "not sent"}
+
+
+@pytest.fixture
+def requests(monkeypatch):
+    """The requests so far; each is answered by 1 with a probability of 0.75."""
+    requests = []
+
+    def post(url, body):
+        requests.append((url, body))
+        return {"label": "1", "probability": 0.75, "model_version": "v1"}
+
+    monkeypatch.setattr(probe_client, "post", post)
+    return requests
+
+
+def test_each_probe_is_sent_to_predict(requests):
+    answers = probe_client.classify("http://x", [PROBE, PROBE])
+    assert len(answers) == 2
+    assert requests == [("http://x/predict", {"features": [0, 255], "scale": 255})] * 2
+
+
+def test_a_difference_names_the_probe_and_each_value(requests):
+    with pytest.raises(DiffersError) as error:
+        probe_client.classify("http://x", [PROBE, PROBE | {"label": "0", "probabilities": [0.5, 0.5]}])
+    expected = "label '0' expected, '1' came; probability 0.5 expected, 0.75 came"
+    assert str(error.value) == f"http://x/predict, probe 1: {expected}"
+
+
+def test_a_manifest_without_probes_is_refused(requests):
+    with pytest.raises(DiffersError, match=r"There are no probes to send\. Give a manifest that has some"):
+        probe_client.classify("http://x", [])
+    assert requests == []
+
+
+def test_it_imports_only_the_standard_library():
+    command = [sys.executable, "-S", "-m", "apps.classifier.probe_client", "--help"]
+    assert subprocess.run(command, capture_output=True, check=True).stdout.startswith(b"usage: python -m apps.class")
