@@ -1,4 +1,4 @@
-"""What a hostile client can send to the classifier; see apps.serving.tests.attacks."""
+"""The attacks of a hostile client on the classifier; see apps.serving.tests.attacks."""
 
 import json
 from functools import partial
@@ -13,37 +13,36 @@ MEGABYTE = 1_048_576
 FEATURES = b'{"features": [%s]}' % b",".join([b"0"] * PIXELS)
 HONEST = ("/predict", FEATURES)
 STARTS_WITHIN = 30  # seconds
-# Resident with mnist_rf_v2, the larger of the models that training makes.
-PEAK = 190_000_000
+PEAK = 190_000_000  # bytes resident with mnist_rf_v2, the larger of the models that training makes
 
 
 def settings(folder: Path) -> dict[str, object]:
     """The environment of the service, with a model in `folder`."""
-    from apps.classifier.tests import forests  # scikit-learn, which the attacker does not need
+    from apps.classifier.tests import forests  # imports scikit-learn, which the attacker does not need
 
     return {"MODEL_PATH": forests.publish(forests.digits_forest(100, None), folder / f"{MODEL}_v1.joblib")}
 
 
 def picture(name: str, make: partial) -> Attack:
-    """A picture."""
+    """Return the attack that sends a picture."""
     media_type = "image/jpeg" if make.func in (jpeg, jpeg_of_scans) else "image/png"
     return Attack(name, lambda: post("/predict/image", make(), media_type))
 
 
 def predict(name: str, body: str) -> Attack:
-    """A body of /predict."""
+    """Return the attack that sends a body to /predict."""
     return Attack(name, post("/predict", body.encode()))
 
 
 def infer_request(rows: int, value: object = 0, **members: object) -> bytes:
-    """A request of the Open Inference Protocol, its rows as JSON."""
+    """Return a request of the Open Inference Protocol with its rows as JSON."""
     data = [value] * (rows * PIXELS)
     tensor = {"name": "features", "shape": [rows, PIXELS], "datatype": "FP32", "data": data}
     return post(INFER, json.dumps({"inputs": [tensor], **members}, separators=(",", ":")).encode())
 
 
 def binary(rows: int, byte: bytes = b"\0", **members: object) -> bytes:
-    """The same with a byte a pixel behind the JSON."""
+    """Return such a request with its rows as bytes after the JSON, one a pixel."""
     size = {"binary_data_size": rows * PIXELS}
     tensor = {"name": "features", "shape": [rows, PIXELS], "datatype": "UINT8", "parameters": size}
     text = json.dumps({"inputs": [tensor], **members}).encode()
@@ -51,17 +50,17 @@ def binary(rows: int, byte: bytes = b"\0", **members: object) -> bytes:
 
 
 def infer(name: str, body: str) -> Attack:
-    """A body of the Open Inference Protocol."""
+    """Return the attack that sends a body to the Open Inference Protocol."""
     return Attack(name, post(INFER, body.encode()))
 
 
 def outputs(count: int) -> list[dict]:
-    """The same output, asked for again and again."""
+    """Return `count` requests for the same output."""
     return [{"name": "probabilities"}] * count
 
 
 def instances(count: int) -> bytes:
-    """Some images in one request."""
+    """Return a body of /predict with `count` images."""
     row = b"[%s]" % b",".join([b"0"] * PIXELS)
     return b'{"instances": [%s]}' % b",".join([row] * count)
 

@@ -1,4 +1,4 @@
-"""Small forests for tests, trained by scikit-learn in a moment and published as the registry wants them."""
+"""Small forests for tests, trained by scikit-learn in a moment and published in a registry."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ PIXELS = 784
 
 
 def images(count: int, seed: int = 0) -> np.ndarray:
-    """Return uint8 (count, 784): noise with a bright bar whose place is the class, `row % 10`."""
+    """Return uint8 (count, 784): noise with a bright bar whose position is the class, `row % 10`."""
     random = np.random.default_rng(seed)
     pixels = random.integers(0, 120, (count, PIXELS), dtype=np.uint8)
     for row in range(count):
@@ -22,7 +22,7 @@ def images(count: int, seed: int = 0) -> np.ndarray:
 
 
 def unit(pixels: np.ndarray) -> np.ndarray:
-    """Return pixels as the training turns them into features."""
+    """Return the features that the training makes of pixels, float32 from 0 to 1."""
     return pixels.astype(np.float32) / 255
 
 
@@ -33,8 +33,8 @@ def digits_forest(trees: int = 12, depth: int | None = 5, **options) -> RandomFo
     return forest.fit(unit(pixels), np.arange(300) % 10)
 
 
-def publish(forest: RandomForestClassifier, artifact: Path, **about) -> Path:
-    """Write artifact and manifest with two probes; `about` replaces keys of the manifest."""
+def publish(forest: RandomForestClassifier, artifact: Path, **keys) -> Path:
+    """Write artifact and manifest with two probes; `keys` replace those of the manifest."""
     pixels = images(2, seed=9)
     probabilities = forest.predict_proba(unit(pixels))
     probes = [
@@ -54,5 +54,5 @@ def publish(forest: RandomForestClassifier, artifact: Path, **about) -> Path:
     }
     with publishing.staging(artifact.parent) as folder:
         joblib.dump(forest, folder / artifact.name)
-        publishing.publish(folder / artifact.name, artifact, **{**known, **about})
+        publishing.publish(folder / artifact.name, artifact, **{**known, **keys})
     return artifact

@@ -92,7 +92,7 @@ def test_a_model_that_cannot_be_served_ends_the_process_with_one_line(artifact, 
         assert "ready" not in {line["message"] for line in process.log}
 
 
-def test_the_demo_of_forty_connections_gets_no_503_and_no_504_and_health_stays_quick(artifact):
+def test_forty_connections_get_no_503_and_no_504_and_health_stays_quick(artifact):
     """Each takes 0.1 CPU seconds, one at a time: the last of 40 waits four seconds, and /healthz does not wait."""
 
     async def client(session: httpx.AsyncClient, url: str, statuses: list) -> None:

@@ -1,4 +1,4 @@
-"""/docs shows the picture that an example sends, instead of a column of 784 numbers."""
+"""/docs shows an example body as 28 rows of 28 numbers, and sends it."""
 
 import pytest
 
@@ -9,7 +9,7 @@ PREDICT = "#operations-prediction-predict_predict_post"
 
 
 @pytest.mark.service
-def test_the_example_is_a_digit_to_look_at_and_to_send(artifact, tmp_path):
+def test_the_example_looks_like_its_digit_and_can_be_sent(artifact, tmp_path):
     with running("apps.classifier", MODEL_PATH=artifact) as service, chromium(tmp_path) as browser:
         browser.open(f"{service.url}/docs")
         for button in (".opblock-summary-control", ".try-out__btn", ".execute"):

@@ -1,4 +1,4 @@
-"""The flattened forest answers as scikit-learn does, to the last bit."""
+"""A Forest gives the probabilities of scikit-learn, bit for bit."""
 
 import io
 from pathlib import Path
@@ -15,7 +15,7 @@ from apps.classifier.artifact.loading import load
 from apps.classifier.forest import Forest
 from apps.classifier.tests import forests
 
-KINDS = {
+MODELS = {
     "RandomForestClassifier": lambda depth, seed: RandomForestClassifier(9, max_depth=depth, random_state=seed),
     "one tree": lambda depth, seed: RandomForestClassifier(1, max_depth=depth, random_state=seed),
     "ExtraTreesClassifier": lambda depth, seed: ExtraTreesClassifier(9, max_depth=depth, random_state=seed),
@@ -31,7 +31,7 @@ LABELS = {
 
 
 def near_thresholds(model: Forest, count: int, seed: int) -> np.ndarray:
-    """Return rows whose values are thresholds as float32: there a wrong precision or a wrong < shows."""
+    """Return rows whose values are thresholds as float32, which reveal a wrong precision or a wrong comparison."""
     random = np.random.default_rng(seed)
     inner = np.isfinite(model.threshold)
     known = model.threshold[inner] if inner.any() else np.zeros(1)
@@ -43,7 +43,7 @@ def near_thresholds(model: Forest, count: int, seed: int) -> np.ndarray:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    kind=st.sampled_from(sorted(KINDS)),
+    name=st.sampled_from(sorted(MODELS)),
     labels=st.sampled_from(sorted(LABELS)),
     depth=st.sampled_from([1, 3, 8, None]),
     n_features=st.integers(1, 12),
@@ -53,18 +53,18 @@ def near_thresholds(model: Forest, count: int, seed: int) -> np.ndarray:
     protocol=st.integers(3, 5),
 )
 def test_probabilities_equal_scikit_learns_bit_for_bit(
-    kind, labels, depth, n_features, n_classes, rows, seed, protocol, tmp_path_factory
+    name, labels, depth, n_features, n_classes, rows, seed, protocol, tmp_path_factory
 ):
     random = np.random.default_rng(seed)
     x = random.integers(0, 256, (120, n_features)).astype(np.float32) / 255
     y = LABELS[labels](random.integers(0, n_classes, 120))
-    model = KINDS[kind](depth, seed).fit(x, y)
+    model = MODELS[name](depth, seed).fit(x, y)
     path = tmp_path_factory.mktemp("forest") / "model.joblib"
     joblib.dump(model, path, protocol=protocol)
     flat = load(path)
-    asked = near_thresholds(flat, rows, seed)
+    inputs = near_thresholds(flat, rows, seed)
     assert flat.classes == tuple(str(label) for label in model.classes_)
-    assert np.array_equal(flat.predict_proba(asked), model.predict_proba(asked))
+    assert np.array_equal(flat.predict_proba(inputs), model.predict_proba(inputs))
 
 
 def test_the_answer_of_one_row_is_its_answer_in_a_batch(digits, artifact):
@@ -89,7 +89,7 @@ def test_compressed_files_are_read_the_same(digits, tmp_path, compress):
     assert np.array_equal(load(tmp_path / "small.joblib").predict_proba(rows), digits.predict_proba(rows))
 
 
-def test_numpy_integers_and_options_in_the_model_do_no_harm(tmp_path):
+def test_a_model_with_numpy_integers_and_further_options_is_read(tmp_path):
     model = forests.digits_forest(class_weight={label: 1.0 + label for label in range(10)}, ccp_alpha=1e-4)
     joblib.dump(model, tmp_path / "weighted.joblib")
     rows = forests.unit(forests.images(20, seed=8))
@@ -121,7 +121,7 @@ def saved(model, folder: Path) -> Path:
     return path
 
 
-def test_rows_of_another_precision_or_width_are_a_mistake_of_the_caller(artifact):
+def test_rows_of_another_precision_or_width_raise_value_error(artifact):
     flat = load(artifact)
     for rows in (np.zeros((1, 784)), np.zeros((1, 783), np.float32), np.zeros(784, np.float32)):
         with pytest.raises(ValueError, match="float32"):

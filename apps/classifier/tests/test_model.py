@@ -1,4 +1,4 @@
-"""What is not the model that was published, or does not answer like it, is not served; one line says why."""
+"""Only the published model is served, and only if it answers its probes; otherwise one line says why."""
 
 import json
 import subprocess
@@ -48,13 +48,13 @@ def test_a_path_that_is_wrong_is_named(tmp_path):
     assert "nowhere_v1.joblib" in refusal(tmp_path / "nowhere_v1.joblib")
 
 
-def test_a_name_that_is_not_there_is_looked_up_under_models(monkeypatch, copy, tmp_path):
+def test_a_name_that_does_not_exist_is_looked_up_under_models(monkeypatch, copy, tmp_path):
     monkeypatch.setattr("apps.classifier.model.ROOT", copy.parent)
     monkeypatch.chdir(tmp_path.parent)
     assert open_classifier(copy.name).identity.name == "tiny"
 
 
-def test_a_truncated_artifact_is_refused_before_it_is_read(copy):
+def test_a_truncated_artifact_is_refused_before_it_is_unpickled(copy):
     copy.write_bytes(copy.read_bytes()[:-1000])
     assert "was altered" in refusal(copy)
 
@@ -87,7 +87,7 @@ def test_a_model_without_probes_is_refused(copy):
 
 
 @pytest.mark.parametrize("key, value", [("label", "x"), ("probabilities", None)])
-def test_a_model_that_answers_a_probe_otherwise_is_refused(copy, key, value):
+def test_a_model_that_answers_a_probe_differently_is_refused(copy, key, value):
     probes = json.loads(copy.with_suffix(".json").read_text())["probes"]
     if key == "probabilities":
         value = [*probes[1][key][:-1], probes[1][key][-1] + 1e-16]
@@ -97,13 +97,13 @@ def test_a_model_that_answers_a_probe_otherwise_is_refused(copy, key, value):
     assert "does not answer probe 1" in refusal(copy)
 
 
-def test_probes_that_are_no_probes_are_told_and_not_a_defect(copy):
+def test_a_malformed_probe_is_named(copy):
     change_manifest(copy, probes=[{"features": [1]}])
     assert "Probe 0" in refusal(copy)
 
 
 def test_the_service_imports_neither_scikit_learn_nor_scipy_nor_pandas_nor_joblib():
-    """Imports are what a start costs; and a class that is not there cannot be run by a pickle."""
+    """Imports dominate the start-up time; and a pickle cannot run a class that is not imported."""
     code = "import sys, apps.classifier.service, apps.serving.server; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "numpy" in modules

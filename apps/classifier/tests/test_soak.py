@@ -1,4 +1,4 @@
-"""A minute at saturation: every request is answered, and memory stays where it was."""
+"""A minute at saturation: every request is answered, and memory does not grow."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""A start costs what it imports: which packages those are, and that it is under a second."""
+"""A start takes as long as its imports: only needed packages, and under a second."""
 
 import sys
 import time
@@ -20,20 +20,20 @@ NEEDED = {
 
 
 @pytest.mark.service
-def test_a_start_imports_nothing_that_a_prediction_does_not_need(artifact):
+def test_a_start_imports_only_what_a_prediction_needs(artifact):
     with running(MODULE, MODEL_PATH=artifact, PYTHONPROFILEIMPORTTIME=1) as process:
         assert httpx.post(f"{process.url}/predict", json=FEATURES).status_code == 200
         lines = [line for line in process.output if line.startswith("import time:")]
     names = [line.rpartition("|")[2].strip() for line in lines]
     packages = {name.partition(".")[0] for name in names[names.index("site") + 1 :]} - sys.stdlib_module_names
-    found = {name for name in packages if find_spec(name)}  # others were only looked for
-    assert {name for name in found - NEEDED if not name.startswith("_sysconfigdata")} == set()
+    imported = {name for name in packages if find_spec(name)}  # others were only looked for
+    assert {name for name in imported - NEEDED if not name.startswith("_sysconfigdata")} == set()
 
 
 @pytest.mark.service
 @pytest.mark.full
 def test_from_start_to_ready_takes_less_than_a_second(artifact):
-    """The best of five: other work on the machine is not the service's."""
+    """The best of five, because other work on the machine delays some."""
 
     def start() -> float:
         begun = time.monotonic()

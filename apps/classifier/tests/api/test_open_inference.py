@@ -27,16 +27,16 @@ def binary(request: dict, content: bytes) -> dict:
     return {"content": head + content, "headers": headers}
 
 
-def decoded(answer) -> dict[str, np.ndarray]:
+def decoded(answer) -> dict[str, bytes]:
     """Return the outputs as a client of binary tensors reads them."""
     size = int(answer.headers[LENGTH])
-    head, content, found = json.loads(answer.content[:size]), answer.content[size:], {}
+    head, content, outputs = json.loads(answer.content[:size]), answer.content[size:], {}
     for output in head["outputs"]:
         part = content[: output["parameters"]["binary_data_size"]]
         content = content[len(part) :]
-        found[output["name"]] = part
+        outputs[output["name"]] = part
     assert content == b""
-    return found
+    return outputs
 
 
 def test_the_server_and_the_model_describe_themselves(client):
@@ -99,20 +99,20 @@ def test_inference_over_binary_tensors_gives_the_same(client, digits, rows):
     assert outputs["label"] == b"".join(b"\x01\0\0\0" + str(n).encode() for n in expected.argmax(axis=1))
 
 
-def test_only_the_outputs_that_are_asked_for_come_each_in_its_form(client, rows):
-    asked = [{"name": "label", "parameters": {"binary_data": True}}]
-    assert list(decoded(client.post(INFER, json={"inputs": [tensor(rows)], "outputs": asked}))) == ["label"]
-    asked = [{"name": "probabilities", "parameters": {"binary_data": False}}]
-    request = {"inputs": [tensor(rows)], "outputs": asked, "parameters": {"binary_data_output": True}}
+def test_the_answer_holds_only_the_requested_outputs_each_in_its_requested_form(client, rows):
+    outputs = [{"name": "label", "parameters": {"binary_data": True}}]
+    assert list(decoded(client.post(INFER, json={"inputs": [tensor(rows)], "outputs": outputs}))) == ["label"]
+    outputs = [{"name": "probabilities", "parameters": {"binary_data": False}}]
+    request = {"inputs": [tensor(rows)], "outputs": outputs, "parameters": {"binary_data_output": True}}
     assert [output["name"] for output in client.post(INFER, json=request).json()["outputs"]] == ["probabilities"]
 
 
 @pytest.mark.parametrize(
-    "datatype, kind", [("UINT8", "u1"), ("INT32", "<i4"), ("INT64", "<i8"), ("FP64", "<f8"), ("FP32", "<f4")]
+    "datatype, dtype", [("UINT8", "u1"), ("INT32", "<i4"), ("INT64", "<i8"), ("FP64", "<f8"), ("FP32", "<f4")]
 )
-def test_pixels_of_any_number_type_are_taken_with_their_scale(client, digits, datatype, kind):
+def test_pixels_of_any_number_type_are_taken_with_their_scale(client, digits, datatype, dtype):
     pixels = forests.images(2, seed=21)
-    content = pixels.astype(kind).tobytes()
+    content = pixels.astype(dtype).tobytes()
     inputs = [tensor(pixels, datatype, data=None, parameters={"binary_data_size": len(content)})]
     request = {"inputs": inputs, "parameters": {"scale": 255}}
     outputs = client.post(INFER, **binary(request, content)).json()["outputs"]
@@ -139,7 +139,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_tensor_that_is_not_images_gets_the_rule_it_breaks(client, name):
+def test_a_tensor_that_is_not_images_gets_the_rule_that_it_breaks(client, name):
     wrong, status, text = BAD[name]
     answer = client.post(INFER, json={"inputs": [wrong]})
     assert answer.status_code == status
@@ -171,7 +171,7 @@ def test_a_wrong_length_of_the_json_part_is_refused(client, length):
         ({"content-type": "Application/JSON; charset=utf-8", "origin": "https://app.example.org"}, 200),
     ],
 )
-def test_a_request_that_a_page_of_another_site_can_send_unasked_is_refused(client, rows, headers, status):
+def test_a_request_that_a_page_of_another_site_can_send_without_preflight_is_refused(client, rows, headers, status):
     body = json.dumps({"inputs": [tensor(rows)]}).encode()
     assert client.post(INFER, content=body, headers=headers).status_code == status
 

@@ -1,4 +1,4 @@
-"""POST /predict/image: a picture of any size, colour and place becomes the image that the model knows."""
+"""POST /predict/image: a picture of any size, colour and position becomes an image as the model knows them."""
 
 import threading
 
@@ -8,19 +8,19 @@ from PIL import Image
 
 from apps.classifier.forest import Forest
 from apps.classifier.tests import forests
-from apps.classifier.tests.pictures.pictures import bomb, difference, drawn, encoded, read
+from apps.classifier.tests.pictures.pictures import bomb, difference, drawn, encoded, read_picture
 from apps.serving.problems import Problem
 
 PNG = {"content-type": "image/png"}
 
 
-def test_the_digit_fills_a_box_of_20_with_its_mass_in_the_middle():
-    seen = read(drawn())
-    rows, _ = np.nonzero(seen > 60)
-    assert seen.shape == (28, 28) and seen.dtype == np.uint8
+def test_the_digit_fills_a_box_of_20_with_its_centre_of_mass_in_the_middle():
+    image = read_picture(drawn())
+    rows, _ = np.nonzero(image > 60)
+    assert image.shape == (28, 28) and image.dtype == np.uint8
     assert 19 <= rows.max() - rows.min() + 1 <= 20
-    assert seen.max() == 255
-    middle = [np.average(np.arange(28), weights=seen.sum(axis=axis)) for axis in (1, 0)]
+    assert image.max() == 255
+    middle = [np.average(np.arange(28), weights=image.sum(axis=axis)) for axis in (1, 0)]
     assert all(abs(place - 14) <= 0.5 for place in middle)
 
 
@@ -40,27 +40,27 @@ def test_the_digit_fills_a_box_of_20_with_its_mass_in_the_middle():
     ids=["moved", "large", "inverted", "grey", "one channel", "coloured", "transparent", "palette", "bilevel"],
 )
 def test_place_size_colours_and_mode_make_no_difference(variant):
-    assert difference(read(drawn()), read(variant)) < 0.02
+    assert difference(read_picture(drawn()), read_picture(variant)) < 0.02
 
 
 def test_size_and_jpeg_make_little_difference():
     large = drawn().resize((800, 1200), Image.Resampling.BICUBIC)
-    assert difference(read(drawn()), read(large)) < 0.15
-    assert difference(read(drawn()), read(large, "JPEG")) < 0.15
+    assert difference(read_picture(drawn()), read_picture(large)) < 0.15
+    assert difference(read_picture(drawn()), read_picture(large, "JPEG")) < 0.15
 
 
-def test_the_answer_holds_what_was_seen_and_every_probability(client, digits):
+def test_the_answer_holds_the_image_and_every_probability(client, digits):
     answer = client.post("/predict/image", content=encoded(drawn()), headers=PNG).json()
-    seen = np.array(answer["image"], np.uint8)
-    assert np.array_equal(seen, read(drawn()))
-    expected = digits.predict_proba(forests.unit(seen.reshape(1, -1)))[0]
+    image = np.array(answer["image"], np.uint8)
+    assert np.array_equal(image, read_picture(drawn()))
+    expected = digits.predict_proba(forests.unit(image.reshape(1, -1)))[0]
     assert [score["probability"] for score in answer["probabilities"]] == expected.tolist()
     assert [score["label"] for score in answer["probabilities"]] == list("0123456789")
     assert answer["top"] == sorted(answer["probabilities"], key=lambda score: -score["probability"])[:3]
     assert (answer["label"], answer["model_version"]) == (answer["top"][0]["label"], "v1")
 
 
-def test_the_model_sees_the_same_through_features(client):
+def test_predict_gives_the_same_answer_for_the_image_as_features(client):
     picture = client.post("/predict/image", content=encoded(drawn()), headers=PNG).json()
     pixels = [pixel for row in picture["image"] for pixel in row]
     assert client.post("/predict", json={"features": pixels, "scale": 255}).json()["top"] == picture["top"]
@@ -83,7 +83,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_is_no_picture_of_a_digit_gets_the_rule_it_breaks(client, name):
+def test_a_body_that_is_no_picture_of_a_digit_gets_the_rule_that_it_breaks(client, name):
     content, media_type, status, text = BAD[name]
     answer = client.post("/predict/image", content=content, headers={"content-type": media_type})
     assert answer.status_code == status
@@ -91,7 +91,7 @@ def test_what_is_no_picture_of_a_digit_gets_the_rule_it_breaks(client, name):
 
 
 @pytest.mark.parametrize("media_type", ["image/png; charset=utf-8", "IMAGE/PNG", "image/jpg"])
-def test_a_picture_is_read_under_each_of_its_types_names(client, media_type):
+def test_a_picture_is_read_under_each_name_of_its_type(client, media_type):
     content = encoded(drawn(), "JPEG" if "jpg" in media_type else "PNG")
     assert client.post("/predict/image", content=content, headers={"content-type": media_type}).status_code == 200
 
@@ -107,7 +107,7 @@ def test_odd_shapes_are_answered(size):
     grey = np.zeros((50, 50), np.uint8)
     grey[5 : 5 + size[1], 5 : 5 + size[0]] = 255
     try:
-        assert read(Image.fromarray(grey)).max() == 255
+        assert read_picture(Image.fromarray(grey)).max() == 255
     except Problem as problem:
         raise AssertionError(problem.detail) from None
 

@@ -1,4 +1,4 @@
-"""POST /predict: what it answers, and how it says no."""
+"""POST /predict: its answers, and the rules that a wrong body breaks."""
 
 import json
 
@@ -55,7 +55,7 @@ def test_several_images_get_the_answers_that_each_gets_alone(client):
 
 
 def test_a_body_full_of_mistakes_is_answered_without_listing_them_all(client):
-    """A megabyte of them would occupy the event loop for as long as a thousand requests."""
+    """Listing a megabyte of mistakes would block the event loop for as long as a thousand requests."""
     answer = client.post("/predict", json={"features": [None] * 200_000})
     assert answer.status_code == 422
     assert len(answer.json()["errors"]) == 20
@@ -127,7 +127,7 @@ def test_a_request_that_is_not_an_image_gets_every_rule_that_it_breaks(client, n
 
 
 @pytest.mark.parametrize(
-    "literal, shown",
+    "literal, number",
     [
         ("NaN", "nan"),
         ("Infinity", "inf"),
@@ -136,12 +136,12 @@ def test_a_request_that_is_not_an_image_gets_every_rule_that_it_breaks(client, n
         ("1" + "0" * 400, "a much larger integer"),
     ],
 )
-def test_what_is_no_finite_number_is_a_422_with_its_place(client, literal, shown):
+def test_a_number_that_is_not_finite_is_a_422_with_its_place(client, literal, number):
     body = f'{{"features": [0, {literal}{", 0" * 782}]}}'
     answer = client.post("/predict", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 422
     (error,) = answer.json()["errors"]
-    assert error == {"pointer": "#/features/1", "detail": f"{RULE} 1; {shown} was given."}
+    assert error == {"pointer": "#/features/1", "detail": f"{RULE} 1; {number} was given."}
 
 
 @settings(max_examples=60, deadline=None)
@@ -152,7 +152,7 @@ def test_what_is_no_finite_number_is_a_422_with_its_place(client, literal, shown
         max_leaves=20,
     )
 )
-def test_no_json_at_all_makes_the_service_fail(client, value):
+def test_no_json_makes_the_service_fail(client, value):
     answer = client.post("/predict", content=json.dumps(value), headers={"content-type": "application/json"})
     assert answer.status_code in (400, 422)
 

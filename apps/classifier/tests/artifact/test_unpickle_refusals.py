@@ -1,4 +1,4 @@
-"""A .joblib is a program of whoever wrote it: nothing in it runs, and what is refused is named."""
+"""A .joblib file is a program by its author: none of it runs, and the message names what was refused."""
 
 import builtins
 import bz2
@@ -25,7 +25,7 @@ from apps.classifier.artifact import content, loading, unpickle
 from apps.classifier.artifact.content import UnreadableError
 from apps.classifier.tests import forests
 
-MARKER = "marker"  # a file that every attack would leave in the working directory
+MARKER = "marker"  # a file that every attack would create in the working directory
 
 
 class Calls:
@@ -56,7 +56,7 @@ ATTACKS = {
 
 @pytest.fixture(autouse=True)
 def nothing_ran(tmp_path, monkeypatch):
-    """Whatever the test reads, it leaves no marker."""
+    """Assert that no attack created its marker."""
     monkeypatch.chdir(tmp_path)
     yield
     assert not Path(MARKER).exists()
@@ -75,7 +75,7 @@ def refused(file: bytes, match: str | None = None, **options) -> str:
 def test_a_program_is_refused_in_every_protocol(name, protocol):
     attack, named = ATTACKS[name]
     text = refused(pickle.dumps(attack, protocol))
-    if protocol >= 3:  # before, names have those of Python 2, or opcodes that are not known at all
+    if protocol >= 3:  # earlier ones use names of Python 2, or unknown opcodes
         assert named in text
         assert text.endswith("DecisionTreeClassifier, ExtraTreesClassifier, RandomForestClassifier")
 
@@ -102,7 +102,7 @@ OPCODE_ATTACKS = {
     "NEWOBJ": b"\x80\x04csubprocess\nPopen\n](\x8c\x05touch\x8c\x06" + MARKER.encode() + b"e\x85\x81.",
     "persistent id": b"\x80\x04\x8c\x01xQ.",
     "extension": b"\x80\x04\x82\x01.",
-    "memo that is not there": b"\x80\x04h\x07.",
+    "missing memo": b"\x80\x04h\x07.",
     "huge memo": b"\x80\x04Nr\xff\xff\xff\x7fj\xff\xff\xff\x7f.",
     "state for a list": b"\x80\x04]}b.",
     "call of a string": b"\x80\x04\x8c\x02os)R.",
@@ -132,9 +132,9 @@ BOMBS = {
 }
 
 
-@pytest.mark.parametrize("kind", BOMBS)
-def test_a_compressed_bomb_is_given_up_at_the_limit(kind):
-    bomb, limit = BOMBS[kind](bytes(32_000_000)), 500_000
+@pytest.mark.parametrize("compression", BOMBS)
+def test_decompression_of_a_bomb_stops_at_the_limit(compression):
+    bomb, limit = BOMBS[compression](bytes(32_000_000)), 500_000
     assert len(bomb) < limit
     tracemalloc.start()
     refused(bomb, "expands to more than 500000 bytes", limit=limit)
@@ -143,7 +143,7 @@ def test_a_compressed_bomb_is_given_up_at_the_limit(kind):
     assert peak < 8_000_000
 
 
-def test_a_decompressor_that_asks_for_gigabytes_of_memory_gets_none():
+def test_a_decompressor_may_not_use_gigabytes_of_memory():
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 20}]
     bomb = bytearray(lzma.compress(bytes(1000), filters=filters))
     size = bomb.index(b"\x21\x01") + 2  # of the dictionary, in the block's header
@@ -178,14 +178,14 @@ def test_an_array_of_an_impossible_shape_is_refused(shape):
     refused(pickle.dumps(wrapper) + bytes(1000), "no possible shape")
 
 
-@pytest.mark.parametrize("kind", ["V8", "M8[s]", "S4", "c16", [("a", "O")]])
-def test_arrays_of_anything_but_numbers_and_text_are_refused(kind):
-    wrapper = NumpyArrayWrapper(np.ndarray, (1,), "C", np.dtype(kind))
+@pytest.mark.parametrize("dtype", ["V8", "M8[s]", "S4", "c16", [("a", "O")]])
+def test_arrays_of_anything_but_numbers_and_text_are_refused(dtype):
+    wrapper = NumpyArrayWrapper(np.ndarray, (1,), "C", np.dtype(dtype))
     refused(pickle.dumps(wrapper) + bytes(1000), "not of numbers|Python objects")
 
 
 @pytest.mark.parametrize("value", [{"a": 1}, [1, 2], "text", None, 7])
-def test_a_file_of_something_else_is_refused_with_what_is_supported(value):
+def test_a_file_of_another_object_is_refused_with_the_supported_classes(value):
     joblib.dump(value, "other.joblib")
     text = refused(Path("other.joblib").read_bytes(), f"holds a {type(value).__name__} and not a forest")
     assert "RandomForestClassifier" in text
@@ -219,14 +219,14 @@ def small(tmp_path_factory) -> bytes:
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_a_damaged_file_is_a_forest_or_refused_and_never_anything_else(small, data):
+def test_a_damaged_file_is_either_a_forest_or_refused(small, data):
     damaged = bytearray(small)
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(small) - 1))] = data.draw(st.integers(0, 255))
     Path("damaged.joblib").write_bytes(damaged)
     try:
-        found = loading.load("damaged.joblib")
+        forest = loading.load("damaged.joblib")
     except loading.ForestError:
         return
-    answer = found.predict_proba(np.zeros((1, found.n_features), np.float32))
-    assert answer.shape == (1, len(found.classes))
+    answer = forest.predict_proba(np.zeros((1, forest.n_features), np.float32))
+    assert answer.shape == (1, len(forest.classes))

@@ -1,4 +1,4 @@
-"""Pictures that are small on the wire and large when they are decoded."""
+"""Pictures that are small on the wire and large in memory."""
 
 import io
 import struct
@@ -12,7 +12,7 @@ SOS, EOI = b"\xff\xda", b"\xff\xd9"
 
 
 def png(width: int, height: int, mode: str = "L", rows: int | None = None) -> bytes:
-    """A white PNG, black in a corner, of which the first `rows` or so are there (by default all)."""
+    """Return a white PNG, black in a corner, with about the first `rows` rows (by default all)."""
     depth, colour, black = COLOURS[mode]
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     ink = max(1, width // 3)
@@ -26,14 +26,14 @@ def png(width: int, height: int, mode: str = "L", rows: int | None = None) -> by
 
 
 def png_of_texts(count: int) -> bytes:
-    """A small PNG beside which compressed texts of a megabyte stand."""
+    """Return a small PNG with compressed texts of a megabyte each."""
     text = b"Comment\0\0" + zlib.compress(b" " * 1_000_000)
     header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
     return _png([(b"IHDR", header), *[(b"zTXt", text)] * count, (b"IDAT", zlib.compress(b"\0\0")), (b"IEND", b"")])
 
 
 def jpeg(width: int, height: int, mode: str, **options: object) -> bytes:
-    """A JPEG of one colour with a bar."""
+    """Return a JPEG of one colour with a bar."""
     picture, file = Image.new(mode, (width, height), "white" if mode != "CMYK" else 0), io.BytesIO()
     picture.paste("black" if mode != "CMYK" else (255,) * 4, (width // 3, height // 3, width // 2, height // 2))
     picture.save(file, "JPEG", subsampling=0, **options)
@@ -41,7 +41,7 @@ def jpeg(width: int, height: int, mode: str, **options: object) -> bytes:
 
 
 def jpeg_of_scans(width: int, height: int, size: int) -> bytes:
-    """A progressive JPEG whose last scan, a few bytes for millions of pixels, is repeated up to `size`."""
+    """Return a progressive JPEG whose last scan, a few bytes for millions of pixels, is repeated up to `size` bytes."""
     file = io.BytesIO()
     Image.new("L", (width, height), "white").save(file, "JPEG", progressive=True)
     content = file.getvalue().removesuffix(EOI)

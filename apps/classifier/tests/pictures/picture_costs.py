@@ -1,7 +1,7 @@
-"""Reads pictures one by one as the service does and prints, as JSON, what each cost; a process of its own.
+"""Decodes pictures one by one as the service does, in a process of its own, and prints their costs as JSON.
 
-`python -m …picture_costs FILE…` -> {name: [peak bytes beyond those at the start, longest CPU seconds without a look
-at whether anyone waits, the problem or null]}.
+`python -m …picture_costs FILE…` -> {name: [peak bytes beyond those at the start, longest CPU seconds between two checks
+for cancellation, the problem or null]}.
 """
 
 import json
@@ -9,13 +9,13 @@ import sys
 import time
 from pathlib import Path
 
-from apps.classifier.tests.pictures.pictures import drawn, encoded, seen
+from apps.classifier.tests.pictures.pictures import drawn, encoded, read_file
 from apps.serving.problems import Problem
 from apps.serving.tests.processes import resident_bytes
 
 
-class Looks:
-    """Never cancelled; knows the longest time between two looks."""
+class Checks:
+    """Answers that nothing is cancelled; measures the longest CPU time between two checks, in seconds."""
 
     def __init__(self) -> None:
         self.longest, self._last = 0.0, time.thread_time()
@@ -27,18 +27,18 @@ class Looks:
 
 
 def cost(content: bytes, rest: int) -> tuple[int, float, str | None]:
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is now what is resident
-    looks, problem = Looks(), None
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak to what is resident
+    checks, problem = Checks(), None
     try:
-        seen(content, cancelled=looks)
+        read_file(content, cancelled=checks)
     except Problem as refused:
         problem = refused.detail
-    looks()
-    return resident_bytes(peak=True) - len(content) - rest, looks.longest, problem
+    checks()
+    return resident_bytes(peak=True) - len(content) - rest, checks.longest, problem
 
 
 if __name__ == "__main__":
-    for kind in ("PNG", "JPEG"):
-        seen(encoded(drawn(), kind))  # what Pillow imports is not a picture's cost
+    for file_format in ("PNG", "JPEG"):
+        read_file(encoded(drawn(), file_format))  # imports Pillow, which is not a picture's cost
     rest = resident_bytes()
     print(json.dumps({name: cost(Path(name).read_bytes(), rest) for name in sys.argv[1:]}))

@@ -1,4 +1,4 @@
-"""Pictures for tests: a drawn seven in any form, and files that are larger than they look."""
+"""Pictures for tests: a drawn seven in any form, and files that decode to much more than their size."""
 
 import io
 import struct
@@ -16,43 +16,43 @@ BOUNDS = Bounds(50_000_000, POD_BYTES * 2 // 5)
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by PNG's colour type
 
 
-def encoded(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
+def encoded(picture: Image.Image, file_format: str = "PNG", **options) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    picture.save(buffer, file_format, **options)
     return buffer.getvalue()
 
 
 def drawn(size=(200, 300), at=(60, 40), ink="black", paper="white", mode="RGB", width=14) -> Image.Image:
-    """A seven, 60 x 120."""
+    """Draw a seven of 60 x 120 pixels."""
     picture = Image.new(mode, size, paper)
     x, y = at
     ImageDraw.Draw(picture).line([(x, y), (x + 60, y), (x + 20, y + 120)], ink, width, joint="curve")
     return picture
 
 
-def seen(content: bytes, bounds: Bounds = BOUNDS, cancelled: Callable[[], bool] = lambda: False) -> np.ndarray:
-    """What the model is given for a file."""
+def read_file(content: bytes, bounds: Bounds = BOUNDS, cancelled: Callable[[], bool] = lambda: False) -> np.ndarray:
+    """Return the image, uint8 (28, 28), that the model gets for a file."""
     media_type = "image/jpeg" if content.startswith(b"\xff\xd8") else "image/png"
     return digit.read(content, media_type, bounds, cancelled)
 
 
-def read(picture: Image.Image, kind: str = "PNG", **options) -> np.ndarray:
-    """What the model is given for a picture."""
-    return seen(encoded(picture, kind, **options))
+def read_picture(picture: Image.Image, file_format: str = "PNG", **options) -> np.ndarray:
+    """Return the image that the model gets for a picture."""
+    return read_file(encoded(picture, file_format, **options))
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:
-    """How much of the ink differs, 0 to 1."""
+    """Return the share of the ink that differs, 0 to 1."""
     return np.abs(one.astype(float) - other).sum() / one.sum()
 
 
 def chunk(name: bytes, content: bytes) -> bytes:
-    """A part of a PNG."""
+    """Return a chunk of a PNG."""
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
 def png(width: int, height: int, colour: int, rows: Iterable[bytes]) -> bytes:
-    """A PNG of 8 bits a channel, compressed row by row: the picture itself is never in memory."""
+    """Return a PNG of 8 bits a channel, compressed row by row, so that the whole picture is never in memory."""
     packer = zlib.compressobj(1)
     content = b"".join(packer.compress(b"\0" + row) for row in rows) + packer.flush()
     header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
@@ -61,12 +61,12 @@ def png(width: int, height: int, colour: int, rows: Iterable[bytes]) -> bytes:
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG of a few hundred bytes that says it is huge."""
+    """Return a PNG of a few hundred bytes whose header claims a huge picture."""
     return png(width, height, 0, [bytes(10_000)])
 
 
 def bar(width: int, height: int, colour: int = 0) -> bytes:
-    """A PNG of a black bar that stands on white, opaque, of any size."""
+    """Return an opaque PNG of any size: a black upright bar on white."""
     pixel = CHANNELS[colour]
     opaque = b"\xff" if colour in (4, 6) else b""
     white, black = b"\xff" * pixel, bytes(pixel - len(opaque)) + opaque
@@ -76,12 +76,12 @@ def bar(width: int, height: int, colour: int = 0) -> bytes:
 
 
 def with_segments(jpeg: bytes, segments: bytes) -> bytes:
-    """A JPEG with segments put at its start."""
+    """Insert segments at the start of a JPEG."""
     return jpeg[:2] + segments + jpeg[2:]
 
 
 def with_scans(jpeg: bytes, count: int) -> bytes:
-    """A progressive JPEG with its last scan but one, and that scan's table, repeated."""
+    """Repeat the second last scan of a progressive JPEG, with its table."""
     end = jpeg.rindex(b"\xff\xc4")
     start = jpeg.rindex(b"\xff\xc4", 0, end)
     return jpeg[:-2] + jpeg[start:end] * count + jpeg[-2:]

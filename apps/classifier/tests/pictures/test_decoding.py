@@ -1,4 +1,4 @@
-"""What a picture may be: how large, how long, of how many parts; and that it ends with its client."""
+"""The bounds on pictures (size, shape, parts, memory), and that decoding stops once it is cancelled."""
 
 import io
 
@@ -17,8 +17,8 @@ from apps.classifier.tests.pictures.pictures import (
     difference,
     drawn,
     encoded,
-    read,
-    seen,
+    read_file,
+    read_picture,
     with_scans,
     with_segments,
 )
@@ -26,7 +26,7 @@ from apps.serving import startup
 from apps.serving.app import create_app
 from apps.serving.problems import ClientGone, Problem
 
-TURNS = {  # EXIF's orientation -> how the picture lies in the file
+TURNS = {  # EXIF orientation -> how the picture is stored in the file
     1: (),
     2: (Image.Transpose.FLIP_LEFT_RIGHT,),
     3: (Image.Transpose.ROTATE_180,),
@@ -47,7 +47,7 @@ def exif(orientation: int, **entries) -> Image.Exif:
 
 
 def scanned_apart(jpeg: bytes) -> bytes:
-    """A baseline JPEG whose scan holds one component of three: libjpeg waits for scans that bring the others."""
+    """Return a baseline JPEG whose scan holds one component of three, so that libjpeg expects further scans."""
     start = jpeg.index(b"\xff\xda")
     return jpeg[:start] + b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" + jpeg[start + 14 :]
 
@@ -62,10 +62,10 @@ BEYOND = {
 
 
 @pytest.mark.parametrize("name", BEYOND)
-def test_a_picture_beyond_a_bound_is_told_the_bound(name):
+def test_the_answer_to_a_picture_beyond_a_bound_names_the_bound(name):
     content, text = BEYOND[name]
     with pytest.raises(Problem) as refused:
-        seen(content)
+        read_file(content)
     assert refused.value.status == 422 and text in refused.value.detail
 
 
@@ -81,17 +81,17 @@ def test_a_picture_beyond_a_bound_is_told_the_bound(name):
     ],
     ids=["colour", "grey", "baseline", "progressive", "progressive, subsampled", "scans of one component"],
 )
-def test_what_decoding_takes_is_known_before_and_bounded(content, size):
-    """A JPEG of several scans is kept as coefficients until its last, 2 bytes a sample."""
+def test_the_memory_of_decoding_is_computed_beforehand_and_bounded(content, size):
+    """libjpeg keeps a JPEG of several scans as coefficients until the last one, 2 bytes a sample."""
     with pytest.raises(Problem) as refused:
-        seen(content, Bounds(50_000_000, size - 1))
+        read_file(content, Bounds(50_000_000, size - 1))
     rule = f"{size} bytes to decode, and up to {size - 1} fit into the memory limit"
     remedy = "Send a smaller one, or a JPEG that is not progressive."
     assert (refused.value.status, refused.value.detail) == (422, f"The image takes {rule}. {remedy}")
-    assert seen(content, Bounds(50_000_000, size)).any()
+    assert read_file(content, Bounds(50_000_000, size)).any()
 
 
-def test_pictures_at_once_share_the_memory_limit(monkeypatch):
+def test_pictures_that_are_decoded_at_once_share_the_memory_limit(monkeypatch):
     monkeypatch.setattr("apps.classifier.pictures.decoding.memory_limit", lambda: 1_000)
     assert bounds_within_memory(7, pictures=2) == Bounds(7, 200)
 
@@ -107,8 +107,8 @@ def test_max_image_pixels_is_a_setting(artifact):
 
 
 @pytest.mark.parametrize("stage", [1, 2, 10, 40])
-def test_decoding_ends_as_soon_as_nobody_waits(stage):
-    """Wherever it is: at the file's start, in its blocks, in the strips of the decoded picture."""
+def test_decoding_stops_as_soon_as_it_is_cancelled(stage):
+    """At every stage: at the file's start, in its blocks, in the strips of the decoded picture."""
     calls = []
 
     def cancelled() -> bool:
@@ -116,25 +116,25 @@ def test_decoding_ends_as_soon_as_nobody_waits(stage):
         return len(calls) >= stage
 
     with pytest.raises(ClientGone):
-        seen(bar(3000, 3000), cancelled=cancelled)
+        read_file(bar(3000, 3000), cancelled=cancelled)
     assert len(calls) == stage
 
 
 @pytest.mark.parametrize("orientation", TURNS)
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_a_picture_that_was_taken_sideways_is_turned_upright(kind, orientation):
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG"])
+def test_a_picture_that_was_taken_sideways_is_turned_upright(file_format, orientation):
     lying = drawn()
     for turn in TURNS[orientation]:
         lying = lying.transpose(turn)
-    options = {"quality": 95} if kind == "JPEG" else {}
-    assert difference(read(drawn()), read(lying, kind, exif=exif(orientation), **options)) < 0.1
+    options = {"quality": 95} if file_format == "JPEG" else {}
+    assert difference(read_picture(drawn()), read_picture(lying, file_format, exif=exif(orientation), **options)) < 0.1
 
 
 ENTRIES = b"\x01\x12\0\3\0\0\0\1\0\6\0\0" + b"\x01\x1a\0\x0a\0\0\0\1\0\0\0\x26"  # orientation, resolution
 BLOCK = b"MM\0*\0\0\0\x08\0\2" + ENTRIES + bytes(4) + b"\xff\xff\xff\xff\0\0\0\1"
-BLOCKS = {  # name -> EXIF, and whether it still says that the picture lies on its side
+BLOCKS = {  # name -> EXIF, and whether it still has the orientation of a picture that lies on its side
     "a resolution of -1": (BLOCK, True),
-    "a resolution that is cut": (BLOCK[:-4], True),
+    "a resolution that is cut short": (BLOCK[:-4], True),
     "a resolution of another type": (BLOCK.replace(b"\x1a\0\x0a", b"\x1a\0\2"), True),
     "an end in the first entry": (BLOCK[:14], False),
     "no directory": (b"II*\0\xff\xff\xff\xff", False),
@@ -144,17 +144,17 @@ BLOCKS = {  # name -> EXIF, and whether it still says that the picture lies on i
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_an_odd_exif_block_costs_no_more_than_the_turn(kind, name):
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG"])
+def test_a_malformed_exif_block_loses_at_most_the_orientation(file_format, name):
     block, sideways = BLOCKS[name]
     lying = drawn().transpose(Image.Transpose.ROTATE_90) if sideways else drawn()
-    content = encoded(lying, kind)
-    if kind == "PNG":
+    content = encoded(lying, file_format)
+    if file_format == "PNG":
         content = content[:33] + chunk(b"eXIf", block) + content[33:]
     else:
         length = (len(block) + 8).to_bytes(2)
         content = with_segments(content, b"\xff\xe1" + length + b"Exif\0\0" + block)
-    assert difference(read(drawn(), kind), seen(content)) < 0.1
+    assert difference(read_picture(drawn(), file_format), read_file(content)) < 0.1
 
 
 @pytest.mark.parametrize(
@@ -162,20 +162,24 @@ def test_an_odd_exif_block_costs_no_more_than_the_turn(kind, name):
     [*(drawn().convert(mode) for mode in ("1", "L", "LA", "P", "RGB")), drawn(paper=(0, 0, 0, 0), mode="RGBA")],
     ids=["bilevel", "grey", "grey with alpha", "palette", "colour", "transparent"],
 )
-def test_a_large_picture_is_read_as_a_small_one(picture):
-    """It is reduced on its way, strip by strip."""
+def test_a_large_picture_gives_the_same_image_as_a_small_one(picture):
+    """Large ones are reduced, strip by strip."""
     small, large = (picture.resize((200 * times, 300 * times), Image.Resampling.NEAREST) for times in (5, 10))
-    assert difference(read(small), read(large)) < 0.02
+    assert difference(read_picture(small), read_picture(large)) < 0.02
 
 
-def test_what_surrounds_a_picture_changes_nothing():
-    """Profiles, texts, animations, previews, a film behind the end: whatever stands in the file."""
+def test_other_parts_of_a_file_do_not_change_the_image():
+    """Such as profiles, texts, animations, previews and a film after the end."""
     plain, frames = drawn(), [drawn(at=(10, 10)), drawn(at=(90, 100))]
     animated = encoded(plain, save_all=True, append_images=frames)
     profile = encoded(plain, icc_profile=bytes(10_000), dpi=(300, 300))
-    assert np.array_equal(seen(animated), read(plain)) and np.array_equal(seen(profile), read(plain))
+    assert np.array_equal(read_file(animated), read_picture(plain)) and np.array_equal(
+        read_file(profile), read_picture(plain)
+    )
     jpeg = encoded(plain, "JPEG", quality=90)
     film = jpeg + bytes(1000) + b"\xff\xda" * 2000
     buffer = io.BytesIO()
     plain.save(buffer, "MPO", quality=90, save_all=True, append_images=frames)
-    assert np.array_equal(seen(film), seen(jpeg)) and np.array_equal(seen(buffer.getvalue()), seen(jpeg))
+    assert np.array_equal(read_file(film), read_file(jpeg)) and np.array_equal(
+        read_file(buffer.getvalue()), read_file(jpeg)
+    )
