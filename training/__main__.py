@@ -1,8 +1,9 @@
-"""Runs one command of `python -m training`; each command imports the heavy libraries that it needs."""
+"""Runs one command of `python -m training`; each command imports only the heavy libraries that it needs."""
 
 import os
 import sys
 from argparse import Namespace
+from dataclasses import fields
 
 from models.manifest import Manifest, RegistryError
 from training import listing, options
@@ -10,63 +11,81 @@ from training.errors import TrainingError
 from training.progress import say
 
 
-def data(given: Namespace) -> None:
-    """Get MNIST into the cache."""
-    from training import mnist
-
-    digits = mnist.fetch(given.data_dir) if given.data_dir else mnist.load()
-    print(f"{mnist.cache_path()}: {len(digits.images)} images, sha256 {digits.identity()['sha256']}")
-
-
-def classifier(given: Namespace) -> None:
-    """Train and publish a forest."""
-    from training.classifier import Options, train
-
-    _report(train(Options(**{key: value for key, value in vars(given).items() if key != "command"})))
-
-
-def lm(given: Namespace) -> None:
-    """Export and publish a language model."""
-    os.environ.setdefault("TQDM_DISABLE", "1")  # bars of the libraries fill a log file with noise
-    from training.lm import export
-
-    _report(export(given.source, given.models_dir, given.version_id, engine=given.engine, force=given.force))
-
-
-def register(given: Namespace) -> None:
-    """Describe and publish a model that was trained elsewhere."""
-    from training.register import register
-
-    _report(register(given.path, given.models_dir, given.version_id, force=given.force))
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return the exit status: 0, or 1 when the command could not do its work."""
-    given = options.parse(arguments)
+def main(words: list[str] | None = None) -> int:
+    """Run the command line; return the exit status: 0, 1 if the command failed, 130 if it was interrupted."""
+    arguments = options.parse(words)
     try:
-        if given.command == "list":
-            print(listing.table(given.models_dir))
-        elif given.command == "verify":
-            return 0 if listing.verify(given.models_dir) else 1
-        else:
-            {"data": data, "classifier": classifier, "lm": lm, "register": register}[given.command](given)
+        return COMMANDS[arguments.command](arguments)
     except (TrainingError, RegistryError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
-        extra = "training-lm" if given.command == "lm" else "training"
+        extra = "training-lm" if arguments.command == "lm" else "training"
         print(f"{error.name} is not installed. Run: pip install '.[{extra}]'", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped. Nothing was published.", file=sys.stderr)
         return 130
+
+
+def _data(arguments: Namespace) -> int:
+    from training.mnist import dataset
+
+    digits = dataset.fetch(arguments.data_dir) if arguments.data_dir else dataset.load()
+    print(f"{dataset.cache_path()}: {len(digits.images)} images, sha256 {digits.identity()['sha256']}")
     return 0
 
 
-def _report(manifest: Manifest) -> None:
+def _classifier(arguments: Namespace) -> int:
+    from training.classifier.train import Options, train
+
+    return _report(train(Options(**{field.name: getattr(arguments, field.name) for field in fields(Options)})))
+
+
+def _lm(arguments: Namespace) -> int:
+    os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' progress bars would fill a log file
+    from training.lm.export import export
+
+    return _report(
+        export(
+            arguments.source,
+            arguments.models_dir,
+            arguments.version_id,
+            engine=arguments.engine,
+            force=arguments.force,
+        )
+    )
+
+
+def _register(arguments: Namespace) -> int:
+    from training.register import register
+
+    return _report(register(arguments.path, arguments.models_dir, arguments.version_id, force=arguments.force))
+
+
+def _list(arguments: Namespace) -> int:
+    print(listing.table(arguments.models_dir))
+    return 0
+
+
+def _verify(arguments: Namespace) -> int:
+    return 0 if listing.verify(arguments.models_dir) else 1
+
+
+def _report(manifest: Manifest) -> int:
     say(f"published {manifest.name}_{manifest.version}: {manifest.size_bytes / 1e6:.1f} MB")
     print(f"{manifest.name} {manifest.version} sha256 {manifest.sha256}")
+    return 0
 
+
+COMMANDS = {
+    "data": _data,
+    "classifier": _classifier,
+    "lm": _lm,
+    "register": _register,
+    "list": _list,
+    "verify": _verify,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

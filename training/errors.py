@@ -1,5 +1,5 @@
-"""The error that a user can do something about."""
+"""The error for problems that the user can solve."""
 
 
 class TrainingError(Exception):
-    """What went wrong, the rule and the remedy; shown without a stack trace."""
+    """Says what went wrong, the rule and the remedy; shown without a stack trace."""

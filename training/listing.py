@@ -1,5 +1,6 @@
-"""Shows what the registry holds, and whether each file is what its manifest says."""
+"""Lists the versions in the registry, and verifies each artifact against its manifest."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from models import registry
@@ -10,7 +11,10 @@ HEADER = ("VERSION ID", "ENGINE", "MB", "CREATED", "ACCURACY", "SHA256")
 
 
 def table(models_dir: Path) -> str:
-    """Return the registry as a table; what has no valid manifest is shown with the reason."""
+    """Return a table with a row per version, and below it a line for each artifact without a valid manifest.
+
+    Raises RegistryError if `models_dir` is not a folder.
+    """
     entries = _entries(models_dir)
     rows = [HEADER] + [_row(manifest) for _, manifest in entries if isinstance(manifest, Manifest)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
@@ -19,7 +23,10 @@ def table(models_dir: Path) -> str:
 
 
 def verify(models_dir: Path) -> bool:
-    """Check every artifact, print a line for each, and say whether all are good."""
+    """Verify every artifact and print a line for each; return whether all are good.
+
+    Raises RegistryError if `models_dir` is not a folder.
+    """
     bad = [artifact.name for artifact, _ in _entries(models_dir) if not _good(artifact)]
     print(f"bad: {', '.join(bad)}" if bad else f"all good in '{models_dir}'")
     return not bad
@@ -36,7 +43,7 @@ def _good(artifact: Path) -> bool:
     return True
 
 
-def _entries(models_dir: Path) -> list:
+def _entries(models_dir: Path) -> Sequence[tuple[Path, Manifest | RegistryError]]:
     if not models_dir.is_dir():
         raise RegistryError(f"'{models_dir}' is not a folder. Give the registry's folder with --models-dir.")
     return registry.entries(models_dir)

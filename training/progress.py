@@ -1,4 +1,4 @@
-"""Says what runs now and how long it took, so that a minute of training does not look like a hang."""
+"""Prints what is running and how long it took, so that a minute of training does not look like a hang."""
 
 import sys
 import time
@@ -15,7 +15,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def step(text: str) -> Iterator[None]:
-    """Announce a step; at its end say how long it took. A step that fails says so and raises."""
+    """Print when a step starts, and when it ends whether it was done or failed, and its seconds."""
     say(f"{text} ...")
     start, outcome = time.monotonic(), "failed"
     try:

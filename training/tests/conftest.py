@@ -14,7 +14,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def data_dir(tmp_path, digits):
-    """A folder to give to --data-dir."""
+    """A folder for --data-dir, with an .npz."""
     folder = tmp_path / "small-digits"
     folder.mkdir()
     np.savez(folder / "digits.npz", images=digits[0], labels=digits[1])

@@ -1,11 +1,12 @@
-"""Holds a model that was rounded for another engine to its original: the same text, token by token, within bounds."""
+"""Compares a converted model with its original on fixed texts, token by token, and enforces bounds."""
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 from training.errors import TrainingError
 
-TOP1_LEAST = 0.90  # share of places at which both find the same token the likeliest
-NLL_MOST = 0.05  # nats a token by which the text may become less likely
+MIN_TOP1 = 0.90  # share of positions at which both models predict the same most likely token
+MAX_NLL_INCREASE = 0.05  # nats per token
 TEXT_TOKENS = 64  # of each text
 TEXTS = (
     "Bread needs only flour, water, salt and time. Mix them in the evening, cover the bowl with a cloth, and let the "
@@ -35,43 +36,57 @@ TEXTS = (
 
 @dataclass(frozen=True)
 class Reading:
-    """A model's view of a text: the likeliest token after each beginning of it, and how it came to be.
+    """A model's predictions along a text of n tokens.
 
-    `best` has a token for the beginnings of 1, 2, … tokens; `log_probabilities` those, in nats, of the text's second
-    and further tokens, each given what stands before it.
+    `best` has the most likely next token after the first 1, 2, … n tokens; `log_probabilities` has those, in nats,
+    of the text's tokens 2 to n, each given the tokens before it.
     """
 
     best: list[int]
     log_probabilities: list[float]
 
 
-def compare(reference: list[Reading], found: list[Reading]) -> dict:
-    """Return what the manifest says of `found` beside `reference`, the bounds included; one Reading a text."""
-    pairs = [pair for a, b in zip(reference, found, strict=True) for pair in zip(a.best, b.best, strict=True)]
+class Agreement(TypedDict):
+    """The manifest's `metrics.agreement`; `nll` is the mean negative log-likelihood of a token, in nats."""
+
+    reference: str
+    tokens: int
+    top1: float
+    nll: float
+    reference_nll: float
+    bounds: dict[str, float]
+
+
+def compare(reference: list[Reading], converted: list[Reading]) -> Agreement:
+    """Return how well the readings of the converted model agree with the reference's; one Reading per text."""
+    pairs = [
+        pair
+        for expected, actual in zip(reference, converted, strict=True)
+        for pair in zip(expected.best, actual.best, strict=True)
+    ]
     return {
         "reference": "float32",
         "tokens": len(pairs),
-        "top1": round(sum(a == b for a, b in pairs) / len(pairs), 4),
-        "nll": round(_nll(found), 4),
+        "top1": round(sum(expected == actual for expected, actual in pairs) / len(pairs), 4),
+        "nll": round(_nll(converted), 4),
         "reference_nll": round(_nll(reference), 4),
-        "bounds": {"top1_least": TOP1_LEAST, "nll_above_reference_most": NLL_MOST},
+        "bounds": {"top1_least": MIN_TOP1, "nll_above_reference_most": MAX_NLL_INCREASE},
     }
 
 
-def require(measured: dict) -> None:
-    """Raise TrainingError that names each bound which `measured`, as `compare` gives it, does not keep."""
-    above = measured["nll"] - measured["reference_nll"]
-    broken = [
-        text
-        for kept, text in (
-            (measured["top1"] >= TOP1_LEAST, f"top-1 agreement is {measured['top1']:.1%}, at least {TOP1_LEAST:.0%}"),
-            (above <= NLL_MOST, f"a token's NLL is {above:.3f} nats above the reference's, at most {NLL_MOST}"),
+def require(agreement: Agreement) -> None:
+    """Raise TrainingError that names each bound which `agreement` violates."""
+    top1, increase = agreement["top1"], agreement["nll"] - agreement["reference_nll"]
+    violations = []
+    if not top1 >= MIN_TOP1:
+        violations.append(f"top-1 agreement is {top1:.1%} and must be at least {MIN_TOP1:.0%}")
+    if not increase <= MAX_NLL_INCREASE:
+        violations.append(
+            f"a token's NLL is {increase:.3f} nats above the reference's and may be at most {MAX_NLL_INCREASE} above it"
         )
-        if not kept
-    ]
-    if broken:
+    if violations:
         raise TrainingError(
-            f"On {measured['tokens']} tokens of fixed text, {' is wanted; '.join(broken)} is wanted. "
+            f"On {agreement['tokens']} tokens of fixed text, {'; '.join(violations)}. "
             "Nothing is published. Keep this model on the engine transformers."
         )
 

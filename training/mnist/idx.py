@@ -1,4 +1,4 @@
-"""Reads images and labels from a folder: MNIST's own IDX files, plain or gzipped, or one .npz."""
+"""Reads images and labels from a folder: four IDX files, MNIST's format, plain or gzipped; or one .npz."""
 
 import gzip
 import math
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.errors import TrainingError
 
@@ -17,11 +18,12 @@ FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
-UINT8 = 0x08
+UINT8 = 0x08  # code of the type in the header
+Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
-def from_folder(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return images uint8 (n, features) and labels uint8 (n,): the training images, then the test ones."""
+def from_folder(folder: Path) -> Arrays:
+    """Return images uint8 (n, features) and labels uint8 (n,): training images first, then test images."""
     archives = sorted(folder.glob("*.npz"))
     if archives:
         return _from_npz(archives[0])
@@ -34,21 +36,24 @@ def from_folder(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return join(lambda name: _content(folder / name))
 
 
-def join(content: Callable[[str], bytes]) -> tuple[np.ndarray, np.ndarray]:
-    """Return images and labels of the four files, whose bytes `content(name)` gives."""
+def join(content: Callable[[str], bytes]) -> Arrays:
+    """Return the images and labels of all four files; `content` returns the bytes of the file with a given name."""
     parts = [parse(content(name), name) for name in FILES]
     images = [part.reshape(len(part), -1) for part in parts[::2]]
     if images[0].shape[1] != images[1].shape[1]:
         raise TrainingError(f"training images have {images[0].shape[1]} pixels and test images {images[1].shape[1]}.")
-    return _matched(np.concatenate(images), np.concatenate(parts[1::2]), "the IDX files")
+    return _checked(np.concatenate(images), np.concatenate(parts[1::2]), "the IDX files")
 
 
-def parse(content: bytes, name: str) -> np.ndarray:
-    """Return the array of an IDX file: two zero bytes, type, number of dimensions, their sizes, values."""
+def parse(content: bytes, name: str) -> NDArray[np.uint8]:
+    """Return the array in an IDX file: two zero bytes, type, number of dimensions, their sizes, values.
+
+    Raises TrainingError that begins with `name` if it is damaged.
+    """
     if len(content) < 4 or content[:3] != bytes([0, 0, UINT8]):
         raise TrainingError(f"{name} is not an IDX file of unsigned bytes: it begins with {content[:4].hex(' ')}.")
     header = 4 + 4 * content[3]
-    shape = [int.from_bytes(content[place : place + 4]) for place in range(4, header, 4)]
+    shape = [int.from_bytes(content[offset : offset + 4]) for offset in range(4, header, 4)]
     if len(content) != header + math.prod(shape):
         raise TrainingError(f"{name} is cut off or too long: {len(content)} bytes for {header} + values {shape}.")
     return np.frombuffer(content[header:], dtype=np.uint8).reshape(shape)
@@ -60,19 +65,19 @@ def _content(path: Path) -> bytes:
     try:
         return gzip.decompress(path.with_name(f"{path.name}.gz").read_bytes())
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise TrainingError(f"'{path}.gz' is not a whole gzip file ({error}). Get it again.") from error
+        raise TrainingError(f"'{path}.gz' is damaged or cut off ({error}). Download it again.") from error
 
 
-def _from_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _from_npz(path: Path) -> Arrays:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             images, labels = arrays["images"], arrays["labels"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise TrainingError(f"'{path}' is not an .npz with `images` and `labels` ({error}). Remove it.") from error
-    return _matched(images.reshape(len(images), -1), labels, f"'{path}'")
+    return _checked(images.reshape(len(images), -1), labels, f"'{path}'")
 
 
-def _matched(images: np.ndarray, labels: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray]:
+def _checked(images: NDArray[np.uint8], labels: NDArray[np.uint8], source: str) -> Arrays:
     if images.dtype != np.uint8 or labels.dtype != np.uint8 or labels.shape != images.shape[:1]:
         raise TrainingError(
             f"{source}: images are {images.dtype} {images.shape}, labels {labels.dtype} {labels.shape}. "

@@ -1,7 +1,7 @@
-"""Makes scikit-learn's own model of a forest that was trained elsewhere, without running its file.
+"""Rebuilds scikit-learn's estimator from a forest that was trained elsewhere, without running its file.
 
-`joblib.load` would run it, and would believe what it says of its arrays. Here scikit-learn is given numbers that the
-services' reader has read, and `flatten` has checked.
+`joblib.load` would execute the file's pickle and trust its array headers. This module passes scikit-learn only numbers
+that the services' own reader has read and `flatten` has checked.
 """
 
 import math
@@ -16,30 +16,31 @@ from apps.classifier.artifact.inert import RANDOM, Inert, plain
 from apps.classifier.forest import Forest
 
 CLASSES = {
-    kind.__name__: kind
-    for kind in (RandomForestClassifier, ExtraTreesClassifier, DecisionTreeClassifier, ExtraTreeClassifier)
+    estimator.__name__: estimator
+    for estimator in (RandomForestClassifier, ExtraTreesClassifier, DecisionTreeClassifier, ExtraTreeClassifier)
 }
 
 
 def build(model: Inert, flat: Forest) -> Any:
-    """Return the estimator that `model` stands for, of which `flat` was made; it computes in one thread."""
+    """Return a fitted estimator for `model`, from which `flat` was made; it computes in one thread."""
     fitted = _estimator(model, flat)
     if "estimators_" not in model.state:
-        return _grown(fitted, model, flat)
-    fitted.estimators_ = [_grown(_estimator(tree, flat), tree, flat) for tree in model.state["estimators_"]]
+        return _with_tree(fitted, model, flat)
+    fitted.estimators_ = [_with_tree(_estimator(tree, flat), tree, flat) for tree in model.state["estimators_"]]
     return fitted
 
 
 def _estimator(model: Inert, flat: Forest) -> Any:
-    kind = CLASSES[type(model).__name__]
-    parameters = {name: _parameter(model.state[name]) for name in kind().get_params(deep=False) if name in model.state}
-    fitted = kind(**parameters | ({"n_jobs": None} if "n_jobs" in parameters else {}))
+    estimator = CLASSES[type(model).__name__]
+    names = estimator().get_params(deep=False)
+    parameters = {name: _parameter(model.state[name]) for name in names if name in model.state}
+    fitted = estimator(**parameters | ({"n_jobs": None} if "n_jobs" in parameters else {}))
     fitted.classes_, fitted.n_classes_ = np.array(flat.classes), len(flat.classes)
     fitted.n_outputs_, fitted.n_features_in_ = 1, flat.n_features
     return fitted
 
 
-def _grown(fitted: Any, model: Inert, flat: Forest) -> Any:
+def _with_tree(fitted: Any, model: Inert, flat: Forest) -> Any:
     state = model.state["tree_"].state
     nodes = np.empty(state["nodes"].size, NODE_DTYPE)
     for name in NODE_DTYPE.names:
@@ -50,15 +51,16 @@ def _grown(fitted: Any, model: Inert, flat: Forest) -> Any:
     return fitted
 
 
-def _parameter(value: Any) -> Any:
-    """What the manifest tells of a setting: numbers and texts, and those of classes; of others the type."""
+def _parameter(value: object) -> object:
+    """Return a setting as the manifest shows it: numbers, text and class weights; of anything else its type."""
     if isinstance(value, dict):
         return {_item(key): _item(weight) for key, weight in value.items()}
     return _item(value)
 
 
-def _item(value: Any) -> str | int | float | None:
+def _item(value: object) -> object:
     if isinstance(value := plain(value), Inert):
         return "RandomState" if value.name in RANDOM else type(value).__name__
-    usual = type(value) in (str, int, bool, type(None)) or (type(value) is float and math.isfinite(value))
-    return value if usual else type(value).__name__
+    if value is None or type(value) in (str, int, bool) or (type(value) is float and math.isfinite(value)):
+        return value
+    return type(value).__name__

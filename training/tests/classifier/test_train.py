@@ -1,4 +1,4 @@
-"""A trained version is what its manifest says: split, metrics and probes can be rebuilt from it exactly."""
+"""A trained version is what its manifest says: split, metrics and probes can be reproduced from it exactly."""
 
 import json
 
@@ -10,8 +10,9 @@ from sklearn.model_selection import train_test_split
 
 from apps.classifier.forest import Forest
 from models import registry
-from training import classifier, options
+from training import options
 from training.__main__ import main
+from training.classifier.train import Options, grow
 
 SMALL = ["--n-estimators", "7", "--max-depth", "6", "--seed", "3", "--n-jobs", "1"]
 
@@ -21,8 +22,8 @@ def train(tmp_path, data_dir):
     """Run the command on small digits; return its exit status."""
 
     def run(*arguments: str) -> int:
-        where = ["--data-dir", str(data_dir), "--models-dir", str(tmp_path / "models")]
-        return main(["classifier", "--version-id", "digits_v1", *where, *SMALL, *arguments])
+        folders = ["--data-dir", str(data_dir), "--models-dir", str(tmp_path / "models")]
+        return main(["classifier", "--version-id", "digits_v1", *folders, *SMALL, *arguments])
 
     return run
 
@@ -44,7 +45,7 @@ def test_published_version_verifies_and_names_its_data_settings_and_libraries(tr
     assert {"python", "scikit-learn", "numpy", "joblib"} == set(manifest.libraries)
 
 
-def test_held_out_rows_and_metrics_are_rebuilt_from_the_manifest(train, artifact, digits):
+def test_held_out_rows_and_metrics_can_be_reproduced_from_the_manifest(train, artifact, digits):
     assert train("--train-ratio", "0.7") == 0
     manifest = registry.read(artifact)
     split = manifest.data["split"]
@@ -62,15 +63,15 @@ def test_held_out_rows_and_metrics_are_rebuilt_from_the_manifest(train, artifact
     assert four["recall"] == np.mean(predicted[labels == 4] == 4)
     assert four["precision"] == np.mean(labels[predicted == 4] == 4)
     assert four["support"] == np.sum(labels == 4)
-    counted = [[np.sum((labels == true) & (predicted == said)) for said in range(10)] for true in range(10)]
+    counted = [[np.sum((labels == true) & (predicted == label)) for label in range(10)] for true in range(10)]
     assert manifest.metrics["confusion"] == counted != np.transpose(counted).tolist()
 
 
-def test_training_has_not_seen_the_held_out_rows(train, artifact, digits):
+def test_held_out_rows_are_not_trained_on(train, artifact, digits):
     assert train("--max-depth", "none", "--train-ratio", "0.5") == 0
     forest = joblib.load(artifact)
-    seen, held_out = train_test_split(np.arange(1797), train_size=0.5, random_state=3, stratify=digits[1])
-    accuracy = [forest.score(digits[0][rows].astype(np.float32) / 255, digits[1][rows]) for rows in (seen, held_out)]
+    trained, held_out = train_test_split(np.arange(1797), train_size=0.5, random_state=3, stratify=digits[1])
+    accuracy = [forest.score(digits[0][rows].astype(np.float32) / 255, digits[1][rows]) for rows in (trained, held_out)]
     assert accuracy[0] > 0.99 > accuracy[1] == registry.read(artifact).metrics["accuracy"]
 
 
@@ -84,17 +85,17 @@ def test_probes_are_one_request_per_class_with_scikit_learns_exact_answer(train,
         assert str(forest.predict(row)[0]) == probe["label"]
 
 
-def test_artifact_keeps_no_trace_of_the_machine_that_trained_it(train, artifact):
+def test_artifact_does_not_depend_on_the_number_of_jobs(train, artifact):
     assert train("--n-jobs", "2") == 0
     forest = joblib.load(artifact)
     assert (forest.n_jobs, forest.warm_start) == (None, False)
 
 
 def test_trees_grown_in_portions_equal_those_of_one_fit(digits):
-    given = options.parse(["classifier", "--version-id", "a_v1", *SMALL, "--n-estimators", "23"])
-    asked = classifier.Options(**{key: value for key, value in vars(given).items() if key != "command"})
+    arguments = vars(options.parse(["classifier", "--version-id", "a_v1", *SMALL, "--n-estimators", "23"]))
+    del arguments["command"]
     pixels = digits[0].astype(np.float32) / 255
-    grown = classifier.grow(asked, pixels, digits[1])
+    grown = grow(Options(**arguments), pixels, digits[1])
     fitted = RandomForestClassifier(23, max_depth=6, random_state=3).fit(pixels, digits[1])
     assert np.array_equal(grown.predict_proba(pixels), fitted.predict_proba(pixels))
 
@@ -111,15 +112,15 @@ def test_existing_version_is_refused_before_any_training(train, artifact, capsys
     assert registry.verify(artifact).data["seed"] == 4
 
 
-def test_forest_that_the_services_would_answer_otherwise_is_not_published(train, artifact, monkeypatch, capsys):
+def test_forest_that_the_services_evaluate_differently_is_not_published(train, artifact, monkeypatch, capsys):
     exact = Forest.predict_proba
     monkeypatch.setattr(Forest, "predict_proba", lambda forest, rows: np.nextafter(exact(forest, rows), 2))
     assert train() == 1
-    assert "the services would answer 360 of 360 rows otherwise than scikit-learn" in capsys.readouterr().err
+    assert "The services' probabilities differ from scikit-learn's for 360 of 360 rows" in capsys.readouterr().err
     assert list(artifact.parent.iterdir()) == []
 
 
-def test_ratio_that_leaves_a_digit_out_is_an_error_in_words(train, capsys):
+def test_ratio_that_leaves_a_digit_out_is_refused_with_the_remedy(train, capsys):
     assert train("--train-ratio", "0.999") == 1
     text = capsys.readouterr().err.splitlines()[-1]
     assert text.startswith("1797 images cannot be split by --train-ratio 0.999: ")
@@ -142,7 +143,7 @@ def test_progress_shows_steps_with_elapsed_time(train, capsys):
     assert "] 7 of 7 trees" in text and "] training 7 trees of depth 6 on 1437 images: done in " in text
 
 
-def test_manifest_has_a_line_per_key_and_no_number_that_json_lacks(train, artifact):
+def test_manifest_has_a_line_per_key_and_only_valid_json_numbers(train, artifact):
     assert train() == 0
     text = registry.manifest_path(artifact).read_text()
     assert len(text.splitlines()) == 2 + len(json.loads(text))

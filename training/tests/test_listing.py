@@ -1,4 +1,4 @@
-"""`list` and `verify` tell the truth about each file, and need no library to do so."""
+"""`list` and `verify` report on each artifact, and need nothing but the standard library."""
 
 import subprocess
 import sys
@@ -37,12 +37,12 @@ def test_list_shows_a_row_per_version_with_the_standard_library_alone(models_dir
     assert header.index("SHA256") == len(lm) - 12 == len(forest) - 12
 
 
-def test_list_shows_what_has_no_manifest_with_the_reason(models_dir):
+def test_list_shows_an_artifact_without_manifest_with_the_reason(models_dir):
     (models_dir / "lm_v1.json").unlink()
     assert f"'{models_dir}/lm_v1.json' does not exist" in training("list", models_dir).stdout
 
 
-def test_verify_passes_when_every_file_is_what_its_manifest_says(models_dir):
+def test_verify_succeeds_if_every_artifact_matches_its_manifest(models_dir):
     result = training("verify", models_dir)
     assert (result.returncode, result.stdout.splitlines()[-1]) == (0, f"all good in '{models_dir}'")
 
@@ -55,7 +55,7 @@ def test_verify_names_every_bad_version_and_fails(models_dir):
     assert f"good  {models_dir}/mnist_rf_v1.joblib" in result.stdout
 
 
-def test_folder_that_is_not_there_is_an_error_and_not_an_empty_registry(tmp_path):
+def test_missing_folder_is_an_error_and_not_an_empty_registry(tmp_path):
     result = training("verify", tmp_path / "nowhere")
     assert (result.returncode, result.stderr) == (
         1,

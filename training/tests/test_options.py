@@ -1,4 +1,4 @@
-"""The command line says everything that is wrong, at once and in words."""
+"""The command line reports every mistake at once, with the option's value and the rule."""
 
 import subprocess
 import sys
@@ -13,21 +13,21 @@ ROOT = Path(__file__).parents[2]
 
 def mistakes(capsys, *arguments: str) -> list[str]:
     with pytest.raises(SystemExit) as caught:
-        options.parse(arguments)
+        options.parse(list(arguments))
     assert caught.value.code == 2
     return capsys.readouterr().err.splitlines()
 
 
-def test_every_mistake_is_reported_at_once_in_words(capsys):
-    given = ["--n-estimators", "0", "--max-depth", "deep", "--train-ratio", "1", "--seed", "-1", "--n-jobs", "0"]
-    assert mistakes(capsys, "classifier", *given, "--data-dir", "/nowhere", "--tree", "--version-id", "mnist") == [
+def test_every_mistake_is_reported_at_once(capsys):
+    wrong = ["--n-estimators", "0", "--max-depth", "deep", "--train-ratio", "1", "--seed", "-1", "--n-jobs", "0"]
+    assert mistakes(capsys, "classifier", *wrong, "--data-dir", "/nowhere", "--tree", "--version-id", "mnist") == [
         "--tree is not an option of `classifier`.",
         "--version-id is 'mnist' and must be a name, '_' and a version that begins with 'v', such as mnist_rf_v1.",
         "--n-estimators is '0' and must be a whole number from 1 to 10000.",
         "--max-depth is 'deep' and must be a whole number from 1 to 1000, or none.",
         "--train-ratio is '1' and must be a number between 0 and 1, such as 0.8.",
         "--seed is '-1' and must be a whole number from 0 to 4294967295.",
-        "--n-jobs is '0' and must be -1 (all) or a whole number from 1 to 1024.",
+        "--n-jobs is '0' and must be a whole number from 1 to 1024, or -1.",
         "--data-dir is '/nowhere' and must be a folder that exists.",
     ]
 
@@ -39,7 +39,7 @@ def test_missing_version_id_is_named_with_an_example(capsys, command):
     ]
 
 
-def test_the_language_model_of_the_readme_has_a_version_for_each_engine():
+def test_smollm2_has_a_default_version_id_for_each_engine():
     engines = {options.parse(["lm", *words]).version_id for words in ([], ["--engine", "openvino"])}
     assert engines == {"smollm2-135m-instruct_v1", "smollm2-135m-instruct_v2"}
 
@@ -51,17 +51,17 @@ def test_train_ratio_must_leave_images_on_both_sides(capsys, ratio):
 
 
 @pytest.mark.parametrize(("command", "extra"), [("classifier", "training"), ("lm", "training-lm")])
-def test_missing_library_is_named_with_the_extra_that_has_it(command, extra):
+def test_missing_library_is_reported_with_the_extra_that_contains_it(command, extra):
     arguments = [sys.executable, "-S", "-m", "training", command, "--version-id", "a_v1"]
     result = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 1
     assert result.stderr.endswith(f" is not installed. Run: pip install '.[{extra}]'\n")
 
 
-def test_defaults_are_those_of_the_documentation():
-    given = options.parse(["classifier", "--version-id", "mnist_rf_v1"])
-    assert (given.n_estimators, given.max_depth, given.train_ratio, given.seed) == (100, 10, 0.8, 42)
-    assert (given.n_jobs, given.data_dir, str(given.models_dir), given.force) == (-1, None, "models", False)
+def test_defaults_are_as_documented():
+    parsed = options.parse(["classifier", "--version-id", "mnist_rf_v1"])
+    assert (parsed.n_estimators, parsed.max_depth, parsed.train_ratio, parsed.seed) == (100, 10, 0.8, 42)
+    assert (parsed.n_jobs, parsed.data_dir, str(parsed.models_dir), parsed.force) == (-1, None, "models", False)
 
 
 def test_depth_none_means_no_limit():

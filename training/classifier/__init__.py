@@ -1,0 +1,1 @@
+"""Trains, evaluates and describes random forests for the classifier."""

@@ -1,0 +1,1 @@
+"""Exports language models for the engines `transformers` and `openvino`."""

@@ -1,0 +1,127 @@
+"""Describes a transformers folder for its manifest, and refuses one that does not load cleanly."""
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from apps.lm.engines.transformers.loading import LOCAL, configuration
+from training.errors import TrainingError
+from training.libraries import versions
+
+if TYPE_CHECKING:
+    from transformers.generation.utils import GenerativePreTrainedModel
+
+PROMPTS = (
+    "The capital of France is",
+    "1, 2, 3, 4, 5, 6,",
+    "2, 4, 6, 8, 10,",
+    "a b c d e f g",
+)  # SmolLM2's best token leads clearly at each step of these, also in bfloat16
+NEW_TOKENS = 8
+
+
+class Probe(TypedDict):
+    """A prompt and its greedy continuation: token ids, the end token included, and their text.
+
+    `min_margin` is the smallest difference between the two largest logits of a step. An engine whose logits
+    differ from these by less than half of it must generate the same ids.
+    """
+
+    prompt: str
+    max_new_tokens: int
+    prompt_tokens: int
+    token_ids: list[int]
+    generated_text: str
+    min_margin: float
+
+
+class Description(TypedDict):
+    """The manifest's keys that follow from the model itself."""
+
+    engine: str
+    input: dict[str, object]
+    hyperparameters: dict[str, object]
+    libraries: dict[str, str]
+    probes: list[Probe]
+    metrics: NotRequired[dict[str, object]]
+
+
+def describe(folder: Path, reference: PreTrainedModel | None = None) -> Description:
+    """Describe a model folder; raise TrainingError if a weight is missing, unknown or of another shape.
+
+    With `reference`, the folder's model must compute the same logits as that model, bit for bit.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model, loading = cast(  # transformers declares the type without loading information
+            "tuple[GenerativePreTrainedModel, dict[str, set[str]]]",
+            AutoModelForCausalLM.from_pretrained(
+                folder, **LOCAL, config=configuration(folder), output_loading_info=True
+            ),
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
+    if problems := {key: sorted(map(str, names)) for key, names in loading.items() if names}:
+        raise TrainingError(f"'{folder}' does not load cleanly: {problems}. Export it from its source again.")
+    if reference is not None:
+        _require_same_logits(model, reference, tokenizer)
+    return {
+        "engine": "transformers",
+        "input": {
+            "kind": "text",
+            "context_tokens": context_tokens(model),
+            "vocabulary": model.config.vocab_size,
+        },
+        "hyperparameters": {
+            "architecture": type(model).__name__,
+            "parameters": model.num_parameters(),
+            "dtype": str(model.dtype).removeprefix("torch."),
+            "chat_template": tokenizer.chat_template is not None,
+        },
+        "libraries": versions("transformers", "torch", "tokenizers", "safetensors"),
+        "probes": [probe(model, tokenizer, prompt) for prompt in PROMPTS],
+    }
+
+
+def probe(model: "GenerativePreTrainedModel", tokenizer: PreTrainedTokenizerBase, prompt: str) -> Probe:
+    """Return the greedy continuation of `prompt`, of at most NEW_TOKENS tokens."""
+    tokens = tokenizer(prompt, return_tensors="pt")
+    greedy: dict[str, Any] = {
+        "do_sample": False,
+        "temperature": None,
+        "top_p": None,
+        "top_k": None,
+        "repetition_penalty": 1.0,
+    }
+    with torch.inference_mode():
+        answer = model.generate(
+            **tokens, **greedy, max_new_tokens=NEW_TOKENS, return_dict_in_generate=True, output_logits=True
+        )
+    ids = answer.sequences[0, tokens.input_ids.shape[1] :].tolist()
+    best = torch.cat(answer.logits).float().topk(2, dim=1).values
+    return {
+        "prompt": prompt,
+        "max_new_tokens": NEW_TOKENS,
+        "prompt_tokens": tokens.input_ids.shape[1],
+        "token_ids": ids,
+        "generated_text": str(tokenizer.decode(ids, skip_special_tokens=True)),
+        "min_margin": round(float((best[:, 0] - best[:, 1]).min()), 4),
+    }
+
+
+def context_tokens(model: PreTrainedModel) -> int:
+    """Return the length in tokens of the longest sequence that the model supports."""
+    return int(model.config.max_position_embeddings)
+
+
+def _require_same_logits(
+    model: PreTrainedModel, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    for prompt in PROMPTS:
+        tokens = tokenizer(prompt, return_tensors="pt")
+        with torch.inference_mode():
+            same = torch.equal(model(**tokens).logits, reference(**tokens).logits)
+        if not same:
+            raise TrainingError("The saved model's logits differ from its source's. Nothing is published.")
