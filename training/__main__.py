@@ -43,18 +43,12 @@ def _classifier(arguments: Namespace) -> int:
 
 
 def _lm(arguments: Namespace) -> int:
-    os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' progress bars would fill a log file
+    for name in ("TQDM_DISABLE", "HF_HUB_DISABLE_PROGRESS_BARS"):  # progress bars would fill a log file
+        os.environ.setdefault(name, "1")
     from training.lm.export import export
 
-    return _report(
-        export(
-            arguments.source,
-            arguments.models_dir,
-            arguments.version_id,
-            engine=arguments.engine,
-            force=arguments.force,
-        )
-    )
+    source, version_id = arguments.source, arguments.version_id
+    return _report(export(source, arguments.models_dir, version_id, engine=arguments.engine, force=arguments.force))
 
 
 def _register(arguments: Namespace) -> int:

@@ -71,9 +71,9 @@ COMMANDS: dict[str, tuple[str, Options]] = {
             "--train-ratio": ("share to train on", RATIO, 0.8),
             "--seed": ("seed of split and forest", whole(0, 2**32 - 1), 42),
             "--n-jobs": ("processors to use; -1: all", whole(1, 1024, "-1", -1), -1),
-        }
-        | DATA_DIR
-        | MODELS_DIR,
+            **DATA_DIR,
+            **MODELS_DIR,
+        },
     ),
     "lm": (
         "export a language model as a folder that its engine can load, and publish it",
@@ -81,12 +81,12 @@ COMMANDS: dict[str, tuple[str, Options]] = {
             "--version-id": (f"version to publish; default: {' or '.join(SMOLLM2_IDS.values())}", VERSION_ID, None),
             "--source": ("model to export", Rule(f"{SMOLLM2}, a hub id or a folder", str), SMOLLM2),
             "--engine": ("engine that will serve it; openvino has weights of 8 bits", ENGINE, ENGINES[0]),
-        }
-        | MODELS_DIR,
+            **MODELS_DIR,
+        },
     ),
     "register": (
         "publish a forest or a model folder that was trained elsewhere",
-        {"--version-id": ("version to publish; default: the file's name", VERSION_ID, None)} | MODELS_DIR,
+        {"--version-id": ("version to publish; default: the file's name", VERSION_ID, None), **MODELS_DIR},
     ),
     "list": ("list the versions in the registry", MODELS_DIR),
     "verify": ("verify every artifact in the registry against its manifest", MODELS_DIR),

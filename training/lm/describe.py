@@ -1,18 +1,21 @@
 """Describes a transformers folder for its manifest, and refuses one that does not load cleanly."""
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
+from typing import NotRequired, Protocol, TypedDict, cast
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from apps.lm.engines.transformers.loading import LOCAL, configuration
 from training.errors import TrainingError
 from training.libraries import versions
-
-if TYPE_CHECKING:
-    from transformers.generation.utils import GenerativePreTrainedModel
 
 PROMPTS = (
     "The capital of France is",
@@ -21,6 +24,13 @@ PROMPTS = (
     "a b c d e f g",
 )  # SmolLM2's best token leads clearly at each step of these, also in bfloat16
 NEW_TOKENS = 8
+
+
+class Generated(Protocol):
+    """The output of `generate`, which transformers declares as a union of types: token ids and the logits per step."""
+
+    sequences: torch.Tensor
+    logits: tuple[torch.Tensor, ...]
 
 
 class Probe(TypedDict):
@@ -57,7 +67,7 @@ def describe(folder: Path, reference: PreTrainedModel | None = None) -> Descript
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model, loading = cast(  # transformers declares the type without loading information
-            "tuple[GenerativePreTrainedModel, dict[str, set[str]]]",
+            "tuple[PreTrainedModel, dict[str, set[str]]]",
             AutoModelForCausalLM.from_pretrained(
                 folder, **LOCAL, config=configuration(folder), output_loading_info=True
             ),
@@ -85,22 +95,23 @@ def describe(folder: Path, reference: PreTrainedModel | None = None) -> Descript
     }
 
 
-def probe(model: "GenerativePreTrainedModel", tokenizer: PreTrainedTokenizerBase, prompt: str) -> Probe:
+def probe(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: str) -> Probe:
     """Return the greedy continuation of `prompt`, of at most NEW_TOKENS tokens."""
     tokens = tokenizer(prompt, return_tensors="pt")
-    greedy: dict[str, Any] = {
+    greedy = {
         "do_sample": False,
         "temperature": None,
         "top_p": None,
         "top_k": None,
         "repetition_penalty": 1.0,
     }
+    generate = cast("Callable[..., Generated]", model.generate)
     with torch.inference_mode():
-        answer = model.generate(
+        output = generate(
             **tokens, **greedy, max_new_tokens=NEW_TOKENS, return_dict_in_generate=True, output_logits=True
         )
-    ids = answer.sequences[0, tokens.input_ids.shape[1] :].tolist()
-    best = torch.cat(answer.logits).float().topk(2, dim=1).values
+    ids = output.sequences[0, tokens.input_ids.shape[1] :].tolist()
+    best = torch.cat(output.logits).float().topk(2, dim=1).values
     return {
         "prompt": prompt,
         "max_new_tokens": NEW_TOKENS,

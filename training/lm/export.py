@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging
 
 from models import publishing
 from models.manifest import Manifest
@@ -23,7 +22,6 @@ def export(
 
     Raises TrainingError if the source cannot be loaded or the saved model does not compute the same.
     """
-    logging.disable_progress_bar()
     torch.set_num_threads(1)  # with two threads, another process that holds one core makes a token 50 times slower
     artifact = models_dir / version_id
     publishing.require_free(artifact, force=force)
@@ -50,7 +48,8 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Pat
     settings = model.config.to_dict()
     for key in ("quantization_config", "_model_name_or_path", "transformers_version"):
         settings.pop(key, None)
-    plain = AutoModelForCausalLM.from_config(type(model.config).from_dict(settings), dtype=model.dtype)
+    config = type(model.config).from_dict(settings)
+    plain = AutoModelForCausalLM.from_config(config, dtype=model.dtype)  # type: ignore[no-untyped-call]  # in transformers
     plain.load_state_dict(model.state_dict())
     plain.tie_weights()
     plain.generation_config = model.generation_config

@@ -66,7 +66,9 @@ def _from_gguf(file: Path, source: str) -> Loaded:
     conversion, so services can map the file, and the pods of a node share one copy of it in memory.
     """
     model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name)
-    tokenizer = _without_load_settings(AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name))
+    tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    assert isinstance(tokenizer, PreTrainedTokenizerFast)
+    tokenizer = _without_load_settings(tokenizer)
     fields = GGUFReader(file).fields
     if "tokenizer.ggml.pre" in fields and fields["tokenizer.ggml.pre"].contents() == "smollm":
         # transformers ignores this key; without the split at digits, "a  3" is tokenised differently
@@ -80,7 +82,7 @@ def _from_gguf(file: Path, source: str) -> Loaded:
 def _without_load_settings(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
     """Return a copy without the arguments of `from_pretrained`, which would be saved with it."""
     special = {name: getattr(tokenizer, name) for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers has no types here
         tokenizer_object=tokenizer.backend_tokenizer, chat_template=tokenizer.chat_template, **special
     )
 

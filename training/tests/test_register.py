@@ -125,7 +125,7 @@ def test_malicious_pickle_is_refused_without_running_it(tmp_path, register, caps
     assert not (tmp_path / "ran").exists()
 
 
-class Disguised(NumpyPickler):
+class Disguised(NumpyPickler):  # type: ignore[misc]  # joblib has no types
     """Writes `classes_` so that a safe reader finds an array of numbers, and one that trusts its dtype a program."""
 
     def __init__(self, file, state: tuple, content: bytes) -> None:
