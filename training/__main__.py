@@ -10,6 +10,11 @@ from training import listing, options
 from training.errors import TrainingError
 from training.progress import say
 
+LM_EXTRA = (
+    "--extra-index-url URL '.[training-lm]', where URL is PyTorch's index of CPU wheels; "
+    "on Linux, PyPI's torch includes several GB of CUDA libraries."
+)
+
 
 def main(words: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 1 if the command failed, 130 if it was interrupted."""
@@ -20,8 +25,8 @@ def main(words: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
-        extra = "training-lm" if arguments.command == "lm" else "training"
-        print(f"{error.name} is not installed. Run: pip install '.[{extra}]'", file=sys.stderr)
+        extra = LM_EXTRA if arguments.command == "lm" else "'.[training]'"
+        print(f"{error.name} is not installed. Run: pip install {extra}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped. Nothing was published.", file=sys.stderr)

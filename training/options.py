@@ -117,8 +117,8 @@ def _parser() -> argparse.ArgumentParser:
         if name == "register":
             command.add_argument("path", metavar="PATH", help="a .joblib file or a model folder")
         for flag, (help_text, rule, default) in options.items():
-            shown = "" if default is None or default is MISSING_ID else f" (default: {default})"
-            command.add_argument(flag, type=rule, default=default, help=f"{help_text}; {rule.text}{shown}")
+            suffix = "" if default is None or default is MISSING_ID else f" (default: {default})"
+            command.add_argument(flag, type=rule, default=default, help=f"{help_text}; {rule.text}{suffix}")
         if name in PUBLISHERS:
             command.add_argument("--force", action="store_true", help="replace a version that exists")
     return parser

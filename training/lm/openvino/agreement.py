@@ -1,6 +1,5 @@
 """Compares a converted model with its original on fixed texts, token by token, and enforces bounds."""
 
-from dataclasses import dataclass
 from typing import TypedDict
 
 from training.errors import TrainingError
@@ -34,8 +33,7 @@ TEXTS = (
 )
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(TypedDict):
     """A model's predictions along a text of n tokens.
 
     `best` has the most likely next token after the first 1, 2, … n tokens; `log_probabilities` has those, in nats,
@@ -62,7 +60,7 @@ def compare(reference: list[Reading], converted: list[Reading]) -> Agreement:
     pairs = [
         pair
         for expected, actual in zip(reference, converted, strict=True)
-        for pair in zip(expected.best, actual.best, strict=True)
+        for pair in zip(expected["best"], actual["best"], strict=True)
     ]
     return {
         "reference": "float32",
@@ -92,5 +90,5 @@ def require(agreement: Agreement) -> None:
 
 
 def _nll(readings: list[Reading]) -> float:
-    values = [value for reading in readings for value in reading.log_probabilities]
+    values = [value for reading in readings for value in reading["log_probabilities"]]
     return -sum(values) / len(values)

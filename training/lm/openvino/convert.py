@@ -18,15 +18,10 @@ from training.progress import step
 MODEL_FILES = ("openvino_model.xml", "openvino_model.bin")
 
 
-class _Reading(TypedDict):
-    best: list[int]
-    log_probabilities: list[float]
-
-
 class Measurement(TypedDict):
     """The output of `training.lm.openvino.reading`."""
 
-    readings: list[_Reading]
+    readings: list[Reading]
     answers: list[list[int]]
     libraries: dict[str, str]
 
@@ -70,8 +65,7 @@ def _measure(programs: Path, staged: Path, plain: Path, probes: list[Probe]) -> 
     prompts = [[tokenizer(probe["prompt"]).input_ids, len(probe["token_ids"])] for probe in probes]
     command = [str(programs / "python"), "-m", "training.lm.openvino.reading", str(staged)]
     output: Measurement = json.loads(run(command, json.dumps({"texts": texts, "probes": prompts})))
-    readings = [Reading(**reading) for reading in output["readings"]]
-    return output, agreement.compare([read(model, text) for text in texts], readings)
+    return output, agreement.compare([read(model, text) for text in texts], output["readings"])
 
 
 @torch.inference_mode()
@@ -79,7 +73,7 @@ def read(model: torch.nn.Module, text: list[int]) -> Reading:
     """Return the predictions of `model` along a text of token ids."""
     logits = model(torch.tensor([text])).logits[0].log_softmax(-1)
     following = logits[:-1].gather(1, torch.tensor(text[1:])[:, None])
-    return Reading(logits.argmax(-1).tolist(), following[:, 0].tolist())
+    return {"best": logits.argmax(-1).tolist(), "log_probabilities": following[:, 0].tolist()}
 
 
 def _reproduced(probes: list[Probe], answers: list[list[int]]) -> list[Probe]:

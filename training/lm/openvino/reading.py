@@ -16,6 +16,7 @@ from apps.lm.engines.batching import BatchSequence
 from apps.lm.engines.openvino import batch as openvino_batch
 from apps.lm.engines.protocol import GenerationRequest
 from training.libraries import versions
+from training.lm.openvino.agreement import Reading
 
 ROWS = 8
 
@@ -32,7 +33,7 @@ def main() -> None:
     json.dump({"readings": readings, "answers": answers, "libraries": libraries}, sys.stdout)
 
 
-def _reading(pipeline: ContinuousBatchingPipeline, text: list[int]) -> dict[str, list[int] | list[float]]:
+def _reading(pipeline: ContinuousBatchingPipeline, text: list[int]) -> Reading:
     best = _generate(pipeline, [GenerationRequest(text[:length], 1) for length in range(1, len(text) + 1)])
     return {"best": [token for (token,) in best], "log_probabilities": _log_probabilities(pipeline, text)}
 

@@ -9,16 +9,19 @@ from training.lm.openvino import agreement
 from training.lm.openvino.agreement import Reading
 from training.lm.openvino.convert import read
 
-SAME = [Reading([1, 2, 3, 4, 5], [-1.0, -2.0, -1.0, -2.0]), Reading([6, 7, 8, 9, 10], [-1.0, -1.0, -3.0, -1.0])]
+SAME: list[Reading] = [
+    {"best": [1, 2, 3, 4, 5], "log_probabilities": [-1.0, -2.0, -1.0, -2.0]},
+    {"best": [6, 7, 8, 9, 10], "log_probabilities": [-1.0, -1.0, -3.0, -1.0]},
+]
 
 
 def changed(best: int = 0, nll: float = 0.0) -> list[Reading]:
     """SAME with `best` of its ten predictions replaced and each token `nll` nats less likely."""
-    tokens = [token for reading in SAME for token in reading.best]
+    tokens = [token for reading in SAME for token in reading["best"]]
     tokens[:best] = [0] * best
     halves = tokens[:5], tokens[5:]
     return [
-        Reading(half, [value - nll for value in reading.log_probabilities])
+        {"best": half, "log_probabilities": [value - nll for value in reading["log_probabilities"]]}
         for half, reading in zip(halves, SAME, strict=True)
     ]
 
@@ -68,7 +71,7 @@ def test_reading_has_the_models_prediction_at_each_position():
     for length in range(1, len(text) + 1):
         with torch.inference_mode():
             predicted = model(torch.tensor([text[:length]])).logits[0, -1].log_softmax(-1)
-        assert reading.best[length - 1] == predicted.argmax()
+        assert reading["best"][length - 1] == predicted.argmax()
         if length < len(text):
-            assert reading.log_probabilities[length - 1] == pytest.approx(float(predicted[text[length]]), abs=1e-4)
-    assert len(reading.best) == len(text)
+            assert reading["log_probabilities"][length - 1] == pytest.approx(float(predicted[text[length]]), abs=1e-4)
+    assert len(reading["best"]) == len(text)
