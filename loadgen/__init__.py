@@ -1,6 +1,6 @@
-"""Load on the two services, measured honestly: schedule -> client -> observe -> report.
+"""Generates load on the services and measures it: schedule -> client -> observe -> report.
 
-A schedule says when requests are due, clients send them, each is observed on one clock, and a report is
-made of what was observed. Schedules, summaries and reports are pure; only `client`, `run` and `__main__`
-touch the network, the clock or the terminal.
+A schedule determines when requests start, clients send them, one clock times all observations, and the report
+summarises these. Schedules, summaries and reports are pure functions; only `client`, `run` and `__main__` use the
+network, the clock or the terminal.
 """

@@ -7,8 +7,8 @@ from loadgen.cli import main
 
 try:
     sys.exit(main())
-except KeyboardInterrupt:  # outside a run, where nothing has been measured yet
+except KeyboardInterrupt:  # before or after a run, so there is nothing to report
     sys.exit(130)
-except BrokenPipeError:  # the reader of the output is gone; without this Python complains once more at exit
+except BrokenPipeError:  # the reader of the output has exited; without dup2 Python reports it once more at exit
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(1)

@@ -1,4 +1,4 @@
-"""Ties options, run and report together, and turns the outcome into an exit status."""
+"""Runs the commands: options, run, report, exit status."""
 
 import asyncio
 import math
@@ -13,7 +13,7 @@ from loadgen.run import carry_out
 from loadgen.schedule import ClosedLoop
 from loadgen.summary import errors
 from loadgen.targets import Target, classifier, lm
-from loadgen.terminal import NOBODY_THERE, Progress, error_lines, headline, summary_text
+from loadgen.terminal import NO_SERVICE_HINT, Progress, error_lines, headline, summary_text
 
 CONNECTION_SECONDS = 5.0
 
@@ -47,7 +47,7 @@ def load_images(options: Namespace, mistakes: list[str]) -> mnist.Mnist | None:
 
 
 def load(options: Namespace, target: Target, size: dict[str, int]) -> int:
-    """Runs, writes the report, prints its summary. 0: all succeeded, 1: not all, or there were none."""
+    """Run, write the report and print its summary; return 0 if there were requests and all succeeded, else 1."""
     connection_seconds = None if options.keep_connections else CONNECTION_SECONDS
     settings = {
         "duration_seconds": options.duration_seconds,
@@ -70,7 +70,7 @@ def load(options: Namespace, target: Target, size: dict[str, int]) -> int:
         )
     )
     progress.clear()
-    # Before the summary, because whoever reads that may have gone.
+    # Write the report first: printing fails if the reader of the output has exited.
     written = not options.output or write(options.output, run)
     print(summary_text(report.document(run)))
     return 0 if written and run.observations and not run.failed else 1
@@ -89,10 +89,10 @@ def ask(options: Namespace, images: mnist.Mnist) -> int:
     index, label = options.sample_index, str(images.labels[options.sample_index])
     print(f"image {index:,} of {len(images):,}, label {label}\n", flush=True)
     print(query.draw(images.images[index]) + "\n", flush=True)
-    seen, answer = asyncio.run(query.ask(images, index, options.url, options.timeout_seconds))
-    if seen.outcome != "ok":
-        hint = [] if seen.status else [NOBODY_THERE]
-        print("no prediction", *error_lines(errors([seen])), *hint, sep="\n", file=sys.stderr)
+    observation, answer = asyncio.run(query.ask(images, index, options.url, options.timeout_seconds))
+    if observation.outcome != "ok":
+        hint = [] if observation.status else [NO_SERVICE_HINT]
+        print("no prediction", *error_lines(errors([observation])), *hint, sep="\n", file=sys.stderr)
         return 1
-    print(query.answer_text(answer, seen, label))
+    print(query.answer_text(answer, observation, label))
     return 0

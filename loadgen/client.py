@@ -1,7 +1,7 @@
-"""Sends one request at a time over a connection that is renewed by age, and says what came of each.
+"""Sends one request at a time over a connection of limited age, and classifies each outcome.
 
-kube-proxy balances connections, not requests: a connection kept for good never reaches a new pod. So a
-connection older than its limit is closed and the next request opens another. Nothing is ever retried.
+kube-proxy balances connections, not requests: a connection that stays open never reaches a new pod. So a
+connection older than its limit is closed, and the next request opens another. Requests are never retried.
 """
 
 import json
@@ -21,8 +21,8 @@ TITLE_LENGTH = 100
 class Client:
     """One user of a service.
 
-    connection_seconds: no request starts on a connection older than this; infinity keeps connections.
-    first_seconds: the same for the first connection only, so that many users renew theirs in turn.
+    connection_seconds: no request starts on a connection older than this; infinity keeps connections open.
+    first_seconds: the same for the first connection, so that users do not all reconnect at the same time.
     """
 
     def __init__(
@@ -42,21 +42,21 @@ class Client:
         self._renew_at = 0.0
 
     async def send(self, sample: Sample) -> tuple[Observation, Any]:
-        """The observation, and the answer's JSON (None without one). Latency includes connecting."""
+        """Return the observation and the answer's JSON, or None. Latency includes the time to connect."""
         session = await self._fresh_session()
-        seen = Observation(start=self._clock.now(), sample_index=sample.index)
+        observation = Observation(start=self._clock.now(), sample_index=sample.index)
         answer = None
         try:
             async with session.post(self._url, data=sample.body, allow_redirects=False) as response:
-                note_headers(response, seen)
+                note_headers(response, observation)
                 body = await response.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            seen.end = self._clock.now()
-            seen.outcome, seen.detail = failure(error)
+            observation.end = self._clock.now()
+            observation.outcome, observation.detail = failure(error)
         else:
-            seen.end = self._clock.now()
-            answer = self._judge(response, body, sample, seen)
-        return seen, answer
+            observation.end = self._clock.now()
+            answer = self._evaluate(response, body, sample, observation)
+        return observation, answer
 
     async def close(self) -> None:
         if self._session is not None:
@@ -66,9 +66,9 @@ class Client:
         now = self._clock.now()
         if self._session is None or now >= self._renew_at:
             await self.close()
-            life = self._first_seconds if self._session is None else self._connection_seconds
-            self._renew_at = now + life
-            # A session of its own for each user: aiohttp's pool knows no age limit.
+            lifetime = self._first_seconds if self._session is None else self._connection_seconds
+            self._renew_at = now + lifetime
+            # One session per user, because aiohttp's pool has no age limit.
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=1),
                 timeout=self._timeout,
@@ -77,32 +77,33 @@ class Client:
             )
         return self._session
 
-    def _judge(self, response: aiohttp.ClientResponse, body: bytes, sample: Sample, seen: Observation) -> Any:
+    def _evaluate(self, response: aiohttp.ClientResponse, body: bytes, sample: Sample, observation: Observation) -> Any:
+        """Return the answer's JSON, and note outcome and model version."""
         answer = parse(body)
         if isinstance(answer, dict) and isinstance(answer.get("model_version"), str):
-            seen.model_version = answer["model_version"]
+            observation.model_version = answer["model_version"]
         if response.status != 200:
-            seen.outcome, seen.detail = "http", title(answer) or response.reason
+            observation.outcome, observation.detail = "http", title(answer) or response.reason
             return answer
         try:
             if answer is None:
                 raise InvalidAnswer("the body is not JSON")
             require(answer, "model_version", str)
-            self._target.read(answer, sample, seen)
+            self._target.read(answer, sample, observation)
         except InvalidAnswer as invalid:
-            seen.outcome, seen.detail = "invalid", str(invalid)
+            observation.outcome, observation.detail = "invalid", str(invalid)
         return answer
 
 
-def note_headers(response: aiohttp.ClientResponse, seen: Observation) -> None:
-    seen.status = response.status
-    seen.served_by = response.headers.get("X-Served-By")
-    if seen.status != 200:
-        seen.request_id = response.headers.get("X-Request-ID")
+def note_headers(response: aiohttp.ClientResponse, observation: Observation) -> None:
+    observation.status = response.status
+    observation.served_by = response.headers.get("X-Served-By")
+    if observation.status != 200:
+        observation.request_id = response.headers.get("X-Request-ID")
 
 
 def parse(body: bytes) -> Any:
-    """The body's JSON; None where it is not JSON or nests too deep to be read."""
+    """Return the body's JSON, or None if it is not JSON or is nested too deeply."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -110,13 +111,13 @@ def parse(body: bytes) -> Any:
 
 
 def title(answer: Any) -> str | None:
-    """The title of a problem document (RFC 9457), cut to a bearable length."""
+    """Return the title of a problem document (RFC 9457), at most TITLE_LENGTH characters, or None."""
     text = answer.get("title") if isinstance(answer, dict) else None
     return text[:TITLE_LENGTH] if isinstance(text, str) else None
 
 
 def failure(error: Exception) -> tuple[str, str]:
-    """The outcome and its detail. The order counts: aiohttp's errors inherit from one another."""
+    """Return outcome and detail. The order of the checks matters: aiohttp's errors inherit from one another."""
     if isinstance(error, TimeoutError):
         return "timeout", "no complete answer in time"
     if isinstance(error, aiohttp.ClientConnectorError):
@@ -131,6 +132,7 @@ def failure(error: Exception) -> tuple[str, str]:
 
 
 def reason(error: OSError) -> str:
-    """The system's words: those of aiohttp and asyncio hold addresses, and would never add up."""
-    known = error.errno is not None and error.errno > 0
-    return os.strerror(error.errno) if known else str(error) or type(error).__name__
+    """Return the system's message; those of aiohttp and asyncio contain addresses, so that none would occur twice."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Reads the MNIST images that `python -m training data` leaves in the cache."""
+"""Reads the MNIST images that `python -m training data` has written to the cache."""
 
 import os
 import zipfile
@@ -11,12 +11,12 @@ REMEDY = "Run `python -m training data`"
 
 
 class DatasetError(Exception):
-    """The cache is missing or is not what it should be; the text says the remedy."""
+    """The cached data set is missing or damaged; the text includes the remedy."""
 
 
 @dataclass(frozen=True)
 class Mnist:
-    """`images` uint8 (n, 784), 0 paper to 255 ink; `labels` uint8 (n,). Indices count in dataset order."""
+    """`images` uint8 (n, 784), 0 (paper) to 255 (ink), in dataset order; `labels` uint8 (n,)."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -48,5 +48,5 @@ def load(path: Path | None = None) -> Mnist:
 
 
 def spread(total: int, size: int) -> list[int]:
-    """`size` indices evenly spaced over `total`: always the same ones, from every part of the dataset."""
+    """Return `size` evenly spaced indices below `total`; for equal arguments always the same ones."""
     return [number * total // size for number in range(size)]

@@ -1,4 +1,4 @@
-"""What was seen of each request and of the generator itself, on one clock."""
+"""Holds what is measured of each request and of the generator itself, on one clock."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ LAG_INTERVAL_SECONDS = 0.02
 
 
 class Clock:
-    """Monotonic seconds since the run began, in microseconds; the time of day is read once, at the start."""
+    """Monotonic seconds since the start of the run, to microseconds; the time of day is read once, at the start."""
 
     def __init__(self) -> None:
         self.started_at = datetime.now(UTC)
@@ -26,7 +26,7 @@ class Clock:
 
 @dataclass(slots=True)
 class Observation:
-    """One request. `start` and `end` are seconds since the run began; see `report` for the other fields."""
+    """One request. `start` and `end` are seconds since the start of the run; `report` documents the other fields."""
 
     start: float
     end: float = 0.0
@@ -47,7 +47,7 @@ class Observation:
 
 @dataclass
 class Run:
-    """A run under way, and then the run that was: all that a report is made from."""
+    """A run in progress or completed: everything that the report is made from."""
 
     target: str
     url: str
@@ -61,15 +61,15 @@ class Run:
     cpu_seconds: float = 0.0
     lags: list[float] = field(default_factory=list)
 
-    def add(self, seen: Observation) -> None:
-        self.observations.append(seen)
-        self.failed += seen.outcome != "ok"
+    def add(self, observation: Observation) -> None:
+        self.observations.append(observation)
+        self.failed += observation.outcome != "ok"
 
 
 async def watch_loop(lags: list[float]) -> None:
-    """Appends, until cancelled, by how many seconds the event loop was late for a timer.
+    """Append the seconds by which the event loop was late for each timer, until cancelled.
 
-    A late loop stamps answers late, so its lag is part of every latency that the run reports.
+    A late event loop timestamps answers late, so every reported latency includes its lag.
     """
     while True:
         due = time.monotonic() + LAG_INTERVAL_SECONDS

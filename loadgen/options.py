@@ -1,4 +1,4 @@
-"""The command line, checked whole: every mistake is reported, each with what was given and the rule."""
+"""Defines the command line. Reports every mistake at once: the option, its value and the rule."""
 
 import argparse
 import math
@@ -24,7 +24,7 @@ RULES = {
 
 
 def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
-    """The options, numbers as numbers, and all mistakes in them. Exits 2 where argparse finds no command."""
+    """Return the options, with numbers converted, and all mistakes in them; exit with 2 without a command."""
     options, unknown = parser().parse_known_args(arguments)
     mistakes = [f"{' '.join(unknown)}: not an option of this command."] if unknown else []
     mistakes += [mistake for name in RULES if name in options and (mistake := convert(options, name))]
@@ -35,16 +35,18 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
 
 
 def convert(options: argparse.Namespace, name: str) -> str | None:
-    kind, least, rule = RULES[name]
-    given = getattr(options, name)
+    """Replace an option's text by its number; return the mistake if it breaks the option's rule."""
+    number, minimum, rule = RULES[name]
+    text = getattr(options, name)
     try:
-        value = kind(given)
-        valid = math.isfinite(value) and value >= least
+        value = number(text)
+        valid = math.isfinite(value) and value >= minimum
     except (ValueError, OverflowError):
         valid = False
-    if valid:
-        return setattr(options, name, value)
-    return f"--{name.replace('_', '-')} {given}: must be {rule}."
+    if not valid:
+        return f"--{name.replace('_', '-')} {text}: must be {rule}."
+    setattr(options, name, value)
+    return None
 
 
 def url_mistakes(url: str) -> list[str]:
@@ -72,42 +74,42 @@ def output_mistakes(output: str) -> list[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    whole = argparse.ArgumentParser(
+    top = argparse.ArgumentParser(
         prog="python -m loadgen",
-        description="Sends load to a service and reports what came of it, or asks about one image.",
-        epilog="Exit status: 0 every request succeeded, 1 one did not, 2 the command line is wrong.",
+        description="Sends load to a service and reports latency, rate and errors, or asks about one image.",
+        epilog="Exit status: 0 if every request succeeded, 1 if one failed, 2 if the command line is wrong.",
         allow_abbrev=False,
     )
-    commands = whole.add_subparsers(dest="command", required=True, metavar="classifier | lm | query")
+    commands = top.add_subparsers(dest="command", required=True, metavar="classifier | lm | query")
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-        made.add_argument("--url", default=DEFAULT_URLS[name], help="the endpoint (%(default)s)")
-        add_number(made, "timeout-seconds", "30", "S", "for one request, connecting included")
-        return made
+        subparser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        subparser.add_argument("--url", default=DEFAULT_URLS[name], help="the endpoint (%(default)s)")
+        add_number(subparser, "timeout-seconds", "30", "S", "for one request, including the connection")
+        return subparser
 
     classifier = command("classifier", "Send MNIST images to the classifier.")
     add_load_options(classifier, concurrency="40")
-    add_number(classifier, "dataset-size", "2000", "N", "images to send in turn, evenly spaced over MNIST")
+    add_number(classifier, "dataset-size", "2000", "N", "images to send in turn, evenly spaced in MNIST")
     lm = command("lm", "Send prompts to the language model.")
     add_load_options(lm, concurrency="2")
     add_number(lm, "max-new-tokens", "40", "N", "tokens to ask for in each request")
     query = command("query", "Ask the classifier about one MNIST image, and draw it.")
-    add_number(query, "sample-index", "2001", "N", "which of the 70,000 images, the first being 0")
-    return whole
+    add_number(query, "sample-index", "2001", "N", "index of the image, 0 to 69,999")
+    return top
 
 
 def add_load_options(command: argparse.ArgumentParser, concurrency: str) -> None:
-    add_number(command, "duration-seconds", "120", "S", "for how long requests are sent")
-    add_number(command, "concurrency", concurrency, "N", "users, each with one request at a time")
+    add_number(command, "duration-seconds", "120", "S", "time during which requests are sent")
+    add_number(command, "concurrency", concurrency, "N", "simultaneous users, each with one request at a time")
     command.add_argument(
         "--keep-connections",
         action="store_true",
-        help="keep connections; else none is used for longer than 5 s, so that new pods get their share",
+        help="keep connections open; by default each is replaced after 5 s, so that new pods receive load",
     )
     command.add_argument("--output", metavar="FILE", help="write the report and every request as JSON")
 
 
 def add_number(command: argparse.ArgumentParser, name: str, default: str, metavar: str, text: str) -> None:
-    """A number stays a string here: argparse would stop at the first that is wrong."""
+    """Add an option whose text `convert` turns into a number; argparse itself would exit at the first wrong one."""
     command.add_argument(f"--{name}", default=default, metavar=metavar, help=f"{text} (%(default)s)")

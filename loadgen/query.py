@@ -1,4 +1,4 @@
-"""Asks the classifier about one image, and draws it: two pixels a character, one above the other."""
+"""Asks the classifier about one image, and draws the image with two pixel rows per line of text."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from loadgen.targets import classifier
 from loadgen.terminal import duration
 
 BAR_LENGTH = 28
-INK = 96  # of 255: a lighter pixel is paper
+INK = 96  # of 255: a lighter pixel is drawn as paper
 
 
 async def ask(mnist: Mnist, index: int, url: str, timeout_seconds: float) -> tuple[Observation, Any]:
@@ -24,20 +24,21 @@ async def ask(mnist: Mnist, index: int, url: str, timeout_seconds: float) -> tup
 
 
 def draw(image: np.ndarray) -> str:
-    """`image` uint8 (784,) as 14 lines of 28 characters: characters are twice as high as wide."""
+    """Return `image`, uint8 (784,), as 14 lines of 28 characters, which are twice as high as wide."""
     ink = (image.reshape(14, 2, 28) >= INK).tolist()
     return "\n".join(
         "  " + "".join(" ▄▀█"[2 * upper + lower] for upper, lower in zip(*pair, strict=True)).rstrip() for pair in ink
     )
 
 
-def answer_text(answer: dict[str, Any], seen: Observation, label: str) -> str:
-    verdict = "right" if seen.correct else f"wrong: the label is {label}"
+def answer_text(answer: dict[str, Any], observation: Observation, label: str) -> str:
+    verdict = "right" if observation.correct else f"wrong: the label is {label}"
     return "\n".join(
         [
             f"prediction   {answer['label']}, {verdict}",
             *[score_line(entry["label"], entry["probability"]) for entry in answer["top"][:3]],
-            f"model        {seen.model_version}, on {seen.served_by or 'an unnamed host'}, in {duration(seen.seconds)}",
+            f"model        {observation.model_version}, on {observation.served_by or 'an unnamed host'}, "
+            f"in {duration(observation.seconds)}",
         ]
     )
 

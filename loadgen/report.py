@@ -1,6 +1,6 @@
 """Writes a run as one JSON document.
 
-All durations are seconds from one monotonic clock; `start` and `end` of a request count from the run's start.
+All durations are seconds of one monotonic clock; `start` and `end` of a request count from the start of the run.
 Times of day are ISO 8601 in UTC: `started_at` was read once, `ended_at` is `started_at` + `elapsed_seconds`.
 
     schema_version    1
@@ -10,27 +10,27 @@ Times of day are ISO 8601 in UTC: `started_at` was read once, `ended_at` is `sta
                       connection_seconds (null: connections are kept), dataset_size or max_new_tokens
     started_at, ended_at, elapsed_seconds
     ended_by          "duration" or "interrupt"
-    dropped           requests given up by a second interrupt; they are in no other figure
+    dropped           requests cancelled by a second interrupt; no other figure includes them
     summary
       requests, succeeded, failed
       rate_per_second     succeeded / elapsed_seconds
-      latency_seconds     of what succeeded: p50, p90, p95, p99 (nearest rank), max, mean; null without any
-      errors              [{outcome, status, detail, requests}], the most frequent first
-      served_by           [{pod, model_version, requests, first_answer}], of all answers, errors too; pod is
-                          null where the header X-Served-By was missing; first_answer counts from the run's start
-      accuracy            {correct, judged, share} against MNIST's labels; null for the lm. The images are
-                          from all of MNIST: the model was trained on most of them
+      latency_seconds     of successful requests: p50, p90, p95, p99 (nearest rank), max, mean; null if none
+      errors              [{outcome, status, detail, requests}], most frequent first
+      served_by           [{pod, model_version, requests, first_answer}], of all answers, errors included; pod is
+                          null if the header X-Served-By is missing; first_answer counts from the start of the run
+      accuracy            {correct, judged, share} against MNIST's labels; null for the lm. The images come
+                          from all of MNIST, and the model was trained on most of them
       completion_tokens   {total, rate_per_second}; null for the classifier
     generator
       cpu_seconds, cpu_share   CPU time of the generator's thread, and as a share of one core
-      loop_lag_seconds         p50, p99, max of how late the event loop was for timers 20 ms apart
-      warnings                 sentences; empty unless the generator itself distorted the figures
-    requests          one object each, in the order in which they ended
-      start, end          from before connecting, if need be, to the last byte of the answer
+      loop_lag_seconds         p50, p99, max of the event loop's delay, measured with timers 20 ms apart
+      warnings                 sentences; empty unless the generator itself distorted the results
+    requests          one object per request, in the order of their ends
+      start, end          from before the connection, if a new one is opened, to the last byte of the answer
       outcome             "ok"; "connect" (no connection); "timeout"; "reset" (the connection broke);
-                          "http" (any status but 200); "invalid" (a 200 that breaks the contract, or no HTTP)
+                          "http" (any status but 200); "invalid" (a 200 that violates the contract, or not HTTP)
       status              of the answer, or null
-      detail              why it failed; for "http" the problem's title or else the reason phrase
+      detail              why it failed; for "http" the problem's title or, without one, the reason phrase
       served_by           the answering pod, from the header X-Served-By, or null
       model_version       from the answer, or null
       request_id          from the header X-Request-ID of answers other than 200, or null
@@ -52,7 +52,7 @@ SCHEMA_VERSION = 1
 
 
 def document(run: Run) -> dict[str, Any]:
-    """Everything but `requests`, which `write` adds."""
+    """Return the report without `requests`, which `write` adds."""
     summary = summarise(run)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -70,7 +70,7 @@ def document(run: Run) -> dict[str, Any]:
 
 
 def write(path: Path, run: Run) -> None:
-    """Replaces `path` whole or not at all; one line a request, so that the file can be read with grep too."""
+    """Write the report to `path` atomically, with one line per request, so that it can be searched with grep."""
     head = json.dumps(document(run), indent=2)
     requests = ",\n".join(json.dumps(asdict(one)) for one in run.observations)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")

@@ -1,4 +1,4 @@
-"""Carries out a schedule: users send, each request is observed, and an interrupt ends it in order."""
+"""Carries out a schedule: users send requests, each is observed, and an interrupt ends the run cleanly."""
 
 import asyncio
 import contextlib
@@ -25,16 +25,16 @@ async def carry_out(
     connection_seconds: float = math.inf,
     show: Callable[[Run], None] = lambda run: None,
 ) -> None:
-    """Fills `run`, whose clock starts here, and calls `show` with it every second.
+    """Fill `run`, whose clock starts here, and call `show` with it every second.
 
-    The first interrupt (SIGINT or SIGTERM) sends nothing more and awaits what is under way; a second one
-    drops that, which leaves `run.under_way` above 0. Both are told by `run.interrupted`.
+    After an interrupt (SIGINT or SIGTERM) no request is sent, and those under way are awaited; a second interrupt
+    cancels them, which leaves `run.under_way` above 0. Both set `run.interrupted`.
     """
     run.clock = Clock()
     clients = [
-        # The first renewals are spread over one connection's life, so that they never come all at once.
-        Client(target, run.url, run.clock, timeout_seconds, connection_seconds, connection_seconds * turn)
-        for turn in [(number + 1) / schedule.concurrency for number in range(schedule.concurrency)]
+        # The users' first reconnections are spread over one connection lifetime.
+        Client(target, run.url, run.clock, timeout_seconds, connection_seconds, connection_seconds * share)
+        for share in [(number + 1) / schedule.concurrency for number in range(schedule.concurrency)]
     ]
     samples = cycle(target.samples)
     users: list[asyncio.Task[None]] = []
@@ -57,10 +57,10 @@ async def use(client: Client, samples: Iterator[Sample], schedule: ClosedLoop, r
             if (wait := due - run.clock.now()) > 0:
                 await asyncio.sleep(wait)
             run.under_way += 1
-            seen, _ = await client.send(next(samples))
+            observation, _ = await client.send(next(samples))
             run.under_way -= 1
-            run.add(seen)
-            unanswered = seen.status is None
+            run.add(observation)
+            unanswered = observation.status is None
     finally:
         await client.close()
 

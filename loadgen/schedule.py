@@ -1,4 +1,4 @@
-"""When requests are due. All times are seconds since the run began."""
+"""Determines when requests start. All times are seconds since the start of the run."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,19 @@ UNANSWERED_PAUSE_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class ClosedLoop:
-    """`concurrency` users; each sends its next request as soon as it has the answer to the last one.
+    """`concurrency` users; each sends its next request as soon as the previous one is answered.
 
-    The rate is therefore what the service makes of it: a slower service gets fewer requests.
+    The rate therefore depends on the service: a slower service receives fewer requests.
     """
 
     concurrency: int
     duration_seconds: float
 
     def next_start(self, now: float, unanswered: bool) -> float | None:
-        """When a user who is free at `now` sends next, or None when the run is over.
+        """Return when a user without a request at `now` sends the next one, or None after the end of the run.
 
-        `unanswered`: this user's last request got no answer at all. It then pauses, because a port that
-        refuses or resets at once would otherwise be asked thousands of times a second.
+        `unanswered`: the user's previous request received no answer. The user then pauses; otherwise it would send
+        thousands of requests per second to a port that refuses or resets connections.
         """
         due = now + UNANSWERED_PAUSE_SECONDS if unanswered else now
         return due if due < self.duration_seconds else None

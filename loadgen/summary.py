@@ -1,4 +1,4 @@
-"""Sums up a run. Pure: observations in, plain data out; the fields are described in `report`."""
+"""Summarises a run: pure functions from observations to plain data. `report` documents the fields."""
 
 import math
 from collections import Counter
@@ -13,21 +13,21 @@ LATE_SHARE = 0.1
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
-    """The nearest rank: the smallest value that at least `percent` of all values do not exceed."""
+    """Return the nearest-rank percentile: the smallest value that at least `percent` % of the values do not exceed."""
     return ordered[max(math.ceil(len(ordered) * percent / 100), 1) - 1]
 
 
 def summarise(run: Run) -> dict[str, Any]:
-    seen = run.observations
-    good = [one for one in seen if one.outcome == "ok"]
+    observations = run.observations
+    good = [one for one in observations if one.outcome == "ok"]
     return {
-        "requests": len(seen),
+        "requests": len(observations),
         "succeeded": len(good),
-        "failed": len(seen) - len(good),
+        "failed": len(observations) - len(good),
         "rate_per_second": len(good) / run.elapsed_seconds if run.elapsed_seconds else 0.0,
         "latency_seconds": latency([one.seconds for one in good]),
-        "errors": errors(seen),
-        "served_by": served_by(seen),
+        "errors": errors(observations),
+        "served_by": served_by(observations),
         "accuracy": accuracy(good),
         "completion_tokens": tokens(good, run.elapsed_seconds),
     }
@@ -41,18 +41,18 @@ def latency(seconds: list[float]) -> dict[str, float] | None:
     return ranks | {"max": ordered[-1], "mean": math.fsum(ordered) / len(ordered)}
 
 
-def errors(seen: list[Observation]) -> list[dict[str, Any]]:
-    kinds = Counter((one.outcome, one.status, one.detail) for one in seen if one.outcome != "ok")
+def errors(observations: list[Observation]) -> list[dict[str, Any]]:
+    counts = Counter((one.outcome, one.status, one.detail) for one in observations if one.outcome != "ok")
     return [
         {"outcome": outcome, "status": status, "detail": detail, "requests": requests}
-        for (outcome, status, detail), requests in kinds.most_common()
+        for (outcome, status, detail), requests in counts.most_common()
     ]
 
 
-def served_by(seen: list[Observation]) -> list[dict[str, Any]]:
+def served_by(observations: list[Observation]) -> list[dict[str, Any]]:
     answers: Counter[tuple[str | None, str | None]] = Counter()
     first: dict[tuple[str | None, str | None], float] = {}
-    for one in seen:
+    for one in observations:
         if one.status is not None:
             server = one.served_by, one.model_version
             answers[server] += 1
@@ -78,7 +78,7 @@ def tokens(good: list[Observation], elapsed_seconds: float) -> dict[str, Any] | 
 
 
 def generator(run: Run, latency_seconds: dict[str, float] | None) -> dict[str, Any]:
-    """What the run cost the generator, and warnings where the generator, not the service, set the figures."""
+    """Return the generator's CPU time and lag, with warnings if these, not the service, determined the results."""
     lags = sorted(run.lags) or [0.0]
     share = run.cpu_seconds / run.elapsed_seconds if run.elapsed_seconds else 0.0
     lag = {"p50": percentile(lags, 50), "p99": percentile(lags, 99), "max": lags[-1]}

@@ -1,4 +1,4 @@
-"""What is sent to each service, made ahead of the run, and what counts as a valid answer of it."""
+"""Prepares the requests to each service before the run, and defines which answers are valid."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from loadgen.mnist import Mnist
 from loadgen.observe import Observation
 
-# What the models were trained on, float32 pixel / 255; nine digits are read back as just that float32.
+# float32(pixel) / 255, as in training; nine digits restore the same float32.
 INTENSITIES = [f"{value:.9g}" for value in np.arange(256, dtype=np.float32) / np.float32(255)]
 
 PROMPTS = [
@@ -30,7 +30,7 @@ PROMPTS = [
 
 
 class InvalidAnswer(Exception):
-    """A 200 whose body breaks the service's contract; the text says how."""
+    """A response with status 200 whose body violates the service's contract; the text says how."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Target:
-    """A service: `samples` to send, in turn; `read` notes what a 200's JSON says, or raises InvalidAnswer."""
+    """A service: `samples` to send in turn; `read` notes the JSON of a 200 response, or raises InvalidAnswer."""
 
     name: str
     samples: Sequence[Sample]
@@ -61,12 +61,12 @@ def image_sample(mnist: Mnist, index: int) -> Sample:
     return Sample(b'{"features":[%s]}' % features.encode(), index, str(mnist.labels[index]))
 
 
-def read_prediction(answer: Any, sample: Sample, seen: Observation) -> None:
+def read_prediction(answer: Any, sample: Sample, observation: Observation) -> None:
     for entry in [answer, *require(answer, "top", list)]:
         require(entry, "label", str)
         if not 0 <= require(entry, "probability", (int, float)) <= 1:
             raise InvalidAnswer("`probability` is not from 0 to 1")
-    seen.correct = answer["label"] == sample.label
+    observation.correct = answer["label"] == sample.label
 
 
 def lm(max_new_tokens: int) -> Target:
@@ -74,16 +74,17 @@ def lm(max_new_tokens: int) -> Target:
     return Target("lm", [Sample(body.encode()) for body in bodies], read_generation)
 
 
-def read_generation(answer: Any, sample: Sample, seen: Observation) -> None:
+def read_generation(answer: Any, sample: Sample, observation: Observation) -> None:
     require(answer, "generated_text", str)
     require(answer, "finish_reason", str)
-    seen.completion_tokens = require(require(answer, "usage", dict), "completion_tokens", int)
+    observation.completion_tokens = require(require(answer, "usage", dict), "completion_tokens", int)
 
 
-def require(answer: Any, name: str, kind: type | tuple[type, ...]) -> Any:
+def require(answer: Any, name: str, expected: type | tuple[type, ...]) -> Any:
+    """Return `answer[name]`; raise InvalidAnswer if it is missing or not of an `expected` type."""
     value = answer.get(name) if isinstance(answer, dict) else None
     if value is None:
         raise InvalidAnswer(f"`{name}` is missing")
-    if not isinstance(value, kind) or isinstance(value, bool):
+    if not isinstance(value, expected) or isinstance(value, bool):
         raise InvalidAnswer(f"`{name}` has the wrong type")
     return value

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a line while it lasts, a summary after it."""
+"""Formats a run for a terminal: a progress line during the run, a summary after it."""
 
 import contextlib
 import shutil
@@ -10,11 +10,11 @@ from loadgen.summary import percentile
 
 WINDOW_SECONDS = 5.0
 PLAIN_LINE_SECONDS = 5
-NOBODY_THERE = "             Is the service up? `ci/up` starts both; `--url` is for another address."
+NO_SERVICE_HINT = "             Is the service up? `ci/up` starts both; `--url` is for another address."
 
 
 class Progress:
-    """On a terminal one line, rewritten at every call; elsewhere a line of its own at every fifth call."""
+    """Shows one line, rewritten at every call, on a terminal; elsewhere prints a line at every fifth call."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -35,7 +35,7 @@ class Progress:
             self._write("\r\x1b[K")
 
     def _write(self, text: str) -> None:
-        # Ctrl-C ends a `| tee` too; the run and its report shall not be lost with it.
+        # Ctrl-C also ends a `| tee`; the run must still write its report.
         with contextlib.suppress(BrokenPipeError):
             self._stream.write(text)
             self._stream.flush()
@@ -92,13 +92,13 @@ def recent_good(observations: list[Observation], since: float) -> list[Observati
 
 
 def summary_text(report: dict[str, Any]) -> str:
-    """The summary of `report.document`, for people."""
+    """Return the summary of a `report.document` as text."""
     summary, generator = report["summary"], report["generator"]
     lines = [
         "",
         *request_lines(report),
         *error_lines(summary["errors"]),
-        *([NOBODY_THERE] if summary["requests"] and not summary["served_by"] else []),
+        *([NO_SERVICE_HINT] if summary["requests"] and not summary["served_by"] else []),
         *latency_lines(summary),
         *model_lines(summary),
         *pod_lines(summary),
@@ -141,7 +141,7 @@ def model_lines(summary: dict[str, Any]) -> list[str]:
     if accuracy:
         lines.append(
             f"accuracy     {accuracy['share']:.2%}, {accuracy['correct']:,} of {accuracy['judged']:,} "
-            "(images of the training among them)"
+            "(including images used in training)"
         )
     if tokens:
         lines.append(f"tokens       {tokens['total']:,} generated, {rate(tokens['rate_per_second'])}/s")

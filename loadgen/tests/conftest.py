@@ -1,4 +1,4 @@
-"""A stub service on 127.0.0.1 whose faults a test chooses, and a small MNIST cache."""
+"""A stub service on 127.0.0.1 with faults that a test chooses, and a small MNIST cache."""
 
 import asyncio
 import contextlib
@@ -29,9 +29,9 @@ async def predict(request: web.Request) -> web.Response:
 
 
 class Stub:
-    """Answers with `handler` in a thread of its own; notes bodies and connections (first and last use).
+    """Answers with `handler` in its own thread; records bodies and connections (first and last use).
 
-    Its request number `interrupts_at` interrupts the run, so that no test depends on the machine's speed.
+    Request number `interrupts_at` interrupts the run, so that no test depends on the machine's speed.
     """
 
     def __init__(self) -> None:
@@ -61,6 +61,7 @@ class Stub:
     @staticmethod
     def reset(request: web.Request) -> None:
         """Breaks the connection as a killed process does: with RST, not FIN."""
+        assert request.transport is not None
         sock = request.transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         request.transport.abort()
@@ -76,6 +77,7 @@ class Stub:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         self.bodies.append(await request.json())
+        assert request.transport is not None
         peer, now = request.transport.get_extra_info("peername"), time.monotonic()
         self.connections[peer] = (self.connections.get(peer, (now,))[0], now)
         if self.requests == self.interrupts_at:
@@ -91,7 +93,7 @@ def stub():
 
 @pytest.fixture
 def refused_url():
-    """An address that is bound, so that no one else gets it, and that no one listens on."""
+    """An address that is bound, so that no other program can use it, and on which nothing listens."""
     with contextlib.closing(socket.socket()) as held:
         held.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{held.getsockname()[1]}/predict"
@@ -99,7 +101,7 @@ def refused_url():
 
 @pytest.fixture(autouse=True)
 def mnist_cache(tmp_path, monkeypatch):
-    """Twenty images whose labels are 0 to 9 twice; image n has n in its first pixel and 255 in its last."""
+    """Twenty images with labels 0 to 9, twice; the first pixel of image n is n, and the last is 255."""
     images = np.zeros((20, 784), np.uint8)
     images[:, 0], images[:, 783] = np.arange(20), 255
     path = tmp_path / "cache" / "inference-service" / "mnist" / "mnist.npz"

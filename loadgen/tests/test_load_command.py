@@ -1,4 +1,4 @@
-"""The load commands through their command line, against a stub service with faults."""
+"""The load commands, run through the command line against a stub service with faults."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from loadgen.cli import main
 
 @pytest.fixture
 def load(stub, tmp_path):
-    """Runs the classifier's load for about `requests` requests; returns the exit status and the report."""
+    """Run the command `classifier` for about `requests` requests; return the exit status and the report."""
 
     def command(*options, requests=10, url=None):
         stub.interrupts_at = requests
@@ -43,7 +43,7 @@ def only_error(report):
     return error["outcome"], error["status"], error["detail"]
 
 
-def test_a_good_run_exits_0_and_agrees_with_what_the_service_counted(load, stub, capsys):
+def test_successful_run_exits_0_and_agrees_with_the_counts_of_the_service(load, stub, capsys):
     status, report = load(requests=20)
     assert status == 0
     summary = report["summary"]
@@ -52,18 +52,18 @@ def test_a_good_run_exits_0_and_agrees_with_what_the_service_counted(load, stub,
     assert summary["served_by"] == [pod | {"first_answer": report["requests"][0]["end"]}]
     fours = sum(one["sample_index"] % 10 == 4 for one in report["requests"])
     assert summary["accuracy"]["correct"] == fours >= 2
-    shown = capsys.readouterr().out
-    assert "failed       0\n" in shown and re.search(r"answered by  pod-a  v1 .*  from \d\.\d s on\n", shown)
+    output = capsys.readouterr().out
+    assert "failed       0\n" in output and re.search(r"answered by  pod-a  v1 .*  from \d\.\d s on\n", output)
 
 
-def test_requests_carry_the_images_in_turn_as_numbers_from_0_to_1(load, stub):
+def test_requests_contain_the_images_in_turn_as_numbers_from_0_to_1(load, stub):
     load("--concurrency", "1", "--dataset-size", "10", requests=11)
     first = [body["features"][0] for body in stub.bodies[:11]]
     assert [round(value * 255, 4) for value in first] == [*range(0, 20, 2), 0]
     assert all(len(body["features"]) == 784 and body["features"][783] == 1 for body in stub.bodies)
 
 
-def test_the_report_holds_one_clock_and_every_request(load):
+def test_report_has_consistent_times_and_every_request(load):
     _, report = load()
     elapsed = report["elapsed_seconds"]
     started, ended = (datetime.fromisoformat(report[name]) for name in ("started_at", "ended_at"))
@@ -77,7 +77,7 @@ def test_the_report_holds_one_clock_and_every_request(load):
     assert [one["end"] for one in report["requests"]] == sorted(one["end"] for one in report["requests"])
 
 
-def test_a_problem_is_counted_by_status_and_title_with_its_request_id(load, stub):
+def test_problem_is_counted_by_status_and_title_with_its_request_id(load, stub):
     problem = {"title": "Too busy", "status": 503, "model_version": "v1"}
     stub.handler = answering(problem, 503, {"X-Request-ID": "abc"})
     status, report = load()
@@ -87,12 +87,12 @@ def test_a_problem_is_counted_by_status_and_title_with_its_request_id(load, stub
     assert report["summary"]["served_by"][0]["model_version"] == "v1"
 
 
-def test_an_error_without_a_problem_document_keeps_the_reason_phrase(load, stub):
+def test_error_without_a_problem_document_is_counted_by_its_reason_phrase(load, stub):
     stub.handler = answering(text="<html>", status=502)
     assert only_error(load()[1]) == ("http", 502, "Bad Gateway")
 
 
-def test_a_redirect_is_an_error_and_is_not_followed(load, stub):
+def test_redirect_is_an_error_and_is_not_followed(load, stub):
     stub.handler = answering(stub.prediction, 307, {"Location": stub.url})
     _, report = load()
     assert only_error(report)[:2] == ("http", 307)
@@ -112,14 +112,14 @@ def test_a_redirect_is_an_error_and_is_not_followed(load, stub):
         ({"top": [3]}, "`label` is missing"),
     ],
 )
-def test_a_200_that_breaks_the_contract_is_an_invalid_answer(load, stub, body, detail):
+def test_200_response_that_violates_the_contract_is_an_invalid_answer(load, stub, body, detail):
     stub.handler = answering(stub.prediction | body) if isinstance(body, dict) else answering(text=body)
     status, report = load(requests=1)
     assert status == 1
     assert only_error(report) == ("invalid", 200, detail)
 
 
-def test_a_reset_connection_is_counted_and_its_request_not_sent_again(load, stub):
+def test_reset_connection_is_counted_and_its_request_not_retried(load, stub):
     async def handler(request):
         stub.reset(request)
         return web.Response()
@@ -131,7 +131,7 @@ def test_a_reset_connection_is_counted_and_its_request_not_sent_again(load, stub
     assert stub.requests == report["summary"]["requests"]
 
 
-def test_a_request_on_a_kept_connection_that_the_service_closes_is_not_sent_again(load, stub):
+def test_request_on_a_kept_connection_that_the_service_closes_is_not_retried(load, stub):
     async def handler(request):
         if stub.requests == 3:
             request.transport.close()
@@ -145,7 +145,7 @@ def test_a_request_on_a_kept_connection_that_the_service_closes_is_not_sent_agai
     assert stub.requests == report["summary"]["requests"]
 
 
-def test_an_answer_cut_off_is_a_reset_that_keeps_status_and_pod(load, stub):
+def test_truncated_answer_is_a_reset_with_status_and_pod(load, stub):
     async def handler(request):
         response = web.StreamResponse(headers={"Content-Length": "1000", "X-Served-By": "pod-a"})
         await response.prepare(request)
@@ -159,7 +159,7 @@ def test_an_answer_cut_off_is_a_reset_that_keeps_status_and_pod(load, stub):
     assert report["requests"][0]["served_by"] == "pod-a"
 
 
-def test_a_hung_request_times_out_and_its_user_goes_on(load, stub):
+def test_hung_request_times_out_and_its_user_continues(load, stub):
     async def handler(request):
         if stub.requests == 1:
             await asyncio.Event().wait()
@@ -173,7 +173,7 @@ def test_a_hung_request_times_out_and_its_user_goes_on(load, stub):
     assert others and all(one["outcome"] == "ok" for one in others)
 
 
-def test_nobody_listening_is_told_with_the_remedy_and_asked_at_a_bearable_pace(load, refused_url, capsys):
+def test_refused_connection_is_reported_with_the_remedy_and_new_requests_are_slowed(load, refused_url, capsys):
     status, report = load("--duration-seconds", "0.5", url=refused_url)
     assert status == 1
     assert only_error(report) == ("connect", None, "Connection refused")
@@ -181,7 +181,7 @@ def test_nobody_listening_is_told_with_the_remedy_and_asked_at_a_bearable_pace(l
     assert "Is the service up? `ci/up` starts both" in capsys.readouterr().out
 
 
-def test_a_request_under_way_at_the_end_is_awaited(load, stub):
+def test_request_under_way_at_the_end_is_awaited(load, stub):
     async def handler(request):
         await asyncio.sleep(1)
         return web.json_response(stub.prediction)
@@ -194,7 +194,7 @@ def test_a_request_under_way_at_the_end_is_awaited(load, stub):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_awaits_what_is_under_way_and_writes_the_report(load, stub, number, capsys):
+def test_interrupt_awaits_requests_under_way_and_writes_the_report(load, stub, number, capsys):
     async def handler(request):
         if stub.requests == 5:
             os.kill(os.getpid(), number)
@@ -209,10 +209,10 @@ def test_an_interrupt_awaits_what_is_under_way_and_writes_the_report(load, stub,
     assert "(interrupted)" in capsys.readouterr().out
 
 
-def test_a_second_interrupt_drops_what_is_under_way_without_calling_it_failed(load, stub):
+def test_second_interrupt_drops_requests_under_way_without_counting_them_as_failed(load, stub):
     async def handler(request):
         if stub.requests == 5:
-            await asyncio.sleep(0.2)  # the first interrupt was sent just before
+            await asyncio.sleep(0.2)  # the stub has just sent the first interrupt
             os.kill(os.getpid(), signal.SIGINT)
             await asyncio.Event().wait()
         return web.json_response(stub.prediction)
@@ -224,7 +224,7 @@ def test_a_second_interrupt_drops_what_is_under_way_without_calling_it_failed(lo
     assert report["summary"]["requests"] == 4 and report["summary"]["failed"] == 0
 
 
-def test_the_language_model_is_asked_for_tokens_and_they_are_counted(stub, tmp_path, capsys):
+def test_lm_load_requests_tokens_and_counts_them(stub, tmp_path, capsys):
     usage = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
     stub.handler = answering(
         {"generated_text": " Paris.", "finish_reason": "stop", "usage": usage, "model_version": "v1"}

@@ -1,4 +1,4 @@
-"""kube-proxy balances connections: new pods get load only if users come back on new ones."""
+"""kube-proxy balances connections: new pods receive load only if users open new connections."""
 
 import asyncio
 import math
@@ -17,7 +17,7 @@ from loadgen.targets import classifier
 
 @pytest.fixture
 def users(stub):
-    """Lets four users send for a while to a service that takes 20 ms."""
+    """Run four users against a service that answers after 20 ms."""
 
     async def handler(request):
         await asyncio.sleep(0.02)
@@ -34,26 +34,26 @@ def users(stub):
     return send
 
 
-def test_kept_connections_are_one_for_each_user(users, stub):
+def test_without_renewal_each_user_has_one_connection(users, stub):
     users(math.inf, 0.5)
     assert len(stub.connections) == 4
 
 
-def test_no_connection_is_used_beyond_its_age_and_none_is_given_up_early(users, stub):
+def test_connections_are_used_until_their_age_limit_and_not_beyond(users, stub):
     users(0.2, 1.0)
     # Ideally 5 or 6 connections a user, none older than 0.2 s; the bounds leave room for a busy machine.
     assert 4 * 3 <= len(stub.connections) <= 4 * 6
     assert max(last - first for first, last in stub.connections.values()) < 0.6
 
 
-def test_first_renewals_come_one_after_another(users, stub):
+def test_first_renewals_are_spread_over_time(users, stub):
     users(1.6, 2.0)
     began = sorted(first for first, _ in stub.connections.values())
     assert began[4] - began[0] < 1.0  # the first of the four renews after 0.4 s, the last after 1.6 s
     assert began[7] - began[4] > 0.6
 
 
-def test_the_command_renews_connections_every_5_seconds(stub, capsys, monkeypatch):
+def test_command_renews_connections_every_5_seconds(stub, capsys, monkeypatch):
     assert CONNECTION_SECONDS == 5
     monkeypatch.setattr("loadgen.cli.CONNECTION_SECONDS", 0.01)
     command(stub)
@@ -61,7 +61,7 @@ def test_the_command_renews_connections_every_5_seconds(stub, capsys, monkeypatc
     assert "connections renewed every 0.01 s" in capsys.readouterr().out
 
 
-def test_the_command_keeps_connections_when_told(stub, capsys, monkeypatch):
+def test_command_keeps_connections_with_keep_connections(stub, capsys, monkeypatch):
     monkeypatch.setattr("loadgen.cli.CONNECTION_SECONDS", 0.01)
     command(stub, "--keep-connections")
     assert len(stub.connections) == 1

@@ -1,4 +1,4 @@
-"""The images that are sent: read from training's cache, spread over the whole of it, exact on the wire."""
+"""The images that are sent: read from training's cache, evenly spaced in it, with exact values in the request."""
 
 import numpy as np
 import pytest
@@ -7,13 +7,13 @@ from loadgen.mnist import DatasetError, load, spread
 from loadgen.targets import INTENSITIES
 
 
-def test_the_sample_is_spread_over_the_whole_dataset():
+def test_indices_are_evenly_spaced_over_the_whole_dataset():
     assert spread(70_000, 4) == [0, 17_500, 35_000, 52_500]
     assert spread(5, 5) == [0, 1, 2, 3, 4]
     assert len(set(spread(70_000, 2000))) == 2000
 
 
-def test_every_intensity_is_read_back_as_the_float32_that_training_uses():
+def test_every_intensity_parses_to_the_float32_that_training_uses():
     sent = np.array([float(text) for text in INTENSITIES]).astype(np.float32)
     assert (sent == np.arange(256, dtype=np.float32) / np.float32(255)).all()
 
@@ -27,7 +27,7 @@ def test_every_intensity_is_read_back_as_the_float32_that_training_uses():
         {"images": np.zeros((3, 784), np.uint8)},
     ],
 )
-def test_a_cache_of_another_shape_is_refused_with_the_remedy(mnist_cache, arrays):
+def test_cache_with_another_shape_is_refused_with_the_remedy(mnist_cache, arrays):
     np.savez(mnist_cache, **arrays)
     with pytest.raises(DatasetError, match=r"Remove it, then: Run `python -m training data`\.$"):
         load()

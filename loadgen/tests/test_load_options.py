@@ -1,4 +1,4 @@
-"""Usage errors: every mistake at once, each with what was given and the rule; exit status 2."""
+"""Usage errors: every mistake is reported at once, with the value and the rule; exit status 2."""
 
 import pytest
 
@@ -40,33 +40,33 @@ def test_all_mistakes_are_reported_at_once(capsys, tmp_path):
         ("lm", "--url", "http://host:99999/x", "must be http://HOST:PORT/PATH or https://HOST:PORT/PATH."),
     ],
 )
-def test_a_wrong_value_is_told_with_its_rule(capsys, command, option, value, rule):
+def test_wrong_value_is_reported_with_its_rule(capsys, command, option, value, rule):
     assert mistakes(capsys, command, option, value) == [f"{option} {value}: {rule}"]
 
 
-def test_a_url_without_the_endpoint_is_refused_before_any_load(capsys):
+def test_url_without_path_is_refused_before_any_load(capsys):
     (mistake,) = mistakes(capsys, "lm", "--url", "http://127.0.0.1:30080")
     assert mistake.startswith("--url http://127.0.0.1:30080: must be the endpoint, path included, such as")
 
 
-def test_an_output_that_is_a_folder_is_refused_before_any_load(capsys, tmp_path):
+def test_output_that_is_a_folder_is_refused_before_any_load(capsys, tmp_path):
     (mistake,) = mistakes(capsys, "lm", "--output", str(tmp_path))
     assert mistake == f"--output {tmp_path}: is a folder; name a file."
 
 
-def test_a_missing_dataset_names_the_command_that_makes_it(capsys, mnist_cache):
+def test_missing_dataset_is_reported_with_the_command_that_downloads_it(capsys, mnist_cache):
     mnist_cache.unlink()
     (mistake,) = mistakes(capsys, "classifier")
     assert mistake == f"There is no MNIST cache at {mnist_cache}. Run `python -m training data`."
 
 
-def test_a_cut_off_dataset_is_refused_with_the_remedy(capsys, mnist_cache):
+def test_truncated_dataset_is_refused_with_the_remedy(capsys, mnist_cache):
     mnist_cache.write_bytes(mnist_cache.read_bytes()[:200])
     (mistake,) = mistakes(capsys, "query")
     assert mistake.startswith(f"{mnist_cache} cannot be read")
     assert mistake.endswith("Remove it, then: Run `python -m training data`.")
 
 
-def test_the_language_model_needs_no_dataset(mnist_cache, refused_url):
+def test_lm_load_needs_no_dataset(mnist_cache, refused_url):
     mnist_cache.unlink()
     assert main(["lm", "--url", refused_url, "--duration-seconds", "0.05"]) == 1

@@ -1,4 +1,4 @@
-"""The JSON report: documented whole, written whole or not at all."""
+"""The JSON report: every key is documented, and the file is written atomically."""
 
 import errno
 import json
@@ -36,7 +36,7 @@ def test_every_key_of_the_report_is_documented(run, tmp_path):
     assert keys(written) - set(re.findall(r"\w+", report.__doc__)) == set()
 
 
-def test_the_report_is_replaced_not_rewritten(run, tmp_path):
+def test_report_is_replaced_not_rewritten(run, tmp_path):
     output = tmp_path / "report.json"
     output.write_text("previous")
     with output.open() as reader:
@@ -44,13 +44,13 @@ def test_the_report_is_replaced_not_rewritten(run, tmp_path):
         assert reader.read() == "previous"
 
 
-def test_a_run_without_requests_is_valid_json(run, tmp_path):
+def test_report_without_requests_is_valid_json(run, tmp_path):
     run.observations.clear()
     report.write(tmp_path / "report.json", run)
     assert json.loads((tmp_path / "report.json").read_text())["requests"] == []
 
 
-def test_a_disk_that_is_full_leaves_the_previous_report_and_exits_1(stub, tmp_path, monkeypatch, capsys):
+def test_full_disk_leaves_the_previous_report_and_exits_1(stub, tmp_path, monkeypatch, capsys):
     stub.interrupts_at = 1
     output = tmp_path / "report.json"
     output.write_text("previous")

@@ -1,4 +1,4 @@
-"""The statistics, on data whose answers are known."""
+"""The statistics, on data with known results."""
 
 import asyncio
 import time
@@ -35,7 +35,7 @@ def test_percentiles_of_four_values_are_observed_values(percent, value):
     assert percentile([10, 20, 30, 40], percent) == value
 
 
-def test_latency_is_of_good_answers_only():
+def test_latency_includes_successful_requests_only():
     good = [took(number / 1000) for number in range(100, 0, -1)]
     bad = took(30.0, outcome="timeout", status=None, detail="late")
     summary = summarise(run_of(*good, bad))
@@ -51,20 +51,20 @@ def test_latency_is_of_good_answers_only():
     assert summary["rate_per_second"] == 10.0
 
 
-def test_a_run_without_a_good_answer_has_no_latency_and_no_accuracy():
+def test_run_without_a_successful_request_has_no_latency_and_no_accuracy():
     summary = summarise(run_of(took(0.1, outcome="http", status=500, detail="Internal Server Error")))
     assert summary["latency_seconds"] is None and summary["accuracy"] is None
     assert summary["rate_per_second"] == 0.0
 
 
-def test_errors_are_told_apart_by_kind_status_and_title_most_frequent_first():
+def test_errors_are_grouped_by_outcome_status_and_title_most_frequent_first():
     full = {"outcome": "http", "status": 503, "detail": "Service Unavailable"}
     broken = {"outcome": "http", "status": 500, "detail": "Internal Server Error"}
     summary = summarise(run_of(took(0.1, **broken), took(0.1, **full), took(0.1, **full), took(0.1)))
     assert summary["errors"] == [full | {"requests": 2}, broken | {"requests": 1}]
 
 
-def test_pods_are_told_apart_by_name_and_by_version():
+def test_answers_are_grouped_by_pod_and_version():
     answers = [("pod-a", "v1"), ("pod-a", "v2"), ("pod-b", "v2"), ("pod-b", "v2"), (None, "v2")]
     silent = took(0.1, outcome="connect", status=None)
     run = run_of(silent, *[took(0.1, served_by=pod, model_version=version) for pod, version in answers])
@@ -72,7 +72,7 @@ def test_pods_are_told_apart_by_name_and_by_version():
     assert counts == {("pod-b", "v2"): 2, ("pod-a", "v1"): 1, ("pod-a", "v2"): 1, (None, "v2"): 1}
 
 
-def test_a_pod_that_joins_later_shows_when_it_first_answered():
+def test_pod_that_joins_later_has_the_time_of_its_first_answer():
     run = run_of(*[took(seconds, served_by=pod) for seconds, pod in [(1, "a"), (2, "a"), (3, "b"), (4, "a"), (5, "b")]])
     assert {one["pod"]: one["first_answer"] for one in summarise(run)["served_by"]} == {"a": 2.0, "b": 4.0}
 
@@ -87,29 +87,29 @@ def test_tokens_are_summed_over_the_whole_run():
     assert summarise(run)["completion_tokens"] == {"total": 50, "rate_per_second": 10.0}
 
 
-def test_a_generator_that_used_its_whole_core_says_that_it_was_the_bottleneck():
+def test_generator_that_used_its_whole_core_warns_that_it_was_the_bottleneck():
     (warning,) = warnings(run_of(took(1.0), cpu=9.5))
     assert warning.startswith("The generator was the bottleneck: it used 95% of the one core")
 
 
-def test_a_generator_that_was_late_for_its_timers_says_by_how_much():
+def test_generator_that_was_late_for_its_timers_warns_by_how_much():
     (warning,) = warnings(run_of(took(0.1), cpu=3.0, lags=[0.001] * 90 + [0.05] * 10))
     assert warning.startswith("The generator itself was late, by 50 ms at p99")
 
 
 @pytest.mark.parametrize(("seconds", "lag"), [(0.001, 0.009), (1.0, 0.09)])
-def test_a_lag_that_is_small_in_itself_or_beside_the_latency_is_no_warning(seconds, lag):
+def test_lag_that_is_small_or_small_relative_to_the_latency_gives_no_warning(seconds, lag):
     refusals = [took(0.0001, outcome="connect", status=None)] * 5
     assert warnings(run_of(took(seconds), *refusals, cpu=3.0, lags=[lag])) == []
 
 
-def test_without_a_latency_there_is_none_to_warn_of():
+def test_run_without_latency_gives_no_lag_warning():
     assert warnings(run_of(took(0.1, outcome="http", status=500), lags=[0.5])) == []
 
 
-def test_the_lag_of_a_blocked_event_loop_is_seen():
+def test_lag_of_a_blocked_event_loop_is_measured():
     async def blocked():
-        lags = []
+        lags: list[float] = []
         watcher = asyncio.create_task(watch_loop(lags))
         await asyncio.sleep(0)
         time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""What is shown while a run lasts."""
+"""The progress line."""
 
 import io
 
@@ -23,26 +23,26 @@ def run():
     return run
 
 
-def test_the_line_tells_time_counts_and_the_last_five_seconds(run):
+def test_line_shows_time_counts_and_statistics_of_the_last_five_seconds(run):
     assert progress_line(run, 20.0) == (" 20/120 s  20 requests  1.20/s  p50 500 ms  p99 500 ms  2 pods  0 failed")
 
 
-def test_the_line_names_the_last_failure(run):
+def test_line_shows_the_last_failure(run):
     run.add(Observation(start=19, end=20, outcome="http", status=503, detail="Service Unavailable"))
     assert progress_line(run, 20.0).endswith("  2 pods  1 failed (HTTP 503: Service Unavailable)")
 
 
-def test_after_the_duration_the_line_tells_what_is_still_under_way(run):
+def test_after_the_duration_the_line_shows_the_requests_under_way(run):
     run.under_way = 3
     assert progress_line(run, 121.0).startswith("121/120 s  finishing 3  20 requests")
 
 
-def test_after_an_interrupt_the_line_says_how_to_end_at_once(run):
+def test_after_an_interrupt_the_line_shows_how_to_stop_at_once(run):
     run.under_way, run.interrupted = 3, True
     assert "  finishing 3 (Ctrl-C drops them)  " in progress_line(run, 20.0)
 
 
-def test_a_terminal_gets_one_line_rewritten_and_cut_to_its_width(run, monkeypatch):
+def test_terminal_shows_one_line_that_is_rewritten_and_cut_to_its_width(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "30")
     terminal = Terminal()
     progress = Progress(terminal)
@@ -53,7 +53,7 @@ def test_a_terminal_gets_one_line_rewritten_and_cut_to_its_width(run, monkeypatc
     assert first.endswith("\x1b[K") and len(first.removesuffix("\x1b[K")) == 29
 
 
-def test_elsewhere_every_fifth_second_gets_a_plain_line(run):
+def test_file_gets_a_plain_line_every_fifth_call(run):
     log = io.StringIO()
     progress = Progress(log)
     for _ in range(10):
@@ -62,7 +62,7 @@ def test_elsewhere_every_fifth_second_gets_a_plain_line(run):
     assert "\r" not in log.getvalue() and "\x1b" not in log.getvalue()
 
 
-def test_a_reader_that_went_away_does_not_end_the_run(run):
+def test_closed_pipe_does_not_end_the_run(run):
     class Closed(io.StringIO):
         def write(self, text):
             raise BrokenPipeError

@@ -1,4 +1,4 @@
-"""`query`: one image, drawn and judged."""
+"""`query`: draws an image and reports whether its prediction is right."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def query(stub, capsys):
     return command
 
 
-def test_a_right_prediction_is_shown_with_its_top_three_and_who_answered(query, stub):
+def test_right_prediction_is_shown_with_its_top_three_and_the_pod(query, stub):
     status, out, _ = query(14)
     assert status == 0
     assert out.startswith("image 14 of 20, label 4\n")
@@ -30,13 +30,13 @@ def test_a_right_prediction_is_shown_with_its_top_three_and_who_answered(query, 
     assert stub.bodies[0]["features"][0] == pytest.approx(14 / 255)
 
 
-def test_a_wrong_prediction_is_called_wrong_but_is_no_failure(query):
+def test_wrong_prediction_is_reported_as_wrong_and_exits_0(query):
     status, out, _ = query(0)
     assert status == 0
     assert "prediction   4, wrong: the label is 0\n" in out
 
 
-def test_a_failed_query_exits_1_and_says_why(query, stub):
+def test_failed_query_exits_1_with_the_reason(query, stub):
     async def handler(request):
         return web.json_response({"title": "Service Unavailable"}, status=503)
 
@@ -46,7 +46,7 @@ def test_a_failed_query_exits_1_and_says_why(query, stub):
     assert "HTTP 503: Service Unavailable" in err
 
 
-def test_the_digit_is_drawn_two_pixel_rows_a_line():
+def test_digit_is_drawn_with_two_pixel_rows_per_line():
     image = np.zeros((28, 28), np.uint8)
     image[0, 0], image[1, 1], image[2:4, 2], image[27, 27] = 255, 255, 255, 40
     lines = [line[2:].rstrip() for line in draw(image.reshape(784)).splitlines()]
