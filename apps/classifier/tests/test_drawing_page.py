@@ -1,17 +1,15 @@
 """The page at /: a digit drawn by mouse, by finger or by keyboard is classified while it is drawn."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from playwright.sync_api import Browser, Page, expect
 
 from apps.serving.tests import pages
-from apps.serving.tests.browser import DESKTOP, PHONE, Page, chromium
+from apps.serving.tests.browser import DESKTOP, PHONE, chromium, complaints, expect_roles, fits, open_page
 from apps.serving.tests.processes import Process, running
 
 BARS = "[...document.querySelectorAll('#bars meter')].map(bar => bar.value)"
-# Read in one step: a later answer may replace both.
-ANSWER = f"({{bars: {BARS}, text: document.getElementById('answer').textContent}})"
-ANSWERED = "document.getElementById('facts').textContent.includes(' ms')"
 STROKE = [(0.5, 0.15 + 0.07 * step) for step in range(11)]  # a 1, in parts of the paper's width and height
 
 
@@ -26,80 +24,86 @@ def service(artifact) -> Iterator[Process]:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory) -> Iterator[Page]:
-    with chromium(tmp_path_factory.mktemp("profile")) as browser:
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
         yield browser
 
 
 @pytest.fixture(params=[PHONE, DESKTOP], ids=["phone", "desktop"])
-def page(request, service, browser) -> Page:
-    browser.open(service.url, request.param)
-    return browser
+def page(request, service, browser) -> Iterator[Page]:
+    with open_page(browser, service.url, request.param) as page:
+        yield page
 
 
-def stroke(page: Page) -> list[dict[str, float]]:
-    """Return the points of STROKE in pixels of the screen."""
-    box = page.value("document.getElementById('paper').getBoundingClientRect().toJSON()")
-    return [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]} for x, y in STROKE]
+def wait_for_answer(page: Page) -> None:
+    expect(page.locator("#facts")).to_contain_text(" ms")
+
+
+def stroke(page: Page) -> list[tuple[float, float]]:
+    """Points of a stroke on the screen, in pixels."""
+    box = page.locator("#paper").bounding_box()
+    assert box
+    return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in STROKE]
 
 
 def by_mouse(page: Page) -> None:
     first, *others = stroke(page)
-    button = {"button": "left", "clickCount": 1}
-    page.send("Input.dispatchMouseEvent", type="mousePressed", **button, **first)
+    page.mouse.move(*first)
+    page.mouse.down()
     for point in others:
-        page.send("Input.dispatchMouseEvent", type="mouseMoved", buttons=1, **button, **point)
-    page.until(ANSWERED)  # while the button is still down
-    page.send("Input.dispatchMouseEvent", type="mouseReleased", **button, **others[-1])
+        page.mouse.move(*point)
+    wait_for_answer(page)  # while the button is still down
+    page.mouse.up()
 
 
 def by_finger(page: Page) -> None:
-    first, *others = stroke(page)
-    page.send("Input.dispatchTouchEvent", type="touchStart", touchPoints=[first])
+    first, *others = [{"x": x, "y": y} for x, y in stroke(page)]
+    protocol = page.context.new_cdp_session(page)  # playwright's own touchscreen only taps
+    protocol.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [first]})
     for point in others:
-        page.send("Input.dispatchTouchEvent", type="touchMove", touchPoints=[point])
-    page.until(ANSWERED)
-    assert page.value("scrollY") == 0, "the page moved instead of the pen"
-    page.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+        protocol.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
+    wait_for_answer(page)
+    assert page.evaluate("scrollY") == 0, "the page moved instead of the pen"
+    protocol.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
 def by_keyboard(page: Page) -> None:
-    page.value("document.getElementById('paper').focus()")
-    page.press(" ")
+    page.locator("#paper").focus()
+    page.keyboard.press("Space")
     for _ in range(14):
-        page.press("ArrowDown")
-    assert page.text("#pen") == "Pen down, column 14, row 20"
-    page.press(" ")
+        page.keyboard.press("ArrowDown")
+    expect(page.locator("#pen")).to_have_text("Pen down, column 14, row 20")
+    page.keyboard.press("Space")
 
 
 @pytest.mark.service
 @pytest.mark.parametrize("draw", [by_mouse, by_finger, by_keyboard])
-def test_a_drawing_is_classified_and_its_probabilities_are_shown_as_ten_bars(page, draw):
-    assert page.value(BARS) == [0] * 10
+def test_what_is_drawn_is_classified_and_shown_as_ten_bars(page: Page, draw: Callable[[Page], None]):
+    assert page.evaluate(BARS) == [0] * 10
     draw(page)
-    page.until(ANSWERED)
-    answer = page.value(ANSWER)
-    bars = answer["bars"]
+    wait_for_answer(page)
+    # Both in one evaluation: the answer to a later point of the stroke may arrive at any moment.
+    bars, answer = page.evaluate(f"[{BARS}, document.getElementById('answer').innerText]")
     assert len(bars) == 10 and abs(sum(bars) - 1) < 1e-6
-    assert answer["text"] == f"{bars.index(max(bars))}, {100 * max(bars):.1f} %"
-    assert page.fits()
-    assert page.value("document.getElementById('bars').getBoundingClientRect().bottom <= innerHeight")
-    assert page.complaints() == []
+    assert answer == f"{bars.index(max(bars))}, {100 * max(bars):.1f} %"
+    assert fits(page)
+    assert page.evaluate("document.getElementById('bars').getBoundingClientRect().bottom <= innerHeight")
+    assert complaints(page) == []
 
 
 @pytest.mark.service
-@pytest.mark.parametrize("means", ["button", "Escape"])
-def test_a_drawing_can_be_cleared(page, means):
+@pytest.mark.parametrize("how", ["button", "Escape"])
+def test_clear_and_escape_remove_the_drawing(page: Page, how: str):
     by_mouse(page)
-    page.tapped("#clear") if means == "button" else page.press("Escape")
-    page.until("document.getElementById('answer').textContent === 'Nothing is drawn yet.'")
-    assert page.value(BARS) == [0] * 10
+    page.locator("#clear").click() if how == "button" else page.keyboard.press("Escape")
+    expect(page.locator("#answer")).to_have_text("Nothing is drawn yet.")
+    assert page.evaluate(BARS) == [0] * 10
 
 
 @pytest.mark.service
-def test_every_control_and_every_result_has_a_role_and_a_name_for_screen_readers(page):
-    names = page.spoken()
-    for role, name in [
+def test_a_screen_reader_gets_a_name_for_everything_that_can_be_used_or_read(page: Page):
+    expect_roles(
+        page,
         ("heading", "Draw a digit"),
         ("application", "Paper"),
         ("button", "Clear"),
@@ -107,13 +111,13 @@ def test_every_control_and_every_result_has_a_role_and_a_name_for_screen_readers
         ("region", "Drawing"),
         ("region", "Answer"),
         *(("meter", f"Probability of {digit}") for digit in range(10)),
-    ]:
-        assert (role, name) in names, names
+    )
 
 
 @pytest.mark.service
-def test_the_page_says_that_the_service_is_gone(browser, artifact):
+def test_the_page_says_when_the_service_is_gone(browser: Browser, artifact):
     with running("apps.classifier", MODEL_PATH=artifact) as process:
-        browser.open(process.url, DESKTOP)
-    by_keyboard(browser)
-    assert browser.until("document.getElementById('problem').textContent")
+        page = open_page(browser, process.url)
+    with page:
+        by_keyboard(page)
+        expect(page.locator("#problem")).not_to_be_empty()

@@ -1,10 +1,14 @@
 """The page at /, used in a browser."""
 
+import re
+
 import pytest
+from playwright.sync_api import expect
 
 from apps.lm.tests import process, tiny
 from apps.serving.tests import pages
-from apps.serving.tests.browser import DESKTOP, PHONE, chromium
+from apps.serving.tests.browser import DESKTOP, PHONE, chromium, complaints, expect_roles, fits, open_page
+from apps.serving.tests.processes import until
 
 CONTEXT = 4096
 
@@ -22,73 +26,77 @@ def service(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("profile")) as browser:
+def browser():
+    with chromium() as browser:
         yield browser
 
 
 @pytest.fixture(params=[PHONE, DESKTOP], ids=["phone", "desktop"])
 def page(request, service, browser):
-    browser.open(service.url, request.param)
-    browser.until("document.getElementById('model').textContent.includes('endless v1')")
-    return browser
+    with open_page(browser, service.url, request.param) as page:
+        expect(page.locator("#model")).to_contain_text("endless v1")
+        yield page
 
 
-def submit(page, prompt: str, max_tokens: int) -> None:
-    """Fill in the form with the keyboard, from its first field to its button."""
-    page.value("document.getElementById('prompt').focus()")
+def ask(page, prompt: str, max_tokens: int) -> None:
+    """Fill the form by the keyboard, from its first field to its button."""
+    page.locator("#prompt").focus()
     for text in (prompt, str(max_tokens)):
-        page.value("document.activeElement.select()")
-        page.type(text)
-        page.press("Tab")
-    page.press("Tab")
-    assert page.value("document.activeElement.id") == "go"
-    page.press("Enter")
+        page.keyboard.press("ControlOrMeta+A")
+        page.keyboard.insert_text(text)
+        page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.locator("#go")).to_be_focused()
+    page.keyboard.press("Enter")
+
+
+def expect_status(page, start: str) -> None:
+    expect(page.locator("#status")).to_have_text(re.compile(f"^{start}"))
 
 
 @pytest.mark.service
-def test_an_answer_is_streamed_and_fills_the_budget(service, page):
-    submit(page, "the fox", 20)
-    page.until("document.getElementById('status').textContent.startsWith('Cut at its length')")
+def test_an_answer_streams_in_and_fills_the_budget(service, page):
+    ask(page, "the fox", 20)
+    expect_status(page, "Cut at its length: 20 tokens, ")
     with process.client(service) as client:
         answer = client.post("/generate", json={"prompt": "the fox", "max_new_tokens": 20}).json()
-    assert page.value("document.getElementById('answer').textContent") == "the fox" + answer["generated_text"]
-    assert page.text("#counts") == "22 of 4096 tokens: 2 read, 20 written"
-    assert page.value("document.getElementById('budget').value") == 22
-    assert page.text("#status").startswith("Cut at its length: 20 tokens, ")
-    assert "tokens/s" in page.text("#status")
-    assert page.fits()
-    assert page.complaints() == []
+    assert page.locator("#answer").text_content() == "the fox" + answer["generated_text"]
+    assert page.locator("#counts").inner_text() == "22 of 4096 tokens: 2 read, 20 written"
+    assert page.locator("#budget").evaluate("meter => meter.value") == 22
+    assert "tokens/s" in page.locator("#status").inner_text()
+    assert fits(page)
+    assert complaints(page) == []
 
 
 @pytest.mark.service
-@pytest.mark.parametrize("control", ["button", "Escape"])
-def test_an_answer_can_be_stopped_and_the_service_is_free_again(page, control):
-    submit(page, "the fox", CONTEXT - 2)
-    page.until("document.getElementById('status').textContent.startsWith('Writing')")
-    assert page.value("document.getElementById('answer').ariaBusy") == "true"
-    assert page.value("document.activeElement.id") == "stop", "Enter stops it"
-    page.tapped("#stop") if control == "button" else page.press("Escape")
-    page.until("document.getElementById('status').textContent.startsWith('Stopped')")
-    page.until("fetch('metrics').then(a => a.text()).then(text => /inference_in_flight 0/.test(text))")
-    assert page.value("document.getElementById('answer').ariaBusy") == "false"
-    assert page.value("document.activeElement.id") == "go", "Enter continues"
+@pytest.mark.parametrize("how", ["button", "Escape"])
+def test_a_stopped_answer_frees_the_service(service, page, how):
+    ask(page, "the fox", CONTEXT - 2)
+    expect_status(page, "Writing")
+    expect(page.locator("#answer")).to_have_attribute("aria-busy", "true")
+    expect(page.locator("#stop")).to_be_focused()  # the next Enter stops
+    page.locator("#stop").click() if how == "button" else page.keyboard.press("Escape")
+    expect_status(page, "Stopped")
+    with process.client(service) as client:
+        until(lambda: "inference_in_flight 0" in client.get("/metrics").text, 30)
+    expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("#go")).to_be_focused()  # the next Enter continues
 
 
 @pytest.mark.service
-def test_an_error_is_shown_until_the_next_request(page):
-    submit(page, "the fox " * 2100, 5)
-    problem = "document.getElementById('problem').textContent"
-    assert "prompt and answer together may have 4096" in page.until(problem)
-    submit(page, "the fox", 5)
-    page.until("document.getElementById('status').textContent.startsWith('Cut')")
-    assert page.value(problem) == ""
+def test_a_mistake_is_explained_until_the_next_answer(page):
+    problem = page.locator("#problem")
+    ask(page, "the fox " * 2100, 5)
+    expect(problem).to_contain_text("prompt and answer together may have 4096")
+    ask(page, "the fox", 5)
+    expect_status(page, "Cut")
+    assert problem.text_content() == ""
 
 
 @pytest.mark.service
-def test_everything_usable_has_a_name_for_screen_readers(page):
-    spoken = page.spoken()
-    for role, name in [
+def test_a_screen_reader_gets_a_name_for_everything_that_can_be_used(page):
+    expect_roles(
+        page,
         ("heading", "Continue a text"),
         ("textbox", "Your text"),
         ("spinbutton", "Most tokens"),
@@ -97,5 +105,4 @@ def test_everything_usable_has_a_name_for_screen_readers(page):
         ("button", "Stop"),
         ("meter", "Budget"),
         ("region", "Continuation"),
-    ]:
-        assert (role, name) in spoken, spoken
+    )

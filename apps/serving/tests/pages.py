@@ -1,4 +1,4 @@
-"""What holds for every service's page: it is complete by itself, and bound to be so by its policy."""
+"""Checks of every service's page: it needs no other origin, and its policy allows none."""
 
 import re
 
@@ -8,16 +8,16 @@ from apps.serving.page import PATHS, TYPES
 
 
 def is_complete(client: httpx.Client) -> None:
-    """Fail unless each file is served with the policy, names no other origin and has what its script asks for."""
+    """Fail unless each file is served with the policy, names no other origin and has the elements its script uses."""
     texts = {path: _served(client, path) for path in PATHS}
     assert not any(re.search(r"https?://|//cdn|@import|url\(", text) for text in texts.values())
     document, script = texts["/"], texts["/page.js"]
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=", document), "something is inline"
     for reference in re.findall(r'(?:src|href)="([^"]+)"', document):
         assert reference == "data:," or client.get(f"/{reference}").status_code == 200
-    asked = set(re.findall(r'element\("(\w+)"\)', script))
-    assert len(asked) > 5
-    assert asked <= set(re.findall(r'id="(\w+)"', document))
+    used = set(re.findall(r'element\("(\w+)"\)', script))
+    assert len(used) > 5
+    assert used <= set(re.findall(r'id="(\w+)"', document))
 
 
 def _served(client: httpx.Client, path: str) -> str:

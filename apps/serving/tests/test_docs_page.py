@@ -7,9 +7,10 @@ from threading import Thread
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 from apps.serving import docs, page
-from apps.serving.tests.browser import chromium
+from apps.serving.tests.browser import chromium, complaints, open_page
 from apps.serving.tests.processes import running
 
 HEALTHZ = "#operations-health-healthz_healthz_get"
@@ -48,16 +49,15 @@ def test_each_file_is_served_under_a_policy_that_allows_only_this_origin(client,
 
 
 @pytest.mark.service
-def test_a_person_reads_and_tries_the_operations_behind_a_prefix(tmp_path):
-    with running("apps.serving.tests.toy") as toy, proxy(toy.port, "/team/toy") as url, chromium(tmp_path) as browser:
-        browser.open(f"{url}/docs")
+def test_a_person_reads_and_tries_the_operations_behind_a_prefix():
+    with running("apps.serving.tests.toy") as toy, proxy(toy.port, "/team/toy") as url, chromium() as browser:
+        page = open_page(browser, f"{url}/docs")
+        operation = page.locator(HEALTHZ)
         for button in (".opblock-summary-control", ".try-out__btn", ".execute"):
-            browser.until(f"document.querySelector('{HEALTHZ} {button}') !== null")
-            browser.tapped(f"{HEALTHZ} {button}")
-        browser.until(f"document.querySelector('{HEALTHZ} .live-responses-table .response') !== null")
-        assert browser.text(f"{HEALTHZ} .request-url").split()[-1] == f"{url}/healthz"
-        assert '"status": "ready"' in browser.text(f"{HEALTHZ} .live-responses-table")
-        assert browser.complaints() == []
+            operation.locator(button).click()
+        expect(operation.locator(".live-responses-table .response")).to_contain_text('"status": "ready"')
+        assert operation.locator(".request-url").inner_text().split()[-1] == f"{url}/healthz"
+        assert complaints(page) == []
 
 
 def test_the_document_names_the_path_that_the_proxy_serves_it_under(client):
