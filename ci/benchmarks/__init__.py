@@ -1,1 +1,1 @@
-"""What `ci/bench` runs: our services and others that do the same, one after another on one core, under one load."""
+"""Measures our services and other servers of the same models, one after another, under the same load."""

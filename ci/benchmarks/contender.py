@@ -1,93 +1,76 @@
-"""One contender, measured from its first start to idleness; the same for every kind of service."""
+"""A server that is measured: how it starts, and the figures that every kind of server has."""
 
-import asyncio
 import socket
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ci.benchmarks import load
 from ci.benchmarks.environments import Environment
-from ci.benchmarks.load import Measured, Request, Target
-from ci.benchmarks.process import Server, core_seconds, serving
-from ci.benchmarks.report import Row
+from ci.benchmarks.process import Server
+from ci.benchmarks.report import Measure
 from ci.cache import CACHE, CHECKOUT
+from ci.run import Failed
 
-STARTS = 3
+PEERS = Path(__file__).parent / "peers"
 SETTLE_SECONDS, IDLE_SECONDS = 2.0, 5.0
+# Of every server, by the keys of `Contender.resting_figures`, and the seconds from its start to its first response.
+MEASURES = (
+    Measure("memory_megabytes", "memory after load (PSS)", "MB"),
+    Measure("cold_start_seconds", "start to first answer", "s"),
+    Measure("environment_megabytes", "virtual environment", "MB"),
+    Measure("idle_cpu_percent", "idle CPU", "% of a core"),
+)
 
 
-@dataclass(frozen=True)
-class Contender:
-    """A server: how it is started, and the requests that it is sent in turn.
+@dataclass(frozen=True, kw_only=True)
+class Contender(ABC):
+    """How to start a server, and whether it responds.
 
-    The first word of `command` is a program of the environment; `{port}` in the others and in `settings` (the
-    environment variables) becomes the port.
+    The first word of `command` is a program of the environment. `{port}` in the other words and in `settings` (the
+    environment variables) stands for the port.
     """
 
     name: str
     environment: Environment
     command: Sequence[str]
-    requests: Sequence[Request]
     settings: Mapping[str, str] = field(default_factory=dict)
     cwd: Path = CHECKOUT
 
-    @property
-    def log(self) -> Path:
-        return CACHE / "benchmarks" / f"{self.environment.name}-server.log"
+    @abstractmethod
+    def responds(self, port: int) -> bool:
+        """Whether the server on this port answers a request correctly now."""
 
-    def started(self, port: int, core: int | str) -> AbstractContextManager[Server]:
-        """Start it, pinned to `core`, or to a list of cores as taskset reads it."""
+    def start(self, port: int, cores: Iterable[int]) -> Server:
+        """Start the server, pinned to `cores`; the Server is a context manager that stops it."""
         program, *words = (word.format(port=port) for word in self.command)
         settings = {key: value.format(port=port) for key, value in self.settings.items()}
         command = [self.environment.folder / "bin" / program, *words]
-        return serving(command, core=core, log=self.log, cwd=self.cwd, env=settings)
+        log = CACHE / "benchmarks" / f"{self.environment.name}-server.log"
+        return Server(command, cores=cores, log=log, cwd=self.cwd, env=settings)
+
+    def resting_figures(self, server: Server) -> dict[str, float]:
+        """Return memory, size of the environment and CPU of a server that gets no requests."""
+        memory = server.memory_megabytes()
+        time.sleep(SETTLE_SECONDS)
+        return {
+            "memory_megabytes": memory,
+            "environment_megabytes": self.environment.megabytes(),
+            "idle_cpu_percent": 100 * server.cpu_share(IDLE_SECONDS),
+        }
 
 
-def measure(contender: Contender, core: int, phases: Callable[[Target, Server], tuple[dict, Counter]]) -> Row:
-    """Start the contender a few times, then let `phases` load it; return all its figures.
-
-    Adds to those of `phases`: cold_start_seconds (the median), memory_megabytes, environment_megabytes and
-    idle_cpu_percent.
-    """
-    starts = []
-    for last in [False] * (STARTS - 1) + [True]:
-        port = free_port()
-        target = Target(port, contender.requests)
-        with contender.started(port, core) as server:
-            starts.append(server.wait_for(lambda target=target: load.answers(target)))
-            if last:
-                begun, before = time.monotonic(), core_seconds(core) - server.cpu_seconds()
-                figures, failures = phases(target, server)
-                others = (core_seconds(core) - server.cpu_seconds() - before) / (time.monotonic() - begun)
-                memory, idle = server.memory_megabytes(), idle_percent(server)
-    figures |= {
-        "cold_start_seconds": sorted(starts)[STARTS // 2],
-        "memory_megabytes": memory,
-        "environment_megabytes": contender.environment.megabytes(),
-        "idle_cpu_percent": idle,
-    }
-    return Row(contender.name, contender.environment.versions(), figures, failures, 100 * others)
-
-
-def closed(target: Target, server: Server, connections: int, seconds: float) -> tuple[Measured, float]:
-    """A closed loop, and the CPU seconds that each right answer cost the server."""
-    before = server.cpu_seconds()
-    measured = asyncio.run(load.closed_loop(target, connections, seconds))
-    return measured, (server.cpu_seconds() - before) / max(len(measured.latencies), 1)
-
-
-def idle_percent(server: Server) -> float:
-    """CPU time in percent of a core while nobody asks."""
-    time.sleep(SETTLE_SECONDS)
-    return 100 * server.cpu_share(IDLE_SECONDS)
+def trained_model(name: str, command: str) -> Path:
+    """Return the path of a model in models/. Raises Failed, naming the command that trains it, if there is none."""
+    if not (path := CHECKOUT / "models" / name).exists():
+        raise Failed(f"{path} is not there", f"Train it: ci/up does, or {command} (see README).")
+    return path
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a TCP port of 127.0.0.1 that no program listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

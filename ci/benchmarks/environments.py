@@ -1,6 +1,7 @@
 """A virtual environment for each contender, from PyPI, kept in the cache."""
 
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,27 +9,28 @@ from ci import python
 from ci.cache import CACHE, CHECKOUT, key
 from ci.run import LOG, Failed, output
 
+PROJECT = CHECKOUT / "pyproject.toml"
 EXTRA = "inference-service"  # as in "inference-service[classifier]": our own package, from this checkout
 
 
 @dataclass(frozen=True)
 class Environment:
-    """What one contender needs: `packages` as pip takes them, exact."""
+    """The packages of one contender, as pip takes them, each with its version."""
 
     name: str
     packages: tuple[str, ...]
-    unwanted: tuple[str, ...] = ()  # what they bring and do not start with
+    removed: tuple[str, ...] = ()  # dependencies that keep the contender from starting
 
     @property
     def folder(self) -> Path:
-        return CACHE / "benchmarks" / f"{self.name}-{key(sys.version, *self.packages, *self.unwanted, *self._ours())}"
+        return CACHE / "benchmarks" / f"{self.name}-{key(sys.version, *self.packages, *self.removed, *self._ours())}"
 
     @property
     def python(self) -> Path:
         return self.folder / "bin" / "python"
 
     def install(self) -> None:
-        """Make it unless it is there; raises Failed with pip's own last words."""
+        """Make the environment unless it is complete. Raises Failed with pip's last error."""
         if (self.folder / "complete").exists():
             return
         log = self.folder.with_suffix(".log")
@@ -36,26 +38,33 @@ class Environment:
         with log.open("w") as file:
             token = LOG.set(file)
             try:
-                python.create(self.folder, list(self.packages), without=self.unwanted)
+                python.create(self.folder, list(self.packages), without=self.removed)
             except Failed:
-                raise Failed(_reason(log), f"The whole log: {log}") from None
+                raise Failed(_last_error(log), f"The whole log: {log}") from None
             finally:
                 LOG.reset(token)
 
     def megabytes(self) -> float:
-        """What it takes on the disk, in units of 10^6 bytes."""
+        """Size on the disk in units of 10^6 bytes."""
         return sum(file.lstat().st_size for file in self.folder.rglob("*") if file.is_file()) / 1e6
 
     def versions(self) -> dict[str, str]:
-        """The version of each package that was asked for by name, and of Python."""
+        """Return the version of Python and of each package that is named."""
         names = [package.partition("==")[0].partition("[")[0] for package in self.packages]
         code = "import importlib.metadata as m, sys; print(sys.version.split()[0], *map(m.version, sys.argv[1:]))"
         return dict(zip(["python", *names], output([self.python, "-c", code, *names]).split(), strict=True))
 
     def _ours(self) -> list[Path]:
-        return [CHECKOUT / "pyproject.toml"] if any(name.startswith(EXTRA) for name in self.packages) else []
+        return [PROJECT] if any(name.startswith(EXTRA) for name in self.packages) else []
 
 
-def _reason(log: Path) -> str:
+def pinned(package: str, extra: str) -> str:
+    """Add the version that `extra` of pyproject.toml names: ("fastapi[standard]", "serving") -> "…==0.165.0"."""
+    requirements = tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"][extra]
+    versions = dict(requirement.partition("==")[::2] for requirement in requirements)
+    return f"{package}=={versions[package.partition('[')[0]]}"
+
+
+def _last_error(log: Path) -> str:
     errors = [line for line in log.read_text(errors="replace").splitlines() if line.startswith("ERROR:")]
     return (errors or ["pip failed"])[-1].removeprefix("ERROR: ")[:200]

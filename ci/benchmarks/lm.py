@@ -1,4 +1,4 @@
-"""The language model beside other ways to serve the same weights on CPUs: who may use what, and what is measured."""
+"""`ci/bench lm`: the language model and other servers of the same weights on CPUs."""
 
 import asyncio
 import functools
@@ -7,15 +7,15 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import takewhile
+from pathlib import Path
 
-from ci.benchmarks import lm_load
-from ci.benchmarks.contender import free_port, idle_percent
-from ci.benchmarks.lm_contenders import MODELS, NAME, PEERS, TORCH, Speaker
-from ci.benchmarks.lm_contenders import contenders as contenders  # which ci/bench looks for here
+from ci.benchmarks import contender, lm_contenders, lm_load
+from ci.benchmarks.contender import PEERS, free_port, trained_model
+from ci.benchmarks.lm_contenders import NAME, TORCH, LanguageModelServer
 from ci.benchmarks.process import Server
 from ci.benchmarks.report import Measure, Row
 from ci.run import output
@@ -23,120 +23,116 @@ from ci.run import output
 
 @dataclass(frozen=True)
 class Setup:
-    """What a server may use, who else computes meanwhile, and what it is asked: prompts of so many tokens, at once."""
+    """CPUs of the server, whether a neighbour computes on one of them, and the prompts: tokens of each, and how many
+    are sent at once."""
 
-    name: str
+    key: str
+    title: str
     cpus: int
-    busy: bool
-    prompts: tuple[int, ...]
-    at_once: tuple[int, ...]
+    neighbour: bool
+    prompt_tokens: tuple[int, ...]
+    concurrency: tuple[int, ...]
 
-    def questions(self) -> Iterator[tuple[str, int, int]]:
-        """A prefix for the figures of each question."""
-        for tokens in self.prompts:
-            for count in self.at_once:
-                yield f"{self.name}_{tokens}_{count}", tokens, count
+    def loads(self) -> Iterator[tuple[str, int, int]]:
+        """Yield key, prompt tokens and concurrency of each load."""
+        for tokens in self.prompt_tokens:
+            for count in self.concurrency:
+                yield f"{self.key}_{tokens}_{count}", tokens, count
 
 
 SETUPS = (
-    Setup("2cpu", 2, False, (32, 128), (1, 4, 8, 16)),
-    Setup("2cpu_busy", 2, True, (32,), (1, 8)),
-    Setup("1cpu", 1, False, (32,), (1, 8)),
-    Setup("1cpu_busy", 1, True, (32,), (8,)),
+    Setup("2cpu", "2 CPUs", 2, False, (32, 128), (1, 4, 8, 16)),
+    Setup("2cpu_busy", "2 CPUs, busy neighbour", 2, True, (32,), (1, 8)),
+    Setup("1cpu", "1 CPU", 1, False, (32,), (1, 8)),
+    Setup("1cpu_busy", "1 CPU, busy neighbour", 1, True, (32,), (8,)),
 )
-TITLES = {
-    "2cpu": "2 CPUs",
-    "2cpu_busy": "2 CPUs, busy neighbour",
-    "1cpu": "1 CPU",
-    "1cpu_busy": "1 CPU, busy neighbour",
-}
+CPU_LOAD = "2cpu_32_8"  # during which the CPU time a token is measured
 FIGURES = {
     "rate": ("", "tokens/s", True),
-    "first_p50": (", first token p50", "ms", False),
-    "next_p50": (", next token p50", "ms", False),
-    "next_p99": (", next token p99", "ms", False),
+    "first_p50": (", time to first token p50", "ms", False),
+    "next_p50": (", inter-token latency p50", "ms", False),
+    "next_p99": (", inter-token latency p99", "ms", False),
 }
 MEASURES = (
     *(
-        Measure(f"{prefix}_{figure}", f"{TITLES[setup.name]}, {tokens} tokens x {count}{title}", unit, more)
+        Measure(f"{key}_{figure}", f"{setup.title}, {tokens} tokens x {count}{title}", unit, more)
         for setup in SETUPS
-        for prefix, tokens, count in setup.questions()
+        for key, tokens, count in setup.loads()
         for figure, (title, unit, more) in FIGURES.items()
     ),
     Measure("same_percent", "of the text, the same as fp32's", "%", more_is_better=True),
     Measure("cpu_milliseconds", "CPU a token (2 CPUs, 32 tokens x 8)", "ms"),
-    Measure("memory_megabytes", "memory after load (PSS)", "MB"),
-    Measure("cold_start_seconds", "start to first answer", "s"),
-    Measure("environment_megabytes", "virtual environment", "MB"),
-    Measure("idle_cpu_percent", "idle CPU", "% of a core"),
+    *contender.MEASURES,
 )
 
 
-def measured(speaker: Speaker) -> Row:
-    """All figures of a contender. Each number of CPUs is a start of its own."""
-    figures, failures = {}, Counter()
-    for cpus in sorted({setup.cpus for setup in SETUPS}):
-        port = free_port()
-        cores = sorted(os.sched_getaffinity(0))[-cpus:]
-        with speaker.started(port, ",".join(map(str, cores))) as server:
-            figures["cold_start_seconds"] = server.wait_for(lambda port=port: speaker.answers(port))
+def contenders(_: Path) -> list[LanguageModelServer]:
+    """Return all servers, ours first. They need no folder. Raises Failed without a model."""
+    return lm_contenders.contenders()
+
+
+def measure(server: LanguageModelServer) -> Row:
+    """Start the server once for each number of CPUs, and load it; return all its figures."""
+    figures, failures = dict[str, float](), Counter[str]()
+    numbers = sorted({setup.cpus for setup in SETUPS})
+    for cpus in numbers:
+        port, cores = free_port(), sorted(os.sched_getaffinity(0))[-cpus:]
+        with server.start(port, cores) as process:
+            figures["cold_start_seconds"] = process.wait_for(functools.partial(server.responds, port))
             for setup in SETUPS:
                 if setup.cpus == cpus:
-                    _hear(setup, cores, port, speaker.model, server, figures, failures)
-            figures["memory_megabytes"] = server.memory_megabytes()
-            if cpus == max(setup.cpus for setup in SETUPS):
-                figures["same_percent"] = 100 * _same(port, speaker.model)
-                figures["idle_cpu_percent"] = idle_percent(server)
-    figures["environment_megabytes"] = speaker.environment.megabytes()
-    return Row(speaker.name, speaker.environment.versions(), figures, failures)
+                    with _neighbour(cores[-1]) if setup.neighbour else nullcontext():
+                        failures += _load(setup, port, server.model, process, figures)
+            if cpus == numbers[-1]:
+                figures |= server.resting_figures(process)
+                figures["same_percent"] = 100 * _same(port, server.model)
+    return Row(server.name, server.environment.versions(), figures, failures)
 
 
-def _hear(
-    setup: Setup, cores: list[int], port: int, model: str, server: Server, figures: dict, failures: Counter
-) -> None:
-    with _neighbour(cores[-1]) if setup.busy else _nobody():
-        for prefix, tokens, count in setup.questions():
-            before = server.cpu_seconds()
-            heard = asyncio.run(lm_load.ask(port, model, lm_load.prompts(tokens, count)))
-            if prefix == "2cpu_32_8":
-                figures["cpu_milliseconds"] = 1000 * (server.cpu_seconds() - before) / max(heard.tokens, 1)
-            figures[f"{prefix}_rate"] = heard.rate
-            figures[f"{prefix}_first_p50"] = 1000 * heard.first(50)
-            figures |= {f"{prefix}_next_p{percent}": 1000 * heard.next(percent) for percent in (50, 99)}
-            failures += heard.failures
+def _load(setup: Setup, port: int, model: str, server: Server, figures: dict[str, float]) -> Counter[str]:
+    """Send the loads of a setup; add to `figures`, and return the failures."""
+    failures = Counter[str]()
+    for key, tokens, count in setup.loads():
+        before = server.cpu_seconds()
+        result = asyncio.run(lm_load.complete(port, model, lm_load.prompts(tokens, count)))
+        if key == CPU_LOAD:
+            figures["cpu_milliseconds"] = 1000 * (server.cpu_seconds() - before) / max(result.tokens, 1)
+        figures[f"{key}_rate"] = result.rate
+        figures[f"{key}_first_p50"] = 1000 * result.first_token_seconds(50)
+        figures |= {f"{key}_next_p{percent}": 1000 * result.inter_token_seconds(percent) for percent in (50, 99)}
+        failures += result.failures
+    return failures
 
 
 def _same(port: int, model: str) -> float:
-    """How much of the answers, from the start, is what transformers answers in float32."""
-    answers = [asyncio.run(lm_load.ask(port, model, [text])).answers for text in lm_load.prompts(32, 8)]
+    """Share of each answer before it first differs from transformers' answer in float32; their mean."""
+    results = [asyncio.run(lm_load.complete(port, model, [text])) for text in lm_load.prompts(32, 8)]
     shares = [
-        _common(answer[0].text, expected) / len(expected) if answer else 0.0
-        for answer, expected in zip(answers, _reference(), strict=True)
+        _common_length(answer.text, expected) / len(expected)
+        for result, expected in zip(results, _reference(), strict=True)
+        for answer in result.answers
     ]
-    return sum(shares) / len(shares)
+    return sum(shares) / len(results)
 
 
-def _common(one: str, other: str) -> int:
+def _common_length(one: str, other: str) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 @functools.cache
-def _reference() -> list[str]:
-    command = [TORCH.python, PEERS / "lm_reference.py", MODELS / f"{NAME}_v1", str(lm_load.NEW_TOKENS)]
-    return json.loads(output([*command, *lm_load.prompts(32, 8)]).splitlines()[-1])
+def _reference() -> Sequence[str]:
+    folder = trained_model(f"{NAME}_v1", "python -m training lm")
+    command = [TORCH.python, PEERS / "lm_reference.py", folder, lm_load.NEW_TOKENS, *lm_load.prompts(32, 8)]
+    answers: list[str] = json.loads(output(command, env={"HF_HUB_DISABLE_PROGRESS_BARS": "1"}).splitlines()[-1])
+    return answers
 
 
 @contextmanager
 def _neighbour(core: int) -> Iterator[None]:
-    """Another process that wants all of a core."""
+    """Run a process that computes on a core all the time."""
     command = ["taskset", "--cpu-list", str(core), sys.executable, "-c", "while True: pass"]
     with subprocess.Popen(command) as popen:
         try:
             yield
         finally:
             popen.kill()
-
-
-@contextmanager
-def _nobody() -> Iterator[None]:
-    yield

@@ -1,4 +1,4 @@
-"""Asks language models for streamed answers, and notes when each piece of text came."""
+"""Sends prompts to language models, and records when each piece of the streamed answers arrives."""
 
 import asyncio
 import json
@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 from ci.benchmarks.load import percentile
 
-TIMEOUT_SECONDS = 120  # for one answer: some servers compute one after another
+TIMEOUT_SECONDS = 120  # for one answer: some servers compute one answer at a time
 NEW_TOKENS = 64
-COMPLETE = 0.9  # of the tokens, as pieces: an emoji may take several
+COMPLETE = 0.9  # pieces per token of a complete answer: an emoji may be one piece of several tokens
 SUBJECTS = "water music history cats language science trees money bread glass horses winter fire rivers books light"
-# Tokens (of SmolLM2, with any of the subjects) -> the text. Its greedy answers go on for more than NEW_TOKENS.
+# Number of SmolLM2's tokens, with any of the subjects -> the text. Greedy answers are longer than NEW_TOKENS.
 PROMPTS = {
     32: "The following is the beginning of a long article for young readers about {0}. It tells where {0} come from "
     "and why people care about it. The article begins:",
@@ -28,29 +29,29 @@ PROMPTS = {
 
 
 def prompts(tokens: int, count: int) -> list[str]:
-    """`count` different prompts of so many tokens."""
+    """Return `count` different prompts of `tokens` tokens."""
     return [PROMPTS[tokens].format(subject) for subject in SUBJECTS.split()[:count]]
 
 
 @dataclass
-class Spoken:
-    """An answer: its text, and when each piece came, in seconds since it was asked for."""
+class Answer:
+    """The text, and the arrival of each of its pieces in seconds since the request."""
 
-    text: str
-    times: list[float]
+    text: str = ""
+    times: list[float] = field(default_factory=list)
 
 
 @dataclass
-class Heard:
-    """What came of a number of prompts sent at once."""
+class StreamResult:
+    """The answers to prompts that were sent at once, and the number of failures by their cause."""
 
     seconds: float = 0.0
-    answers: list[Spoken] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
 
     @property
     def tokens(self) -> int:
-        """Pieces of all answers: every server here sends each token's text by itself."""
+        """Pieces of all answers: every server here sends a piece per token."""
         return sum(len(answer.times) for answer in self.answers)
 
     @property
@@ -58,39 +59,39 @@ class Heard:
         """Tokens a second, of all answers together."""
         return self.tokens / self.seconds
 
-    def first(self, percent: float) -> float:
-        """Seconds to the first token; infinity without any."""
+    def first_token_seconds(self, percent: float) -> float:
+        """Percentile of the time to first token; infinity without an answer."""
         return percentile([answer.times[0] for answer in self.answers], percent)
 
-    def next(self, percent: float) -> float:
-        """Seconds from a token to the next of its answer."""
+    def inter_token_seconds(self, percent: float) -> float:
+        """Percentile of the latency between two tokens of an answer; infinity without an answer."""
         return percentile([b - a for answer in self.answers for a, b in pairwise(answer.times)], percent)
 
 
-async def ask(port: int, model: str, texts: Sequence[str], tokens: int = NEW_TOKENS) -> Heard:
-    """Send all prompts at once, by OpenAI's completions protocol; greedy, streamed, with so many new tokens each."""
-    heard, begun = Heard(), time.monotonic()
+async def complete(port: int, model: str, texts: Sequence[str], max_tokens: int = NEW_TOKENS) -> StreamResult:
+    """Send all prompts at once to /v1/completions (greedy, streamed), for `max_tokens` new tokens each."""
+    result, start = StreamResult(), time.monotonic()
 
     async def one(text: str) -> None:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                answer = await _answer(port, model, text, tokens)
+                answer = await _complete_one(port, model, text, max_tokens)
         except (OSError, TimeoutError, ValueError) as error:
-            heard.failures[type(error).__name__ if not isinstance(error, ValueError) else str(error)] += 1
+            result.failures[type(error).__name__ if not isinstance(error, ValueError) else str(error)] += 1
         else:
-            heard.answers.append(answer)
+            result.answers.append(answer)
 
     await asyncio.gather(*map(one, texts))
-    heard.seconds = time.monotonic() - begun
-    return heard
+    result.seconds = time.monotonic() - start
+    return result
 
 
-async def _answer(port: int, model: str, text: str, tokens: int) -> Spoken:
-    """Raise ValueError where the answer is not a stream of all the text."""
-    body = {"model": model, "prompt": text, "max_tokens": tokens, "temperature": 0, "stream": True}
+async def _complete_one(port: int, model: str, text: str, max_tokens: int) -> Answer:
+    """Raise ValueError unless the response is a stream of the whole answer."""
+    body = {"model": model, "prompt": text, "max_tokens": max_tokens, "temperature": 0, "stream": True}
     content = json.dumps(body).encode()
     head = "POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nConnection: close\r\n"
-    spoken, begun = Spoken("", []), time.monotonic()
+    answer, start = Answer(), time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
@@ -99,18 +100,17 @@ async def _answer(port: int, model: str, text: str, tokens: int) -> Spoken:
             raise ValueError(f"status {status[1].decode() if status[1:] else 'none'}")
         async for line in reader:
             if line.startswith(b"data: {"):
-                _note(spoken, json.loads(line[6:]), time.monotonic() - begun)
+                _add(answer, json.loads(line[6:]), time.monotonic() - start)
     finally:
         writer.close()
-    if len(spoken.times) < COMPLETE * tokens:
+    if len(answer.times) < COMPLETE * max_tokens:
         raise ValueError("an answer that is cut off")
-    return spoken
+    return answer
 
 
-def _note(spoken: Spoken, event: dict, seconds: float) -> None:
+def _add(answer: Answer, event: dict[str, Any], seconds: float) -> None:
     if "error" in event:
         raise ValueError("an error in the stream")
-    piece = event["choices"][0].get("text") if event.get("choices") else None
-    if piece:
-        spoken.text += piece
-        spoken.times.append(seconds)
+    if event.get("choices") and (piece := event["choices"][0].get("text")):
+        answer.text += piece
+        answer.times.append(seconds)

@@ -1,31 +1,32 @@
-"""A server as a process tree on one core: how soon it answers, what memory it holds, what CPU it uses."""
+"""A server as a tree of processes on given cores: its start time, memory and CPU time."""
 
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 from ci.run import Failed
 
 START_SECONDS = 300  # vLLM compiles for two minutes
-PAUSE_SECONDS = 0.005  # between two looks
+PAUSE_SECONDS = 0.005  # between two tries
 STOP_SECONDS = 10
-UNCOMPILED = "PYTHONDONTWRITEBYTECODE"  # with it every start compiles all that it imports
+UNCOMPILED = "PYTHONDONTWRITEBYTECODE"  # would make every start compile all that it imports
 
 
 class Server:
-    """A started program and all that it started."""
+    """A started program and its child processes; a context manager that ends all of them."""
 
     def __init__(
-        self, command: Sequence[object], core: int | str, log: Path, cwd: Path, env: Mapping[str, str]
+        self, command: Sequence[object], *, cores: Iterable[int], log: Path, cwd: Path, env: Mapping[str, str]
     ) -> None:
-        self.log, self.begun = log, time.monotonic()
+        self.log, self.start = log, time.monotonic()
         with log.open("w") as output:
             self.popen = subprocess.Popen(
-                ["taskset", "--cpu-list", str(core), *map(str, command)],
+                ["taskset", "--cpu-list", ",".join(map(str, cores)), *map(str, command)],
                 cwd=cwd,
                 env={key: value for key, value in os.environ.items() if key != UNCOMPILED} | dict(env),
                 stdin=subprocess.DEVNULL,
@@ -34,36 +35,42 @@ class Server:
                 start_new_session=True,
             )
 
-    def wait_for(self, answers: Callable[[], bool]) -> float:
-        """Return the seconds from the start until `answers()`; raises Failed when it ends or takes too long."""
-        while not answers():
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def wait_for(self, responds: Callable[[], bool]) -> float:
+        """Return the seconds from the start until `responds()`. Raises Failed if it ends before, or takes too long."""
+        while not responds():
             if self.popen.poll() is not None:
                 raise Failed(
-                    f"it ended with {self.popen.returncode}: {self._last_words()}", f"The whole log: {self.log}"
+                    f"it ended with {self.popen.returncode}: {self._end_of_log()}", f"The whole log: {self.log}"
                 )
-            if time.monotonic() - self.begun > START_SECONDS:
-                raise Failed(f"it did not answer within {START_SECONDS} s: {self._last_words()}")
+            if time.monotonic() - self.start > START_SECONDS:
+                raise Failed(f"it did not answer within {START_SECONDS} s: {self._end_of_log()}")
             time.sleep(PAUSE_SECONDS)
-        return time.monotonic() - self.begun
+        return time.monotonic() - self.start
 
     def cpu_seconds(self) -> float:
-        """CPU time of all its processes that live, to the nanosecond (their clocks, as in clock_getcpuclockid(3))."""
+        """CPU time of its live processes, in nanosecond resolution (clock ids as in clock_getcpuclockid(3))."""
         return sum(time.clock_gettime((~pid << 3) | 2) for pid in self.processes())
 
     def cpu_share(self, seconds: float) -> float:
-        """CPU time of all its processes in the coming `seconds`, as a part of a core."""
-        begun, before = time.monotonic(), self.cpu_seconds()
+        """Wait for `seconds`; return the CPU time of its processes meanwhile, as a share of one core."""
+        start, before = time.monotonic(), self.cpu_seconds()
         time.sleep(seconds)
-        return (self.cpu_seconds() - before) / (time.monotonic() - begun)
+        return (self.cpu_seconds() - before) / (time.monotonic() - start)
 
     def memory_megabytes(self) -> float:
-        """Resident memory in units of 10^6 bytes; what processes share is counted once (PSS)."""
+        """Resident memory in units of 10^6 bytes; memory that processes share counts once (PSS)."""
         rollups = (Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.processes())
         kibibytes = (line.split()[1] for text in rollups for line in text.splitlines() if line.startswith("Pss:"))
         return sum(map(int, kibibytes)) * 1024 / 1e6
 
     def stop(self) -> None:
-        """Ask it to end; make it, where it does not."""
+        """Terminate it, and kill what is left after STOP_SECONDS."""
         started = set(self.processes())
         if self.popen.poll() is None:
             self.popen.terminate()
@@ -78,31 +85,19 @@ class Server:
         self.popen.wait()
 
     def processes(self) -> list[int]:
-        """The ids of those that live: all below the first, and what is left of its session."""
-        alive, found = list(_processes()), {self.popen.pid}
-        while more := {pid for pid, parent, session in alive if found & {parent, session}} - found:
-            found |= more
-        return sorted(found & {pid for pid, *_ in alive})
+        """Return the ids of its live processes: descendants of the first, and members of its session."""
+        alive, ours = list(_processes()), {self.popen.pid}
+        while more := {pid for pid, parent, session in alive if ours & {parent, session}} - ours:
+            ours |= more
+        return sorted(ours & {pid for pid, *_ in alive})
 
-    def _last_words(self) -> str:
+    def _end_of_log(self) -> str:
         return " ".join(self.log.read_text(errors="replace").split())[-200:]
 
 
 @contextmanager
-def serving(
-    command: Sequence[object], *, core: int | str, log: Path, cwd: Path, env: Mapping[str, str]
-) -> Iterator[Server]:
-    """Start a server, and leave nothing of it behind."""
-    server = Server(command, core, log, cwd, env)
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-@contextmanager
-def cores() -> Iterator[int]:
-    """Give the core for servers; this process keeps to the others meanwhile. Raises Failed where there is only one."""
+def reserved_core() -> Iterator[int]:
+    """Yield a core for servers that this process keeps off meanwhile. Raises Failed if there is only one."""
     available = os.sched_getaffinity(0)
     if len(available) < 2:
         raise Failed("A measurement needs two cores, one for the server and one for the load.")
@@ -115,14 +110,14 @@ def cores() -> Iterator[int]:
 
 
 def core_seconds(core: int) -> float:
-    """CPU time that a core has spent on anyone since the machine started, to the tick."""
+    """CPU time that a core has spent on all programs since the machine started, to the tick."""
     (line,) = [line for line in Path("/proc/stat").read_text().splitlines() if line.startswith(f"cpu{core} ")]
     user, nice, system, _idle, _wait, *others = map(int, line.split()[1:9])
     return (user + nice + system + sum(others)) / os.sysconf("SC_CLK_TCK")
 
 
 def _processes() -> Iterator[tuple[int, int, int]]:
-    """Id, parent and session of every process that is no zombie."""
+    """Yield id, parent and session of every process that is not a zombie."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, parent, _, session = stat.read_text().rpartition(")")[2].split()[:4]

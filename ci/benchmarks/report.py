@@ -1,4 +1,4 @@
-"""What was measured as a table with ratios, and the same as JSON. Pure, but for what it reads of the machine."""
+"""Reports the figures as a table with ratios, and as JSON."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-OURS = "ours"  # how the names of our own contenders begin
+OURS = "ours"  # prefix of the names of our own servers
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Measure:
 
 @dataclass(frozen=True)
 class Row:
-    """One contender: its figures by the keys of the measures, in their units.
+    """One server: its figures by the keys of the measures, in their units.
 
-    `others_percent` of its core went to other programs meanwhile, which makes the figures worse.
+    `others_percent` of its core's time went to other programs meanwhile, which makes the figures worse.
     """
 
     name: str
@@ -41,11 +41,13 @@ class Row:
     others_percent: float = 0.0
 
 
-def document(measures: Sequence[Measure], rows: Sequence[Row], absent: Mapping[str, str], **about: Any) -> dict:
-    """All of it as JSON values; the first row is ours. `ratios` are theirs divided by ours."""
+def document(
+    measures: Sequence[Measure], rows: Sequence[Row], absent: Mapping[str, str], **facts: Any
+) -> dict[str, Any]:
+    """Return the JSON document, with `facts`. The first row is ours; `ratios` are theirs divided by ours."""
     ours = rows[0].figures
     return {
-        **about,
+        **facts,
         "machine": machine(),
         "measures": [asdict(measure) for measure in measures],
         "contenders": [
@@ -62,10 +64,10 @@ def document(measures: Sequence[Measure], rows: Sequence[Row], absent: Mapping[s
 
 
 def behind(measures: Sequence[Measure], rows: Sequence[Row]) -> list[str]:
-    """Where another contender is ahead of all that are ours: a line each."""
+    """Return a line for each measure in which another server is better than the best of ours."""
     ours = [row for row in rows if row.name.startswith(OURS)]
     return [
-        f"{measure.title}: {shown(best)} {measure.unit}, {row.name} {shown(row.figures[measure.key])}"
+        f"{measure.title}: {rounded(best)} {measure.unit}, {row.name} {rounded(row.figures[measure.key])}"
         for measure in measures
         for best in [measure.best(row.figures[measure.key] for row in ours)]
         for row in rows
@@ -74,27 +76,27 @@ def behind(measures: Sequence[Measure], rows: Sequence[Row]) -> list[str]:
 
 
 def table(measures: Sequence[Measure], rows: Sequence[Row], absent: Mapping[str, str]) -> str:
-    """A Markdown table, a column a contender, and below it what it does not show."""
+    """Return a Markdown table with a column for each server; versions, failures and the machine follow it."""
     lines = [["", *(row.name for row in rows)]]
     for measure in measures:
         ours = rows[0].figures[measure.key]
-        cells = [f"{shown(row.figures[measure.key])}{_times(row, rows[0], measure.key, ours)}" for row in rows]
+        cells = [f"{rounded(row.figures[measure.key])}{_ratio_cell(row, rows[0], measure.key, ours)}" for row in rows]
         lines.append([f"{measure.title} [{measure.unit}]", *cells])
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     drawn = [_line(line, widths) for line in lines]
     drawn.insert(1, "| " + " | ".join("-" * (width - 1) + (":" if n else "-") for n, width in enumerate(widths)) + " |")
-    notes = [f"{row.name}: {_together(row.versions)}" for row in rows]
-    notes += [f"{row.name} failed: {_together(row.failures)}" for row in rows if row.failures]
+    notes = [f"{row.name}: {_listed(row.versions)}" for row in rows]
+    notes += [f"{row.name} failed: {_listed(row.failures)}" for row in rows if row.failures]
     notes += [
-        f"{row.name}: others took {shown(row.others_percent)}% of its core" for row in rows if row.others_percent >= 1
+        f"{row.name}: others took {rounded(row.others_percent)}% of its core" for row in rows if row.others_percent >= 1
     ]
     notes += [f"Not measured: {name} ({reason})" for name, reason in absent.items()]
     notes += [f"Ours is behind: {line}" for line in behind(measures, rows)] or ["Ours is ahead in every line."]
-    return "\n".join([*drawn, "", "In brackets: divided by ours.", *notes, _together(machine())])
+    return "\n".join([*drawn, "", "In brackets: divided by ours.", *notes, _listed(machine())])
 
 
-def machine() -> dict[str, Any]:
-    """What it was measured on."""
+def machine() -> dict[str, str | int | float | None]:
+    """Describe this machine."""
     model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return {
         "cpu": model[0].partition(": ")[2] if model else platform.machine(),
@@ -104,8 +106,8 @@ def machine() -> dict[str, Any]:
     }
 
 
-def write(path: Path, content: dict) -> None:
-    """Replace `path` whole or not at all."""
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Replace `path` atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_text(json.dumps(content, indent=2) + "\n")
@@ -117,14 +119,14 @@ def ratio(theirs: float, ours: float) -> float | None:
     return theirs / ours if ours else None
 
 
-def shown(value: float) -> str:
-    """Three significant digits, and whole numbers whole."""
+def rounded(value: float) -> str:
+    """Format with three significant digits; from 100 on as a whole number."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _times(row: Row, ours: Row, key: str, value: float) -> str:
-    times = ratio(row.figures[key], value)
-    return "" if row is ours or times is None else f" ({shown(times)})"
+def _ratio_cell(row: Row, ours: Row, key: str, value: float) -> str:
+    quotient = ratio(row.figures[key], value)
+    return "" if row is ours or quotient is None else f" ({rounded(quotient)})"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -134,5 +136,5 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return f"| {' | '.join(padded)} |"
 
 
-def _together(facts: Mapping[str, Any]) -> str:
+def _listed(facts: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in facts.items())

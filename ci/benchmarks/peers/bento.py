@@ -12,6 +12,7 @@ class Digits:
     def __init__(self) -> None:
         self.model = joblib.load(os.environ["MODEL_PATH"])
 
-    @bentoml.api
+    @bentoml.api  # type: ignore[untyped-decorator]  # BentoML is not installed where types are checked
     def predict(self, features: np.ndarray) -> np.ndarray:
-        return self.model.predict_proba(features)
+        probabilities: np.ndarray = self.model.predict_proba(features)
+        return probabilities

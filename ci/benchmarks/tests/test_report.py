@@ -1,4 +1,4 @@
-"""The table of `ci/bench`: ratios to ours, and an honest word on where ours is behind."""
+"""The table of `ci/bench` has ratios to ours, and says in which measures another server is better."""
 
 from collections import Counter
 
@@ -13,7 +13,7 @@ OURS = Row("ours", {"python": "3.11"}, {"rate": 1000.0, "p99": 2.0, "idle": 0.0}
 PEER = Row("peer", {"peer": "1.0"}, {"rate": 250.0, "p99": 1.5, "idle": 0.1}, Counter({"status 500": 3}), 12.34)
 
 
-def test_each_figure_of_a_peer_stands_with_its_ratio_to_ours():
+def test_each_figure_of_a_peer_has_its_ratio_to_ours():
     content = document(MEASURES, [OURS, PEER], {"other": "it does not install"}, subject="serving")
     assert content["contenders"][1]["ratios"] == {"rate": 0.25, "p99": 0.75, "idle": None}
     assert content["contenders"][1]["failures"] == {"status 500": 3}
@@ -21,7 +21,7 @@ def test_each_figure_of_a_peer_stands_with_its_ratio_to_ours():
     assert content["subject"] == "serving" and content["machine"]["cores"] >= 1
 
 
-def test_the_table_names_what_failed_what_is_absent_and_where_ours_is_behind():
+def test_the_table_names_failures_absent_servers_and_measures_in_which_a_peer_is_better():
     text = table(MEASURES, [OURS, PEER], {"other": "it does not install"})
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
     assert rows[0] == ["", "ours", "peer"]
@@ -37,5 +37,5 @@ def test_a_peer_is_compared_with_the_best_of_ours():
     assert "Ours is ahead in every line." in table(MEASURES, [OURS, PEER, other], {})
 
 
-def test_the_table_says_so_where_ours_is_ahead_everywhere():
+def test_the_table_says_if_no_peer_is_better():
     assert "Ours is ahead in every line." in table(MEASURES[:1], [OURS, PEER], {})
