@@ -1,7 +1,7 @@
 """Accepts connections in small portions, health probes first.
 
-A crowd that connects at once costs a transport each, and what each of them has sent is read at once: asyncio's own
-server would do all of that before it looks at a probe's connection.
+asyncio's own server sets up and reads all waiting connections before it polls again, so that a probe among thousands
+of connections would wait for all of them.
 """
 
 import asyncio
@@ -12,16 +12,16 @@ from functools import partial
 from apps.serving.context import PROBES
 from apps.serving.turns import Turns
 
-BACKLOG = 2048  # connections that the kernel keeps until they are accepted
-PORTION = 64  # accepted between two looks at the other sockets; a few microseconds each
-RETRY_SECONDS = 1  # after an error such as too many open files, as asyncio has it
+BACKLOG = 2048  # connections that the kernel queues until they are accepted
+PORTION = 64  # connections accepted between two polls; each takes a few microseconds
+RETRY_SECONDS = 1  # after an error such as too many open files; as in asyncio
 PROBE_HEADS = tuple(f"GET {path} ".encode() for path in PROBES)
 
 
 def listeners(host: str, port: int) -> list[socket.socket]:
-    """Return a listening socket for each address of `host`; `::` takes IPv4 as well.
+    """Return a listening socket for each address of `host`; `::` also accepts IPv4.
 
-    Raises OSError where an address cannot be bound or `host` has none.
+    Raises OSError where `host` has no address or one cannot be bound.
     """
     if host == "::":
         return [socket.create_server((host, port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG)]
@@ -33,7 +33,7 @@ def listeners(host: str, port: int) -> list[socket.socket]:
 
 
 class Acceptor:
-    """Gives each connection of a listening socket a protocol made by `factory`; `close` ends the listening."""
+    """Creates a protocol with `factory` for each connection to a listening socket."""
 
     def __init__(self, listener: socket.socket, factory: Callable[[], asyncio.Protocol], turns: Turns) -> None:
         self._listener, self._factory, self._turns = listener, factory, turns
@@ -49,12 +49,9 @@ class Acceptor:
         return host, port
 
     def close(self) -> None:
-        """Accept no more; who was accepted is served."""
+        """Stop listening; accepted connections stay open."""
         self._loop.remove_reader(self._listener)
         self._listener.close()
-
-    async def wait_closed(self) -> None:
-        """Nothing is left to wait for: uvicorn counts the connections itself."""
 
     def _listen(self) -> None:
         if self._listener.fileno() >= 0:
@@ -71,10 +68,10 @@ class Acceptor:
                 self._loop.call_later(RETRY_SECONDS, self._listen)
                 return
             connection.setblocking(False)
-            if _is_probe(connection) or self._turns.spare():
+            if _is_probe(connection) or self._turns.claim():
                 self._connect(connection)
             else:
-                self._turns.wait(partial(self._connect, connection))
+                self._turns.enqueue(partial(self._connect, connection))
 
     def _connect(self, connection: socket.socket) -> None:
         task = self._loop.create_task(self._loop.connect_accepted_socket(self._factory, connection))
@@ -84,11 +81,11 @@ class Acceptor:
     def _connected(self, task: asyncio.Task[object]) -> None:
         self._connecting.discard(task)
         if not task.cancelled():
-            task.exception()  # the client has gone meanwhile
+            task.exception()  # mark it as retrieved: the client may have closed the connection meanwhile
 
 
 def _is_probe(connection: socket.socket) -> bool:
     try:
         return connection.recv(16, socket.MSG_PEEK).startswith(PROBE_HEADS)
-    except OSError:  # nothing was sent yet, or the client has gone
+    except OSError:  # no data yet, or the connection is reset
         return False

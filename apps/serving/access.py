@@ -8,7 +8,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from apps.serving.context import ARRIVED, HOLD, LAST, RequestContext, begin
+from apps.serving.context import RequestContext, begin
 from apps.serving.lifecycle import State
 from apps.serving.problems import problem_response, unexpected
 from apps.serving.runtime import Runtime
@@ -31,13 +31,13 @@ class Access:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         request, status = begin(scope), 0
-        self.runtime.admission.arrived -= scope.pop(ARRIVED, 0)
+        self.runtime.admission.arrived -= request.arrived
 
         async def answer(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *self._headers(scope, request)]
+                message["headers"] = [*message.get("headers", ()), *self._headers(request)]
             await send(message)
 
         try:
@@ -49,16 +49,16 @@ class Access:
                 raise  # the answer has begun: all that is left is to cut the connection
             await self.cors(problem_response(Request(scope), problem))(scope, receive, answer)
         finally:
-            if hold := scope.get(HOLD):
-                hold.release()
+            if request.hold:
+                request.hold.release()
             self._record(scope, request, request.outcome or status or 499, time.monotonic() - request.started)
 
-    def _headers(self, scope: Scope, request: RequestContext) -> list[tuple[bytes, bytes]]:
+    def _headers(self, request: RequestContext) -> list[tuple[bytes, bytes]]:
         headers = [(b"x-request-id", request.request_id.encode("ascii")), (b"x-served-by", self.served_by)]
         if request.traceparent:
             headers.append((b"traceparent", request.traceparent.encode("ascii")))
         draining = self.runtime.lifecycle.state is State.DRAINING
-        if scope[LAST](draining) if LAST in scope else draining:
+        if request.is_last(draining) if request.is_last else draining:
             headers.append((b"connection", b"close"))
         return headers
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.requests import Request
 
-from apps.serving.context import HOLD, context
+from apps.serving.context import context
 from apps.serving.problems import MAX_ERRORS, ClientGone, Problem, pointer
 
 M = TypeVar("M", bound=BaseModel)
@@ -85,15 +85,16 @@ async def read_body(request: Request, setting: str = "max_body_bytes") -> bytear
     limit, seconds = getattr(runtime.settings, setting), runtime.settings.request_timeout_seconds
     if (length := request.headers.get("content-length", "0")).isdecimal():
         _check_size(int(length[:20]), limit, setting)
-    hold, body = request.scope.get(HOLD), bytearray()
+    received, body = context(request.scope), bytearray()
+    hold = received.hold
     try:
-        async with asyncio.timeout(context(request.scope).remaining(seconds)) as patience:
+        async with asyncio.timeout(received.remaining(seconds)) as patience:
             while True:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
                     raise ClientGone
-                if hold is None and (hold := request.scope.get(HOLD)):
-                    hold.drops.append(lambda: patience.reschedule(0))
+                if hold is None and (hold := received.hold):
+                    hold.on_drop.append(lambda: patience.reschedule(0))
                 if hold and hold.dropped:
                     raise TimeoutError
                 body += message.get("body", b"")
@@ -156,7 +157,7 @@ def _check_members(value: Any) -> None:
 
 
 def _crowded(runtime: Any) -> Problem:
-    return Problem(503, runtime.bytes.crowded, headers=runtime.admission.retry_after)
+    return Problem(503, runtime.bytes.refusal, headers=runtime.admission.retry_after)
 
 
 def _check_size(size: int, limit: int, setting: str) -> None:

@@ -1,55 +1,55 @@
-"""What belongs to one request beside its content: its id and its clock."""
+"""What belongs to one request beside its content: its id, its clock and its bytes. The ASGI scope carries it."""
 
 import re
 import secrets
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.types import Scope
 
-KEY = "serving.context"
-STARTED = "serving.started"  # in the scope: the monotonic clock's time at which the headers were complete
-HOLD = "serving.hold"  # in the scope: the bytes of the body that the server has received
-ARRIVED = "serving.arrived"  # in the scope of a request that Admission counts as arrived
-PROBES = {"/livez", "/readyz", "/healthz"}  # wait for no other request
-LAST = "serving.last"  # in the scope: tells whether an answer that begins now ends its connection
+from apps.serving.byte_budget import Hold
+
+KEY = "serving.context"  # in the scope's `state`
+PROBES = {"/livez", "/readyz", "/healthz"}  # are served before other requests
 TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}")
 
 
 @dataclass(slots=True)
 class RequestContext:
-    """`started` is the monotonic clock's time, in seconds, at which the request's headers were complete.
+    """Made by the HTTP protocol when the headers are complete, or by `begin` where another server runs the app."""
 
-    `outcome` is the status that a stream ended with; 0: the one that its answer began with.
-    """
-
+    started: float = field(default_factory=time.monotonic)  # seconds: when the headers were complete
     request_id: str = ""
     traceparent: str = ""
-    started: float = field(default_factory=time.monotonic)
-    outcome: int = 0
+    outcome: int = 0  # the status with which a stream ended; 0: the status of the response's start
+    hold: Hold | None = None  # the bytes of the body that were received
+    arrived: bool = False  # whether Admission counts the request as arrived
+    is_last: Callable[[bool], bool] | None = None  # (draining) -> whether the response ends its connection
 
     def remaining(self, seconds: float) -> float:
-        """How many of the `seconds` that the request may take are left."""
+        """Return the rest of the `seconds` that the request may take."""
         return self.started + seconds - time.monotonic()
 
 
 def begin(scope: Scope) -> RequestContext:
-    """Give the request its context.
+    """Return the request's context with its ids.
 
-    An X-Request-ID that is short and plain is taken, else one is made. A valid W3C traceparent is kept.
+    A short and plain X-Request-ID is kept, otherwise one is made. A valid W3C traceparent is kept.
     """
-    found = RequestContext(started=scope[STARTED]) if STARTED in scope else RequestContext()
+    request: RequestContext = scope.setdefault("state", {}).setdefault(KEY, RequestContext())
     for name, value in scope["headers"]:
         if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
-            found.request_id = value.decode("ascii")
+            request.request_id = value.decode("ascii")
         elif name == b"traceparent" and TRACEPARENT.fullmatch(value):
-            found.traceparent = value.decode("ascii")
-    found.request_id = found.request_id or secrets.token_hex(16)
-    scope[KEY] = found
-    return found
+            request.traceparent = value.decode("ascii")
+    request.request_id = request.request_id or secrets.token_hex(16)
+    return request
 
 
-def context(scope: Scope) -> RequestContext:
-    """The context that `begin` made."""
-    return scope[KEY]
+def context(scope: Mapping[str, Any]) -> RequestContext:
+    """Return the context of the request with this ASGI scope."""
+    request: RequestContext = scope["state"][KEY]
+    return request

@@ -18,7 +18,6 @@ from apps.serving.metrics import Metrics
 from apps.serving.problems import ClientGone, Problem
 from apps.serving.service import Service
 from apps.serving.settings import ServingSettings
-from apps.serving.turns import Turns
 
 T, P = TypeVar("T"), TypeVar("P")
 
@@ -46,7 +45,6 @@ class Runtime:
         self.preparation = Admission(1, settings.max_in_flight + settings.max_queue)
         self.bytes = ByteBudget(settings.body_budget)
         self.metrics = Metrics(self.admission, self.bytes)
-        self.turns = Turns()
         self._burn = Burner(settings.artificial_cpu_sec)
         self._threads = ThreadPoolExecutor(settings.max_in_flight, thread_name_prefix="compute")
         self._preparer = ThreadPoolExecutor(1, thread_name_prefix="prepare")

@@ -9,6 +9,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,8 @@ from apps.serving.protocol import BoundedProtocol
 from apps.serving.runtime import Runtime
 from apps.serving.service import Service
 from apps.serving.settings import SettingsError, read_settings, tell_of_similar
+from apps.serving.shared import Shared
+from apps.serving.turns import Turns
 from models.registry import RegistryError
 
 LOG = logging.getLogger("serving")
@@ -42,8 +45,12 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
         super().__init__(config)
         self.runtime, self.exit_status = runtime, 0
+        max_age = runtime.settings.connection_max_age_seconds
+        self._shared = Shared(Turns(), runtime.bytes, runtime.admission, max_age)
         self._hasten, self._ended = asyncio.Event(), asyncio.Event()
-        self._tasks: list[asyncio.Task] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self.servers = []  # uvicorn closes these; ours are the acceptors
+        self._acceptors: list[Acceptor] = []
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -53,7 +60,7 @@ class Server(uvicorn.Server):
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
         yield
 
-    async def serve(self, sockets: list | None = None) -> NoReturn:
+    async def serve(self, sockets: list[socket.socket] | None = None) -> NoReturn:
         """Serve, and end the process here: asyncio and the interpreter would first join threads that still compute."""
         await super().serve(sockets)
         if self.server_state.tasks:  # cancelled, and not yet in the log
@@ -61,16 +68,16 @@ class Server(uvicorn.Server):
         logging.shutdown()
         os._exit(self.exit_status)
 
-    async def startup(self, sockets: list | None = None) -> None:
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then load in the background."""
         try:
             sockets = listeners(self.config.host, self.config.port)
         except OSError as error:
             LOG.error("cannot listen on %s:%d: %s", self.config.host, self.config.port, error)
             sys.exit(STARTUP_FAILURE)
-        self.servers = [Acceptor(listener, self._protocol, self.runtime.turns) for listener in sockets]
-        for server in self.servers:
-            LOG.info("listening", extra=dict(zip(("host", "port"), server.address, strict=True)))
+        self._acceptors = [Acceptor(listener, self._protocol, self._shared.turns) for listener in sockets]
+        for acceptor in self._acceptors:
+            LOG.info("listening", extra=dict(zip(("host", "port"), acceptor.address, strict=True)))
         self.started = True
         self._tasks.append(asyncio.create_task(self._load()))
 
@@ -80,6 +87,12 @@ class Server(uvicorn.Server):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), TICK_SECONDS)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, and wait for the requests in flight."""
+        for acceptor in self._acceptors:
+            acceptor.close()
+        await super().shutdown(sockets)
+
     def stop(self) -> None:
         """Begin to drain; called again, end without waiting for the drain period."""
         if self.runtime.lifecycle.state is State.DRAINING:
@@ -88,7 +101,7 @@ class Server(uvicorn.Server):
             self._tasks.append(asyncio.create_task(self._drain()))
 
     def _protocol(self) -> BoundedProtocol:
-        return BoundedProtocol(self.config, self.server_state, self.lifespan.state)
+        return BoundedProtocol(self.config, self.server_state, self.lifespan.state, shared=self._shared)
 
     def _interrupt(self) -> None:
         """Ctrl-C: nobody routes to a terminal, so nothing drains; pressed again, no request is waited for either."""

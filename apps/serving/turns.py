@@ -1,6 +1,6 @@
-"""Gives every connection its turn: what a crowd sends at once is parsed and begun in small portions.
+"""Shares the event loop fairly: work of many connections runs in small portions.
 
-Between two portions the event loop looks at its sockets, so that a probe waits for a portion and not for the crowd.
+Between two portions the event loop polls its sockets, so that a health probe waits for one portion, not for all work.
 """
 
 import asyncio
@@ -11,34 +11,35 @@ PORTION = 8  # steps, each of them well under a millisecond
 
 
 class Turns:
-    """All calls come from one event loop."""
+    """Queue of steps in order of arrival. Not thread-safe: call it from one event loop."""
 
     def __init__(self) -> None:
         self._steps: deque[Callable[[], object]] = deque()
-        self._left, self._renewing = PORTION, False
+        self._left, self._scheduled = PORTION, False
 
-    def spare(self) -> bool:
-        """Whether a step may be done at once, which then counts; otherwise it has to `wait`."""
-        if not self._renewing:
-            self._renewing = True
-            asyncio.get_running_loop().call_soon(self._renew)
+    def claim(self) -> bool:
+        """Return whether the caller may do a step now, which then counts; if not, it has to `enqueue` the step."""
+        self._schedule()
         if self._steps or not self._left:
             return False
         self._left -= 1
         return True
 
-    def wait(self, step: Callable[[], object]) -> None:
-        """Do `step` in its turn."""
+    def enqueue(self, step: Callable[[], object]) -> None:
+        """Call `step` after the steps that were queued before it."""
         self._steps.append(step)
-        if not self._renewing:
-            self._renewing = True
-            asyncio.get_running_loop().call_soon(self._renew)
+        self._schedule()
 
-    def _renew(self) -> None:
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._run_portion)
+
+    def _run_portion(self) -> None:
         self._left, steps = PORTION, len(self._steps)
-        self._renewing = steps > 0
-        if self._renewing:
-            asyncio.get_running_loop().call_soon(self._renew)
+        self._scheduled = False
+        if steps:
+            self._schedule()
         for _ in range(min(PORTION, steps)):
             self._left -= 1
             self._steps.popleft()()

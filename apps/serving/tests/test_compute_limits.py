@@ -7,7 +7,7 @@ import time
 import httpx
 import pytest
 
-from apps.serving.context import STARTED
+from apps.serving.context import KEY, RequestContext
 
 
 async def until(condition, seconds: float = 5) -> None:
@@ -43,7 +43,7 @@ def test_the_clock_runs_from_the_headers_and_not_from_when_the_event_loop_comes_
         app = client._transport.app
 
         async def late(scope, receive, send):
-            await app(scope | {STARTED: time.monotonic() - 40}, receive, send)
+            await app(scope | {"state": {KEY: RequestContext(time.monotonic() - 40)}}, receive, send)
 
         async with client, httpx.AsyncClient(transport=httpx.ASGITransport(late), base_url="http://toy") as waited:
             assert (await post(waited, 0)).status_code == 504

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
-from apps.serving import protocol, unread
+from apps.serving import request_head, unread
 from apps.serving.body import json_body, read_json
 from apps.serving.identity import Identity, LoadError
 from apps.serving.problems import RESPONSES
@@ -26,7 +26,7 @@ class ToySettings(ServingSettings):
     load_seconds: float = 0
     load_error: str = ""
     stubborn: bool = False  # computes on when nobody waits
-    header_seconds: float = protocol.HEADER_SECONDS
+    header_seconds: float = request_head.HEADER_SECONDS
     stall_seconds: float = unread.STALL_SECONDS
 
 
@@ -129,5 +129,5 @@ def toy(request: Request) -> ToyService:
 
 if __name__ == "__main__":
     settings = read_settings(ToySettings)
-    protocol.HEADER_SECONDS, unread.STALL_SECONDS = settings.header_seconds, settings.stall_seconds
+    request_head.HEADER_SECONDS, unread.STALL_SECONDS = settings.header_seconds, settings.stall_seconds
     sys.exit(main(ToyService()))
