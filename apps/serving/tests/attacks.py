@@ -135,7 +135,6 @@ class Attack:
     manner: Manner = answered
     clients: int = 8
     fills: bool = False  # the service's bounds: an honest client may be told 503 and when to try again
-    storm: bool = False  # of a thousand connections and more at once: half a CPU takes longer to accept them
 
 
 def attacks_of(app: str) -> ModuleType:
