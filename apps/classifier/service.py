@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from apps.classifier.api import open_inference, picture, predict
 from apps.classifier.model import Classifier, open_classifier
 from apps.classifier.settings import ClassifierSettings
-from apps.serving import page
+from apps.serving.http import page
 from apps.serving.problems import Problem
 from apps.serving.service import Service
 

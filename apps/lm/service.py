@@ -17,8 +17,8 @@ from apps.lm.engines import registry
 from apps.lm.metrics import TokenMeter
 from apps.lm.model import LanguageModel
 from apps.lm.settings import LanguageModelSettings
-from apps.serving import page
 from apps.serving.admission import Admission
+from apps.serving.http import page
 from apps.serving.metrics import Metrics
 from apps.serving.problems import Problem
 from apps.serving.service import Service

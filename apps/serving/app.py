@@ -2,8 +2,9 @@
 
 from fastapi import FastAPI
 
-from apps.serving import browsers, docs, health, problems
-from apps.serving.access import Access
+from apps.serving import problems
+from apps.serving.http import browsers, docs, health
+from apps.serving.http.access import Access
 from apps.serving.runtime import Runtime
 from apps.serving.service import Service
 from apps.serving.settings import ServingSettings
@@ -19,7 +20,7 @@ def create_app(service: Service, settings: ServingSettings) -> FastAPI:
         title=service.title,
         description=service.description,
         version="1",
-        openapi_url=None,  # apps.serving.docs serves both
+        openapi_url=None,  # apps.serving.http.docs serves both
         redirect_slashes=False,
         responses=problems.RESPONSES,
     )

@@ -11,10 +11,10 @@ import prometheus_client as prometheus
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import choose_encoder
 
-from apps.serving import cpu
 from apps.serving.admission import Admission
 from apps.serving.byte_budget import ByteBudget
 from apps.serving.identity import Identity
+from apps.serving.machine import cpu
 
 WINDOW = 4096  # requests that /metrics-simple looks back at
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from apps.serving.admission import Admission
-from apps.serving.body import BRIEF_BYTES
-from apps.serving.burn import Burner
 from apps.serving.byte_budget import ByteBudget
 from apps.serving.context import context
+from apps.serving.http.body import BRIEF_BYTES
 from apps.serving.lifecycle import Lifecycle
+from apps.serving.machine.burn import Burner
 from apps.serving.metrics import Metrics
 from apps.serving.problems import ClientGone, Problem
 from apps.serving.service import Service

@@ -20,16 +20,16 @@ from fastapi import FastAPI
 from uvicorn.server import STARTUP_FAILURE
 
 from apps.serving import logs, startup
-from apps.serving.acceptor import Acceptor, listeners
 from apps.serving.app import create_app
+from apps.serving.connections.acceptor import Acceptor, listeners
+from apps.serving.connections.protocol import BoundedProtocol
+from apps.serving.connections.shared import Shared
+from apps.serving.connections.turns import Turns
 from apps.serving.identity import LoadError
 from apps.serving.lifecycle import State
-from apps.serving.protocol import BoundedProtocol
 from apps.serving.runtime import Runtime
 from apps.serving.service import Service
 from apps.serving.settings import SettingsError, read_settings, tell_of_similar
-from apps.serving.shared import Shared
-from apps.serving.turns import Turns
 from models.registry import RegistryError
 
 LOG = logging.getLogger("serving")

@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from apps.serving.memory import memory_limit
+from apps.serving.machine.memory import memory_limit
 
 Count = Annotated[int, Ge(1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from apps.classifier.api.tensors import Tensor, encode_bytes, mistake
 from apps.classifier.model import BRIEF_ROWS, SCALES, Classifier, scaled
-from apps.serving.body import json_body, media_type, parse_json, read_body, require_json
+from apps.serving.http.body import json_body, media_type, parse_json, read_body, require_json
 from apps.serving.lifecycle import State
 from apps.serving.problems import COMPUTED, RESPONSES, Problem
 from apps.serving.runtime import runtime_of

@@ -12,7 +12,7 @@ from apps.classifier.model import SCALES, Classifier, scaled
 from apps.classifier.pictures import digit
 from apps.classifier.pictures.decoding import Bounds, bounds_within_memory
 from apps.classifier.settings import ClassifierSettings
-from apps.serving.body import media_type, read_body, unread
+from apps.serving.http.body import media_type, read_body, unread
 from apps.serving.problems import COMPUTED, RESPONSES, Problem
 from apps.serving.runtime import Work, runtime_of
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from apps.classifier.api.answers import EXAMPLE, Prediction, Predictions
 from apps.classifier.api.predict_request import FEATURES, PredictRequest
 from apps.classifier.model import BRIEF_ROWS, Classifier
-from apps.serving.body import json_body, parse_json, read_json_body
+from apps.serving.http.body import json_body, parse_json, read_json_body
 from apps.serving.problems import COMPUTED, RESPONSES
 from apps.serving.runtime import runtime_of
 

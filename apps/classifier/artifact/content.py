@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable
 from typing import Protocol
 
-from apps.serving.memory import memory_limit
+from apps.serving.machine.memory import memory_limit
 
 MAX_BYTES = 4 * 1024**3  # where memory has no limit
 SHARES = 3  # of the memory limit: the content, the arrays that are made of it, and everything else

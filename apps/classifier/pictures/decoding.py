@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from apps.classifier.pictures.picture_file import PictureFile, check
-from apps.serving.memory import memory_limit
+from apps.serving.machine.memory import memory_limit
 from apps.serving.problems import ClientGone, Problem
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from apps.lm.answer import Answer
 from apps.lm.api import events
 from apps.lm.api.schemas import AnswerRequest
 from apps.lm.model import LanguageModel
-from apps.serving.body import parse_json, read_json_body
 from apps.serving.context import context
+from apps.serving.http.body import parse_json, read_json_body
 from apps.serving.runtime import Work, runtime_of
 
 B = TypeVar("B", bound=AnswerRequest)

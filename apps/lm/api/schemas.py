@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from apps.lm.engines.protocol import Sampling
 from apps.lm.model import LanguageModel
-from apps.serving.body import inlined_schema
+from apps.serving.http.body import inlined_schema
 
 MIN_TEMPERATURE = 0.01  # below this, logits / temperature overflows
 Stop = Annotated[str, Field(min_length=1, max_length=100)]

@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from apps.lm.engines.protocol import EngineSettings, LoadedModel
-from apps.serving import cpu
 from apps.serving.identity import LoadError
+from apps.serving.machine import cpu
 
 
 @dataclass(frozen=True)

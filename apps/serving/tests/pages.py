@@ -4,7 +4,7 @@ import re
 
 import httpx
 
-from apps.serving.page import PATHS, TYPES
+from apps.serving.http.page import PATHS, TYPES
 
 
 def is_complete(client: httpx.Client) -> None:

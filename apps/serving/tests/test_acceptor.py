@@ -7,9 +7,9 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
-from apps.serving import acceptor
-from apps.serving.acceptor import Acceptor, listeners
-from apps.serving.turns import PORTION, Turns
+from apps.serving.connections import acceptor
+from apps.serving.connections.acceptor import Acceptor, listeners
+from apps.serving.connections.turns import PORTION, Turns
 
 PROBE = b"GET /livez HTTP/1.1\r\n\r\n"
 MANY = 200

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.serving import cpu
+from apps.serving.machine import cpu
 
 
 @pytest.fixture

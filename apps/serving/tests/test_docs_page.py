@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from apps.serving import docs, page
+from apps.serving.http import docs, page
 from apps.serving.tests.browser import chromium, complaints, open_page
 from apps.serving.tests.processes import running
 

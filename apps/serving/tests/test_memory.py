@@ -1,6 +1,6 @@
 import pytest
 
-from apps.serving.memory import memory_limit
+from apps.serving.machine.memory import memory_limit
 
 UNLIMITED_V1 = "9223372036854771712\n"
 HOSTS = {

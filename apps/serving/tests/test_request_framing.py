@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 import httpx
 import pytest
 
-from apps.serving.request_head import MAX_HEADER_BYTES
+from apps.serving.connections.request_head import MAX_HEADER_BYTES
 from apps.serving.tests.processes import resident_bytes, running
 
 pytestmark = pytest.mark.service

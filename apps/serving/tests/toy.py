@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
-from apps.serving import request_head, unread
-from apps.serving.body import json_body, read_json
+from apps.serving.connections import request_head, unread
+from apps.serving.http.body import json_body, read_json
 from apps.serving.identity import Identity, LoadError
 from apps.serving.problems import RESPONSES
 from apps.serving.runtime import Work, runtime_of

@@ -12,7 +12,7 @@ from apps.lm.api.events import event
 from apps.lm.api.generate.schemas import EXAMPLES, RESPONSES, GenerateRequest, GenerateResponse
 from apps.lm.budget import PromptError
 from apps.serving import problems
-from apps.serving.body import json_body
+from apps.serving.http.body import json_body
 from apps.serving.problems import Problem
 
 router = APIRouter(responses=problems.RESPONSES)

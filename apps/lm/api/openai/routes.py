@@ -14,8 +14,8 @@ from apps.lm.api.openai.problems import openai_statuses, require
 from apps.lm.api.openai.schemas import CHAT_EXAMPLES, COMPLETION_EXAMPLES, ChatRequest, CompletionRequest
 from apps.lm.model import LanguageModel
 from apps.serving import problems
-from apps.serving.body import json_body
 from apps.serving.context import context
+from apps.serving.http.body import json_body
 from apps.serving.runtime import runtime_of
 
 router = APIRouter(responses=problems.RESPONSES)

@@ -9,8 +9,8 @@ from apps.lm.engines.batching import BatchEngine
 from apps.lm.engines.openvino.batch import OpenVinoBatch, pipeline
 from apps.lm.engines.openvino.plain_tokenizer import PlainTokenizer
 from apps.lm.engines.protocol import EngineSettings, LoadedModel
-from apps.serving import cpu
 from apps.serving.identity import LoadError
+from apps.serving.machine import cpu
 
 MARGIN = 1.0  # between logits: with 8-bit weights they can differ by a part of it from processor to processor
 

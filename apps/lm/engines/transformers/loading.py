@@ -25,8 +25,8 @@ from apps.lm.engines.protocol import EngineSettings, LoadedModel
 from apps.lm.engines.transformers import packing, precision, support
 from apps.lm.engines.transformers.schedules import AlternatingBatch, OverlappingBatch
 from apps.lm.engines.transformers.tokenizer import TransformersTokenizer
-from apps.serving import cpu
 from apps.serving.identity import LoadError
+from apps.serving.machine import cpu
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 # Logits that differ by less may change their order: bfloat16 moved SmolLM2's largest logits by up to 0.34.

@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from apps.serving import cpu
+from apps.serving.machine import cpu
 
 
 class PackedLinear(torch.nn.Module):

@@ -6,8 +6,8 @@ from safetensors.torch import load_file, save_file
 
 from apps.lm.engines.transformers import loading
 from apps.lm.tests import tiny
-from apps.serving import cpu
 from apps.serving.identity import LoadError
+from apps.serving.machine import cpu
 
 
 def test_weights_without_a_layer_are_refused(folder, load):

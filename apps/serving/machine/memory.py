@@ -4,7 +4,7 @@ import ctypes
 from contextlib import suppress
 from pathlib import Path
 
-from apps.serving.cgroups import CGROUPS, PROC, groups, read
+from apps.serving.machine.cgroups import CGROUPS, PROC, groups, read
 
 M_MMAP_THRESHOLD, LARGE_BYTES = -3, 1024**2  # of malloc.h; a block of so many bytes is the system's again when freed
 UNLIMITED = 1 << 60  # bytes; cgroup v1 writes a number near 2**63 where there is no limit

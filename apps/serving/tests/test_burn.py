@@ -3,7 +3,7 @@
 import threading
 import time
 
-from apps.serving.burn import Burner, burn
+from apps.serving.machine.burn import Burner, burn
 
 
 def test_a_burn_uses_as_much_cpu_time_as_asked():

@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from apps.serving.access import QUIET
+from apps.serving.http.access import QUIET
 from apps.serving.problems import Problem, problem_response
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from apps.serving.cycles import release
-from apps.serving.flow import PipelineFlow
-from apps.serving.refusals import RefusedError, response
+from apps.serving.connections.cycles import release
+from apps.serving.connections.flow import PipelineFlow
+from apps.serving.connections.refusals import RefusedError, response
 
 LINGER_SECONDS = 2  # from the last response to the end of the connection
 DISCARD_SECONDS = 0.01  # between two reads of discarded bytes, so that other connections get their turn

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from apps.serving import cpu, startup
+from apps.serving import startup
+from apps.serving.machine import cpu
 
 
 def samples(text: str) -> dict[tuple, float]:

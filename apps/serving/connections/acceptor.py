@@ -9,8 +9,8 @@ import socket
 from collections.abc import Callable
 from functools import partial
 
+from apps.serving.connections.turns import Turns
 from apps.serving.context import PROBES
-from apps.serving.turns import Turns
 
 BACKLOG = 2048  # connections that the kernel queues until they are accepted
 PORTION = 64  # connections accepted between two polls; each takes a few microseconds

@@ -7,7 +7,7 @@ to a fraction of its speed.
 import os
 from pathlib import Path
 
-from apps.serving.cgroups import CGROUPS, PROC, groups, read
+from apps.serving.machine.cgroups import CGROUPS, PROC, groups, read
 
 
 def threads(limit: float | None = None) -> int:

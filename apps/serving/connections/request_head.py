@@ -3,7 +3,7 @@
 from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable, Iterable
 
-from apps.serving.refusals import RefusedError
+from apps.serving.connections.refusals import RefusedError
 
 MAX_HEADER_BYTES = 32_768  # of a head; also of trailers, and of the framing of chunks
 HEADER_SECONDS = 10  # from the connection, or from a request's first byte, to the end of its head

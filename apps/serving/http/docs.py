@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
-from apps.serving import page
+from apps.serving.http import page
 
 OURS = Path(__file__).parent / "docs_page"
 SWAGGER_UI = Path(find_spec("fastapi_swagger").origin).parent / "resources"  # the package itself is not imported

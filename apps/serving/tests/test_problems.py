@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 
 from apps.serving import startup
 from apps.serving.app import create_app
-from apps.serving.body import SEND_JSON
+from apps.serving.http.body import SEND_JSON
 from apps.serving.tests.toy import ToyService, ToySettings
 
 JSON = {"content-type": "application/json"}

@@ -17,17 +17,17 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from apps.serving import request_head
-from apps.serving.backlog import SLICE_BYTES, Backlog
 from apps.serving.byte_budget import Usage
-from apps.serving.closing import Closing
+from apps.serving.connections import request_head
+from apps.serving.connections.backlog import SLICE_BYTES, Backlog
+from apps.serving.connections.closing import Closing
+from apps.serving.connections.cycles import forget_body, release, without_chunks
+from apps.serving.connections.flow import PipelineFlow
+from apps.serving.connections.refusals import NOT_HTTP, RefusedError
+from apps.serving.connections.request_head import MAX_HEADER_BYTES, TOO_LARGE, IncompleteHead
+from apps.serving.connections.shared import Shared
+from apps.serving.connections.unread import UnreadAnswers
 from apps.serving.context import KEY, PROBES, RequestContext, context
-from apps.serving.cycles import forget_body, release, without_chunks
-from apps.serving.flow import PipelineFlow
-from apps.serving.refusals import NOT_HTTP, RefusedError
-from apps.serving.request_head import MAX_HEADER_BYTES, TOO_LARGE, IncompleteHead
-from apps.serving.shared import Shared
-from apps.serving.unread import UnreadAnswers
 
 PROBE_BYTES = 512  # at most, of a connection's first request that is parsed at once because it may be a probe
 MAX_PIPELINED = 8  # requests that are parsed and wait for the response before theirs; further ones stay unparsed

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from apps.serving.byte_budget import ByteBudget
-from apps.serving.turns import Turns
+from apps.serving.connections.turns import Turns
 
 
 class Arrivals(Protocol):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
-from apps.serving.turns import Turns
+from apps.serving.connections.turns import Turns
 
 SLICE_BYTES = 4096  # parsed per turn, so that many requests in one read cost no more memory than a few
 

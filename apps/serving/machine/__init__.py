@@ -1,0 +1,1 @@
+"""The CPU and memory that this process may use."""
