@@ -1,5 +1,7 @@
 """The classifier's settings, read from the environment."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from apps.serving.settings import ServingSettings
@@ -7,6 +9,10 @@ from apps.serving.settings import ServingSettings
 
 class ClassifierSettings(ServingSettings):
     """MODEL_PATH and the bounds of pictures are the classifier's own."""
+
+    foreign_variables: ClassVar[frozenset[str]] = frozenset(  # the language model's
+        {"MODEL_NAME", "MODEL_REVISION", "MAX_TOTAL_TOKENS", "MAX_BATCH_TOTAL_TOKENS"}
+    )
 
     max_image_bytes: int = Field(10_485_760, ge=1, description="largest picture for /predict/image, bytes")
     max_image_pixels: int = Field(50_000_000, ge=1, description="its pixels; the memory limit may allow fewer")

@@ -1,6 +1,6 @@
 """The settings that only the language model service has; apps.serving.settings has those of all services."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -11,6 +11,8 @@ BATCH = 8  # sequences of MAX_TOTAL_TOKENS that fit in the batch by default
 
 class LanguageModelSettings(ServingSettings):
     """Each field is an environment variable of the same name in capitals."""
+
+    foreign_variables: ClassVar[frozenset[str]] = frozenset({"MODEL_PATH"})  # the classifier's
 
     model_name: str = Field(description="local model folder, or hub id such as erwanf/gpt2-mini")
     model_revision: str = Field("", description="commit, tag or branch of a hub id; empty: main")

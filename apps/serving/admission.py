@@ -1,4 +1,4 @@
-"""Lets a bounded amount of work compute and a bounded number of requests wait; everyone beyond is told so at once."""
+"""Bounds how many requests compute and how many wait; a request beyond both is refused at once."""
 
 import asyncio
 import time
@@ -11,55 +11,56 @@ from apps.serving.problems import Problem
 
 
 class Admission:
-    """First come, first served: a large request is not overtaken for ever. All calls come from one event loop.
+    """Admits requests in order of arrival, so that small requests cannot starve a large one.
 
-    At most `max_in_flight` requests compute, whose sizes add up to no more than `capacity`.
+    At most `max_in_flight` requests compute, and their sizes add up to at most `capacity`. Not thread-safe: call it
+    from one event loop.
     """
 
     def __init__(self, max_in_flight: int, max_queue: int, capacity: int | None = None) -> None:
         self.max_in_flight, self.max_queue = max_in_flight, max_queue
         self.capacity = max_in_flight if capacity is None else capacity
         self.in_flight = self.held = 0  # requests that compute, and the sum of their sizes
-        self.arrived = 0  # requests that are read and that the event loop has not come to yet
-        self.seconds = 0.0  # moving mean of what a request computes
+        self.arrived = 0  # requests that are received, while the event loop has not started to serve them
+        self.seconds = 0.0  # moving average of the time that a request computes
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @property
     def waiting(self) -> int:
-        """Requests that wait for a place."""
+        """Requests that wait to compute."""
         return self.arrived + len(self._waiters)
 
     @property
     def saturation(self) -> float:
-        """What computes or waits, as a share of what may compute; from 1 on requests wait."""
+        """Load as a share of the capacity, waiting requests included; above 1, requests wait."""
         requests = (self.in_flight + self.waiting) / self.max_in_flight
         return max(requests, (self.held + sum(size for size, _ in self._waiters)) / self.capacity)
 
     @property
     def retry_after(self) -> dict[str, str]:
-        """The header with an estimate of when what waits now is done, from 1 to 60 s."""
+        """The Retry-After header: an estimate, from 1 to 60 s, of when the requests that wait now are done."""
         wait = ceil(self.seconds * (self.waiting + 1) / self.max_in_flight)
         return {"Retry-After": str(min(max(wait, 1), 60))}
 
     def check(self) -> None:
-        """For what is computed without a place: raises as `place` does when more than `max_queue` are waiting."""
+        """For work that takes no place: raise the Problem of `place` when more than `max_queue` requests wait."""
         if self.waiting > self.max_queue:
             raise self._full()
 
     @asynccontextmanager
     async def place(self, size: int = 1) -> AsyncIterator[None]:
-        """Wait for a place of `size`, at most `capacity`, and hold it; cancelling the waiting task gives it up.
+        """Wait for a place of `size` (at most `capacity`) and hold it. Cancelling the waiting task gives it up.
 
-        Raises a 503 Problem with Retry-After at once when `max_queue` are waiting already.
+        Raises a 503 Problem with Retry-After at once when `max_queue` requests wait already.
         """
         if self.waiting >= self.max_queue and (self._waiters or not self._fits(size)):
             raise self._full()
         await self._turn(size)
-        begun = time.monotonic()
+        start = time.monotonic()
         try:
             yield
         finally:
-            self.seconds += 0.1 * (time.monotonic() - begun - self.seconds)
+            self.seconds += 0.1 * (time.monotonic() - start - self.seconds)
             self._give_back(size)
 
     def _fits(self, size: int) -> bool:
@@ -75,7 +76,7 @@ class Admission:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
                 self._admit()
-            elif not waiter[1].cancelled():  # its place came in the same moment
+            elif not waiter[1].cancelled():  # admitted at the moment of the cancellation
                 self._give_back(size)
             raise
 

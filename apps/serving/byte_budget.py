@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 
 class Hold:
-    """The bytes of one request or one purpose. When the budget drops it, every function of `on_drop` is called."""
+    """The bytes of one request or one purpose; `on_drop` is called when the budget drops it."""
 
     def __init__(self, budget: "ByteBudget", on_drop: Callable[[], object]) -> None:
         self.size = 0
         self.complete = False  # a complete request is being served and is not dropped
         self.dropped = False
-        self.on_drop, self._budget = [on_drop], budget
+        self.on_drop: Callable[[], object] | None = on_drop
+        self._budget = budget
 
     def grow(self, size: int) -> None:
         """Count `size` more bytes (fewer if negative). This may drop this hold or another one."""
@@ -72,15 +73,15 @@ class ByteBudget:
             on_drop, largest.dropped = largest.on_drop, True
             self.dropped += 1
             self.released(largest)
-            for function in on_drop:
-                function()
+            if on_drop:
+                on_drop()
 
     def released(self, hold: Hold) -> None:
         """Forget `hold`; a second call does nothing."""
         if hold in self._holds:
             self._holds.remove(hold)
             self.held -= hold.size
-            hold.size, hold.on_drop = 0, []  # the functions refer to the hold: break the cycle without the collector
+            hold.size, hold.on_drop = 0, None  # it refers to the hold: break the cycle without the collector
 
     def _largest_incomplete(self, grown: Hold) -> Hold | None:
         # Among hundreds of holds of equal size, take the one that has just grown and save the search.

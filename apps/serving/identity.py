@@ -1,16 +1,16 @@
-"""Which model answers, and why one cannot: what everything about a model refers to."""
+"""Identifies the model that is served. Everything that concerns a model uses these types."""
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
 class LoadError(Exception):
-    """Why a model cannot be served, in one line: what was given, the rule and the remedy."""
+    """Why a model cannot be served, in one line: the value, the rule and the remedy."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Which model answers. `sha256` is None for a hub id, whose commit then stands in `facts`.
+    """The model's name and version. `sha256` is None for a hub id; its commit is then one of the `facts`.
 
     `facts` are further JSON values that /healthz shows with the model.
     """
@@ -23,7 +23,7 @@ class Identity:
 
 
 class Model(Protocol):
-    """A loaded model: anything that knows its identity."""
+    """A loaded model: any object with an identity."""
 
     @property
     def identity(self) -> Identity: ...

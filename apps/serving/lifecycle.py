@@ -1,15 +1,16 @@
-"""Where a process stands between its start and its end: starting -> ready -> draining, in one object."""
+"""The state of the process: starting -> ready -> draining, and the model once it is loaded."""
 
 import time
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Any
 
 from apps.serving.identity import Model
 from apps.serving.problems import Problem
 
 
 class State(StrEnum):
-    """A process begins as starting, and never goes back."""
+    """A process starts as STARTING and never goes back to an earlier state."""
 
     STARTING = "starting"
     READY = "ready"
@@ -17,10 +18,7 @@ class State(StrEnum):
 
 
 class Lifecycle:
-    """The state, and the model once it is loaded.
-
-    `failure_of` says in one sentence why a loaded model can answer nothing any more; None: it can.
-    """
+    """`failure_of` returns, in one sentence, why a loaded model cannot answer any more, or None."""
 
     def __init__(self, failure_of: Callable[[Model], str | None]) -> None:
         self.state = State.STARTING
@@ -35,7 +33,7 @@ class Lifecycle:
 
     @property
     def model(self) -> Model:
-        """The loaded model, while ready and while draining. A 503 Problem is raised before, and after a failure."""
+        """The loaded model. Raises a 503 Problem before it is loaded and after it has failed."""
         if self.loaded is None:
             raise Problem(503, "The model is still being loaded. Try again soon.", headers={"Retry-After": "1"})
         if self.failure:
@@ -44,23 +42,23 @@ class Lifecycle:
 
     @property
     def failure(self) -> str | None:
-        """Why the loaded model can answer nothing any more; a restart helps and nothing else."""
+        """Why the loaded model cannot answer any more; only a restart of the process helps."""
         return self._failure_of(self.loaded) if self.loaded else None
 
     def ready(self, model: Model) -> None:
-        """The model is loaded, verified and warm."""
+        """Become ready with `model`, which is loaded, verified and warm; a draining process stays draining."""
         self.loaded = model
         if self.state is State.STARTING:
             self.state = State.READY
 
     def drain(self) -> None:
-        """Not ready from now on; what comes in is still served."""
+        """Stop being ready; requests are still served."""
         self.state = State.DRAINING
 
-    def health(self) -> dict:
-        """The answer of /healthz."""
+    def health(self) -> dict[str, Any]:
+        """Return the JSON object of /healthz."""
         identity = self.loaded and self.loaded.identity
-        model = dict.fromkeys(("name", "version", "sha256", "engine"))
+        model: dict[str, Any] = dict.fromkeys(("name", "version", "sha256", "engine"))
         if identity:
             model = {key: getattr(identity, key) for key in model} | identity.facts
         failure = self.failure

@@ -1,4 +1,4 @@
-"""JSON logs, one line an event; never a feature or a prompt."""
+"""Structured logs: one JSON object per line, without features or prompts."""
 
 import json
 import logging
@@ -9,7 +9,7 @@ STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "
 
 
 class JsonFormatter(logging.Formatter):
-    """Time (UTC, milliseconds), level, logger, message, then what was passed as `extra`."""
+    """Formats time (UTC, milliseconds), level, logger and message, then the fields passed as `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         seconds, milliseconds = divmod(int(record.created * 1000), 1000)
@@ -26,9 +26,9 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str) -> None:
-    """Send every logger's lines to stderr as JSON."""
-    logging._srcfile = None  # the documented way to spare each line the search for its caller, which none shows
+    """Write the records of all loggers to stderr as JSON."""
+    logging._srcfile = None  # documented optimisation: do not look up the caller, which no line shows
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # its warnings repeat what we answer
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # its warnings repeat what our responses say

@@ -1,11 +1,12 @@
-"""What is measured, under the names of /metrics (Prometheus), and the summary of it that /metrics-simple gives.
+"""Metrics: for Prometheus under the names of /metrics, and as the summary of /metrics-simple.
 
-Requests are those of the service's own endpoints: probes and scrapes would only dilute them.
+Only requests to the service's own endpoints count: probes and scrapes would distort rates and latencies.
 """
 
 from collections import Counter, deque
 from collections.abc import Iterator
 from math import ceil
+from typing import Any
 
 import prometheus_client as prometheus
 from prometheus_client.core import CounterMetricFamily
@@ -16,32 +17,32 @@ from apps.serving.byte_budget import ByteBudget
 from apps.serving.identity import Identity
 from apps.serving.machine import cpu
 
-WINDOW = 4096  # requests that /metrics-simple looks back at
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+WINDOW = 4096  # latest requests that /metrics-simple summarises
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
 
-prometheus.disable_created_metrics()  # a second series for each, which no query here needs
+# Without this, each counter has a second series with its time of creation.
+prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it without annotations
 
 
 class Metrics:
-    """All of a process's measurements. Used from the event loop's thread only."""
+    """All metrics of a process. Not thread-safe: call it from the event loop."""
 
     def __init__(self, admission: Admission, budget: ByteBudget) -> None:
-        self.registry = prometheus.CollectorRegistry()
+        self.registry = registry = prometheus.CollectorRegistry()
         self.statuses: Counter[int] = Counter()
         self._seconds: deque[float] = deque(maxlen=WINDOW)
-        own = {"registry": self.registry}
         labels = ("route", "method", "status")
-        self._requests = prometheus.Counter("inference_requests", "Answered requests.", labels, **own)
+        self._requests = prometheus.Counter("inference_requests", "Answered requests.", labels, registry=registry)
         self._durations = prometheus.Histogram(
-            "inference_request_duration_seconds", "Arrival to answer.", ("route",), buckets=SECONDS, **own
+            "inference_request_duration_seconds", "Arrival to answer.", ("route",), buckets=BUCKETS, registry=registry
         )
         self._queue = prometheus.Histogram(
-            "inference_queue_seconds", "Waiting for a place to compute.", buckets=SECONDS, **own
+            "inference_queue_seconds", "Waiting for a place to compute.", buckets=BUCKETS, registry=registry
         )
         self._compute = prometheus.Histogram(
-            "inference_compute_seconds", "Computing, artificial load included.", buckets=SECONDS, **own
+            "inference_compute_seconds", "Computing, artificial load included.", buckets=BUCKETS, registry=registry
         )
-        self._model = prometheus.Info("inference_model", "The model that answers.", **own)
+        self._model = prometheus.Info("inference_model", "The model that answers.", registry=registry)
         gauges = {
             "inference_in_flight": ("Requests that compute.", lambda: admission.in_flight),
             "inference_queue_depth": ("Requests that wait for a place.", lambda: admission.waiting),
@@ -53,37 +54,36 @@ class Metrics:
             "inference_body_bytes_limit": ("Bytes that they may have.", lambda: budget.limit),
         }
         for name, (text, function) in gauges.items():
-            prometheus.Gauge(name, text, **own).set_function(function)
-        prometheus.ProcessCollector(**own)
-        self.registry.register(ThrottlingCollector())
-        self.registry.register(DroppedCollector(budget))
+            prometheus.Gauge(name, text, registry=registry).set_function(function)
+        prometheus.ProcessCollector(registry=registry)
+        registry.register(ThrottlingCollector())
+        registry.register(DroppedCollector(budget))
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count one answered request."""
+        """Record one answered request."""
         self.statuses[status] += 1
         self._seconds.append(seconds)
         self._requests.labels(route, method, status).inc()
         self._durations.labels(route).observe(seconds)
 
     def observe_compute(self, queue_seconds: float, compute_seconds: float) -> None:
-        """Count one computation."""
+        """Record one computation."""
         self._queue.observe(queue_seconds)
         self._compute.observe(compute_seconds)
 
     def model(self, identity: Identity) -> None:
-        """Tell which model answers."""
-        known = {"name": identity.name, "version": identity.version, "sha256": identity.sha256 or ""}
-        self._model.info(known)
+        """Set the labels of the model that answers."""
+        self._model.info({"name": identity.name, "version": identity.version, "sha256": identity.sha256 or ""})
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """Return Prometheus' text and its content type, in the format that `accept` asks for."""
+        """Return the metrics and their content type, in the format that the Accept header asks for."""
         try:
             return self._encoded(accept.replace('"', ""))
-        except TypeError:  # a version that is not numbers: the library compares it with numbers
+        except TypeError:  # raised by the library for a version that is not a number
             return self._encoded("")
 
-    def simple(self) -> dict:
-        """Counts and latency in seconds (nearest rank over the last WINDOW requests; None without any)."""
+    def simple(self) -> dict[str, Any]:
+        """Return counts, and latencies in seconds (nearest rank over the latest WINDOW requests; None without any)."""
         total = self.statuses.total()
         errors = sum(count for status, count in self.statuses.items() if status >= 400)
         return {
@@ -99,31 +99,32 @@ class Metrics:
 
 
 class DroppedCollector:
-    """How many clients the byte budget has given up."""
+    """Counts the bodies and answers that the byte budget has dropped."""
 
     def __init__(self, budget: ByteBudget) -> None:
         self._budget = budget
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """Give the one count."""
+        """Yield the counter."""
         text = "Bodies and unread answers given up for want of inference_body_bytes."
         yield CounterMetricFamily("inference_bodies_dropped", text, self._budget.dropped)
 
 
 class ThrottlingCollector:
-    """How often and how long the pod's CPU limit held the process back: latency that no code explains."""
+    """Counts how often and how long the CPU limit throttled the process: latency that no code explains."""
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """Give what the cgroup counts, as cAdvisor names it; nothing where there is no limit."""
+        """Yield the cgroup's counters under cAdvisor's names; nothing without a limit."""
         counts = cpu.throttling()
         for name, key in (("periods", "periods"), ("throttled_periods", "throttled"), ("throttled_seconds", "seconds")):
             if counts:
                 yield CounterMetricFamily(f"inference_cpu_cfs_{name}", f"Of the CPU limit: {name}.", counts[key])
 
 
-def _summary(ordered: list[float]) -> dict:
-    count = len(ordered)
+def _summary(latencies: list[float]) -> dict[str, float | None]:
+    """Summarise sorted latencies."""
+    count = len(latencies)
     ranks = {f"p{percent}": ceil(percent / 100 * count) - 1 for percent in (50, 95, 99)}
-    quantiles = {name: ordered[rank] if count else None for name, rank in ranks.items()}
-    mean = sum(ordered) / count if count else None
-    return {"window": count, "mean": mean, **quantiles, "max": ordered[-1] if count else None}
+    quantiles = {name: latencies[rank] if count else None for name, rank in ranks.items()}
+    mean = sum(latencies) / count if count else None
+    return {"window": count, "mean": mean, **quantiles, "max": latencies[-1] if count else None}

@@ -1,6 +1,6 @@
-"""Runs a service: accepts from the first moment, loads meanwhile, and drains on SIGTERM before it ends.
+"""Runs a service as a process: listens at once, loads in the background, and drains before it exits.
 
-uvicorn alone stops listening as soon as SIGTERM comes, while Kubernetes still sends new connections.
+uvicorn alone stops listening as soon as SIGTERM arrives, while Kubernetes still sends new connections.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from typing import NoReturn
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.server import STARTUP_FAILURE
+from uvicorn.config import STARTUP_FAILURE
 
 from apps.serving import logs, startup
 from apps.serving.app import create_app
@@ -29,41 +29,41 @@ from apps.serving.identity import LoadError
 from apps.serving.lifecycle import State
 from apps.serving.runtime import Runtime
 from apps.serving.service import Service
-from apps.serving.settings import SettingsError, read_settings, tell_of_similar
+from apps.serving.settings import SettingsError, read_settings, warn_of_similar
 from models.registry import RegistryError
 
 LOG = logging.getLogger("serving")
 FINISH_SECONDS = 1  # beyond the deadline of the requests in flight
 TICK_SECONDS = 1
-SWITCH_SECONDS = 0.001  # for which a computing thread holds the interpreter while the event loop waits for it
-INTERRUPTED = 130  # the exit status that shells give Ctrl-C
+SWITCH_SECONDS = 0.001  # longest time that a computing thread keeps the interpreter lock while the event loop waits
+INTERRUPTED = 130  # exit status that shells use for Ctrl-C
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server with a drain in front of its shutdown. `exit_status` is the process's."""
+    """uvicorn's server with a drain before its shutdown. `exit_status` is the process's."""
 
     def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
         super().__init__(config)
         self.runtime, self.exit_status = runtime, 0
         max_age = runtime.settings.connection_max_age_seconds
         self._shared = Shared(Turns(), runtime.bytes, runtime.admission, max_age)
-        self._hasten, self._ended = asyncio.Event(), asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
-        self.servers = []  # uvicorn closes these; ours are the acceptors
         self._acceptors: list[Acceptor] = []
+        self.servers = []  # uvicorn's own, which it closes; there are none
+        self._end_drain, self._exit = asyncio.Event(), asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Let SIGTERM and SIGINT begin the drain instead of the end."""
+        """Start the drain on SIGTERM and SIGINT."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self.stop)
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
         yield
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> NoReturn:
-        """Serve, and end the process here: asyncio and the interpreter would first join threads that still compute."""
+        """Serve, then end the process here: asyncio and the interpreter would join threads that still compute."""
         await super().serve(sockets)
-        if self.server_state.tasks:  # cancelled, and not yet in the log
+        if self.server_state.tasks:  # cancelled requests that are not in the log yet
             await asyncio.wait(self.server_state.tasks, timeout=FINISH_SECONDS)
         logging.shutdown()
         os._exit(self.exit_status)
@@ -82,10 +82,10 @@ class Server(uvicorn.Server):
         self._tasks.append(asyncio.create_task(self._load()))
 
     async def main_loop(self) -> None:
-        """Wait for the end; uvicorn itself looks for it ten times a second. A tick keeps the Date header."""
+        """Wait for the end of the drain. Ticks update the Date header; uvicorn's own loop ticks more often."""
         while not await self.on_tick(0):
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), TICK_SECONDS)
+                await asyncio.wait_for(self._exit.wait(), TICK_SECONDS)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, and wait for the requests in flight."""
@@ -94,9 +94,9 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def stop(self) -> None:
-        """Begin to drain; called again, end without waiting for the drain period."""
+        """Start to drain; a second call ends the drain."""
         if self.runtime.lifecycle.state is State.DRAINING:
-            self._hasten.set()
+            self._end_drain.set()
         else:
             self._tasks.append(asyncio.create_task(self._drain()))
 
@@ -104,46 +104,47 @@ class Server(uvicorn.Server):
         return BoundedProtocol(self.config, self.server_state, self.lifespan.state, shared=self._shared)
 
     def _interrupt(self) -> None:
-        """Ctrl-C: nobody routes to a terminal, so nothing drains; pressed again, no request is waited for either."""
-        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))  # also while the event loop is busy
-        self._hasten.set()
+        """Handle Ctrl-C: skip the drain, because no router sends requests; a second Ctrl-C ends the process at once."""
+        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))  # works while the event loop is busy
+        self._end_drain.set()
         self.stop()
 
     async def _drain(self) -> None:
-        started = self.runtime.lifecycle.loaded is not None
-        seconds = self.runtime.settings.drain_seconds if started else 0
+        loaded = self.runtime.lifecycle.loaded is not None
+        seconds = self.runtime.settings.drain_seconds if loaded else 0
         LOG.info("draining", extra={"drain_seconds": seconds})
         self.runtime.lifecycle.drain()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._hasten.wait(), seconds)
-        self._end()
+            await asyncio.wait_for(self._end_drain.wait(), seconds)
+        self._begin_exit()
 
     async def _load(self) -> None:
         try:
             await startup.load(self.runtime)
         except (LoadError, RegistryError) as error:
             self._fail(str(error))
-        except Exception as error:  # a defect, or a machine that fails: either way nothing can be served
+        except Exception as error:  # a bug or a failing machine
             LOG.debug("load failed", exc_info=True)
             self._fail(f"The model could not be loaded: {type(error).__name__}: {error}")
         else:
-            gc.freeze()  # what is loaded stays: collections while serving need not walk through it again
-            facts = self.runtime.lifecycle.health()
-            LOG.info("ready", extra={"model": facts["model"], "seconds": facts["uptime_seconds"]})
+            gc.freeze()  # loaded objects stay: collections need not traverse them
+            health = self.runtime.lifecycle.health()
+            LOG.info("ready", extra={"model": health["model"], "seconds": health["uptime_seconds"]})
 
     def _fail(self, text: str) -> None:
         LOG.error(" ".join(text.split()))
         self.exit_status = 1
-        self._end()
+        self._begin_exit()
 
-    def _end(self) -> None:
+    def _begin_exit(self) -> None:
         self.should_exit = True
-        self._ended.set()
+        self._exit.set()
 
 
 def serve(app: FastAPI) -> NoReturn:
     """Serve until a signal or a failed load, and end the process."""
-    settings = app.state.runtime.settings
+    runtime: Runtime = app.state.runtime
+    settings = runtime.settings
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -158,11 +159,16 @@ def serve(app: FastAPI) -> NoReturn:
         timeout_graceful_shutdown=settings.request_timeout_seconds + FINISH_SECONDS,
     )
     sys.setswitchinterval(SWITCH_SECONDS)
-    Server(config, app.state.runtime).run()
+    server = Server(config, runtime)
+    server.run()
+    sys.exit(server.exit_status)  # not reached: `Server.serve` ends the process
 
 
 def main(service: Service, arguments: list[str] | None = None) -> int:
-    """Run a service, and end the process (1: the model, 0: a signal, 130: Ctrl-C twice); return 2 for settings."""
+    """Run a service and end the process: status 0 after a signal, 1 without a model, 130 after Ctrl-C twice.
+
+    Returns 2 for wrong settings.
+    """
     parser = argparse.ArgumentParser(prog=f"python -m apps.{service.name.removesuffix('-service')}")
     parser.add_argument("--host", help="address to listen on (HOST)")
     parser.add_argument("--port", type=int, help="TCP port (PORT)")
@@ -173,5 +179,5 @@ def main(service: Service, arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     logs.configure(settings.log_level)
-    tell_of_similar(service.Settings)
+    warn_of_similar(service.Settings)
     serve(create_app(service, settings))

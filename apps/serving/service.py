@@ -1,4 +1,4 @@
-"""What a service gives to the core: its settings, its model and its routes."""
+"""The interface that each service implements: its settings, its model and its routes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -19,37 +19,38 @@ if TYPE_CHECKING:
 
 
 class Service(ABC):
-    """One kind of model behind HTTP. An object belongs to one running process."""
+    """One kind of model behind HTTP. An instance belongs to one running process."""
 
     name: ClassVar[str]  # in logs, such as "classifier-service"
     title: ClassVar[str]  # of the OpenAPI document
     description: ClassVar[str] = ""
     Settings: ClassVar[type[ServingSettings]] = ServingSettings
-    routers: ClassVar[Sequence[APIRouter]] = ()  # with problems.RESPONSES; each endpoint computes by `Runtime.compute`
-    unplaced_status: ClassVar[int] = 504  # of a request whose turn did not come before its deadline; or 503
+    routers: ClassVar[Sequence[APIRouter]] = ()  # made with problems.RESPONSES; endpoints compute by Runtime.compute
+    unplaced_status: ClassVar[int] = 504  # of a request whose deadline passes before it computes; or 503
 
     @abstractmethod
     def load(self, settings: Any) -> Model:
-        """Load and verify the model; runs once, in a thread, while /healthz answers `starting`.
+        """Load and verify the model. Runs once, in a thread, while /healthz answers `starting`.
 
-        Raises LoadError or RegistryError, each one line, when it cannot be served: the process then exits 1.
+        Raises LoadError or RegistryError, each with one line of text, if the model cannot be served: the process then
+        exits with status 1.
         """
 
     def warm_up(self, model: Any) -> None:  # noqa: B027  (optional)
-        """Make the first request as fast as the next; runs after `load`, in the same thread, before ready."""
+        """Run what makes later requests fast. Runs after `load`, in the same thread, before the service is ready."""
 
     def ready(self, model: Any, metrics: Metrics, admission: Admission) -> None:  # noqa: B027  (optional)
-        """Begin what needs to know the model, such as metrics under its name; runs in the event loop."""
+        """Start what needs the model, such as metrics of its own. Runs in the event loop."""
 
     def failure(self, model: Any) -> str | None:
-        """Why the loaded model can answer nothing any more, in one sentence for everybody: the process is restarted.
+        """Return in one sentence why the loaded model cannot answer any more, so that the process is restarted.
 
-        Every probe and request asks, so it only looks. None: it can.
+        None means that it can. Every probe and request calls this, so it must be fast.
         """
         return None
 
     def error(self, path: str, problem: Problem) -> object | None:
-        """What the clients of a protocol at `path` look for in a problem's member `error`; None: nothing."""
+        """Return the `error` member of a problem, which clients of the protocol at `path` expect; None for none."""
         return None
 
     def add_routes(self, app: "FastAPI", runtime: "Runtime") -> None:  # noqa: B027  (until all have routers)

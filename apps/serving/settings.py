@@ -1,38 +1,34 @@
-"""Settings of a service: environment variables and their units in one place, all mistakes told at once."""
+"""Settings of a service: environment variables, checked with every mistake in one report."""
 
 import difflib
 import logging
 import os
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from annotated_types import Ge, Le
 from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from apps.serving.machine.memory import memory_limit
 
+LOG = logging.getLogger("serving.settings")
+S = TypeVar("S", bound="ServingSettings")
 Count = Annotated[int, Ge(1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/?#@\s*]+")
+ORIGINS_RULE = "give origins as https://app.example.org, without a path, separated by commas; or *"
 HOST = re.compile(r"\*|(\*\.)?[\w.-]+(:\d+)?|\[[0-9a-f:.]+\](:\d+)?", re.IGNORECASE)
-
-SIBLINGS = {
-    "MODEL_PATH",
-    "MODEL_NAME",
-    "MODEL_REVISION",
-    "MAX_TOTAL_TOKENS",
-    "MAX_BATCH_TOTAL_TOKENS",
-}  # of one service, known to all
-BODIES_BYTES = 64 * 1024**2
-LIKENESS = 0.8
-LOG = logging.getLogger("serving.settings")
-S = TypeVar("S", bound="ServingSettings")
+HOSTS_RULE = "give names as app.example.org or *.example.org, separated by commas"
+BODIES_BYTES = 64 * 1024**2  # at most, of all bodies under way, unless it is set
+MIN_SIMILARITY = 0.8  # difflib's ratio, from which a variable's name resembles a setting's
+MIN_LENGTH = 8  # shorter names of settings, such as HOST and PORT, resemble too many variables
 
 
-def _listed(pattern: re.Pattern, rule: str) -> Callable[[str], list[str]]:
-    """A validator that splits at commas and wants each part to be as `pattern` says."""
+def _list_of(pattern: re.Pattern[str], rule: str) -> Callable[[str], list[str]]:
+    """Return a validator that splits a text at commas; each part has to match `pattern`."""
 
     def split(text: str) -> list[str]:
         parts = [part.strip() for part in text.split(",") if part.strip()]
@@ -43,16 +39,17 @@ def _listed(pattern: re.Pattern, rule: str) -> Callable[[str], list[str]]:
     return split
 
 
-ORIGINS_RULE = "give origins as https://app.example.org, without a path, separated by commas; or *"
-HOSTS_RULE = "give names as app.example.org or *.example.org, separated by commas"
-Origins = Annotated[list[str], NoDecode, BeforeValidator(_listed(ORIGIN, ORIGINS_RULE))]
-Hosts = Annotated[list[str], NoDecode, BeforeValidator(_listed(HOST, HOSTS_RULE))]
+Origins = Annotated[list[str], NoDecode, BeforeValidator(_list_of(ORIGIN, ORIGINS_RULE))]
+Hosts = Annotated[list[str], NoDecode, BeforeValidator(_list_of(HOST, HOSTS_RULE))]
 
 
 class ServingSettings(BaseSettings):
-    """What both services understand; each field is an environment variable of the same name in capitals."""
+    """Settings of every service. Each field is an environment variable of the same name in capitals."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True, protected_namespaces=())
+
+    # Variables of other services that may stand in the same environment; they are no misspelt settings of this one.
+    foreign_variables: ClassVar[frozenset[str]] = frozenset()
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Annotated[int, Ge(0), Le(65535)] = Field(8000, description="TCP port; 0 lets the system pick")
@@ -78,15 +75,19 @@ class ServingSettings(BaseSettings):
     drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         5, description="seconds after SIGTERM in which new requests are still served"
     )
-    cors_origins: Origins = Field("", description="origins whose pages may call the service, or *; none: no CORS")
-    allowed_hosts: Hosts = Field("", description="names that a request's Host may have; none: any")
+    cors_origins: Origins = Field(
+        [], validate_default=False, description="origins whose pages may call the service, or *; none: no CORS"
+    )
+    allowed_hosts: Hosts = Field(
+        [], validate_default=False, description="names that a request's Host may have; none: any"
+    )
 
     @property
     def body_budget(self) -> int:
-        """Bytes of all bodies under way; the largest that is allowed always fits."""
+        """Bytes of all bodies under way; at least the largest allowed body."""
         limit = memory_limit()
-        fitting = BODIES_BYTES if limit is None else min(BODIES_BYTES, limit // 8)
-        return max(self.max_total_body_bytes or fitting, self.largest_body)
+        default = BODIES_BYTES if limit is None else min(BODIES_BYTES, limit // 8)
+        return max(self.max_total_body_bytes or default, self.largest_body)
 
     @property
     def largest_body(self) -> int:
@@ -95,22 +96,22 @@ class ServingSettings(BaseSettings):
 
     @property
     def capacity(self) -> int:
-        """How much may compute at once, in the unit that the service's requests are measured in."""
+        """How much may compute at once, in the unit of the sizes of the service's requests."""
         return self.max_in_flight
 
 
 class SettingsError(Exception):
-    """Every mistake in the environment, a line each."""
+    """Every mistake in the environment, one per line."""
 
 
-def read_settings(kind: type[S], **overrides: object) -> S:
-    """Read settings of `kind` from the environment; `overrides` that are not None win.
+def read_settings(schema: type[S], **overrides: Any) -> S:
+    """Read settings from the environment; `overrides` that are not None take precedence.
 
-    Raises SettingsError with a line for each mistake: variable, what was given, the rule.
+    Raises SettingsError with a line for each mistake: the variable, its value and the rule.
     """
-    mistakes, settings = _misspelt(_known(kind)), None
+    mistakes = _misspelt(schema)
     try:
-        settings = kind(**{key: value for key, value in overrides.items() if value is not None})
+        settings = schema(**{key: value for key, value in overrides.items() if value is not None})
     except ValidationError as error:
         mistakes += [_line(mistake) for mistake in error.errors()]
     if mistakes:
@@ -118,44 +119,43 @@ def read_settings(kind: type[S], **overrides: object) -> S:
     return settings
 
 
-def tell_of_similar(kind: type[ServingSettings]) -> None:
-    """Log the variables that resemble a setting of `kind` and may be another program's, such as DD_LOG_LEVEL."""
-    for name, nearest in _similar(_known(kind)).items():
-        if not _ours(name, nearest):
-            LOG.warning("variable is not a setting of this service", extra={"variable": name, "similar_to": nearest})
+def warn_of_similar(schema: type[ServingSettings]) -> None:
+    """Log variables that resemble a setting and probably belong to another program, such as DD_LOG_LEVEL."""
+    for variable, setting in _similar(schema).items():
+        if not _same_prefix(variable, setting):
+            LOG.warning(
+                "variable is not a setting of this service", extra={"variable": variable, "similar_to": setting}
+            )
 
 
-def _misspelt(known: set[str]) -> list[str]:
-    """A line for each variable of ours with a wrong letter or two: ignored, it would leave a default in force."""
+def _misspelt(schema: type[ServingSettings]) -> list[str]:
+    """Return a line for each misspelt setting: ignoring it would silently keep the default."""
     return [
-        f"{name}: there is no such setting. Is {nearest} meant?"
-        for name, nearest in _similar(known).items()
-        if _ours(name, nearest)
+        f"{variable}: there is no such setting. Is {setting} meant?"
+        for variable, setting in _similar(schema).items()
+        if _same_prefix(variable, setting)
     ]
 
 
-def _known(kind: type[ServingSettings]) -> set[str]:
-    return {name.upper() for name in kind.model_fields}
-
-
-def _similar(known: set[str]) -> dict[str, str]:
-    """Variables that resemble settings, and which ones."""
-    candidates = [name for name in known if len(name) >= 8]
+def _similar(schema: type[ServingSettings]) -> dict[str, str]:
+    """Return the variables that resemble settings, each with the nearest setting."""
+    names = {name.upper() for name in schema.model_fields}
+    long_names = [name for name in names if len(name) >= MIN_LENGTH]
     nearest = {
-        name: difflib.get_close_matches(name, candidates, 1, LIKENESS)
-        for name in sorted(set(os.environ) - known - SIBLINGS)
+        variable: difflib.get_close_matches(variable, long_names, 1, MIN_SIMILARITY)
+        for variable in sorted(set(os.environ) - names - schema.foreign_variables)
     }
-    return {name: matches[0] for name, matches in nearest.items() if matches}
+    return {variable: matches[0] for variable, matches in nearest.items() if matches}
 
 
-def _ours(name: str, nearest: str) -> bool:
-    """Whether a variable can only be ours: others put a word of their own first."""
-    return name.partition("_")[0] == nearest.partition("_")[0]
+def _same_prefix(variable: str, setting: str) -> bool:
+    """Return whether both names start with the same word: other programs start theirs with a word of their own."""
+    return variable.partition("_")[0] == setting.partition("_")[0]
 
 
-def _line(mistake: Any) -> str:
+def _line(mistake: ErrorDetails) -> str:
     variable = "_".join(str(part) for part in mistake["loc"]).upper()
-    rule = mistake["msg"].removeprefix("Value error, ")
     if mistake["type"] == "missing":
         return f"{variable} is not set, and has no default."
+    rule = mistake["msg"].removeprefix("Value error, ")
     return f"{variable}={str(mistake['input'])[:80]!r}: {rule}."

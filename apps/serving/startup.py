@@ -1,16 +1,16 @@
-"""Loads the model while the process already answers that it is starting."""
+"""Loads the model while the process already answers probes."""
 
 import asyncio
 import threading
 from concurrent.futures import Future
-from typing import Any
 
+from apps.serving.identity import Model
 from apps.serving.runtime import Runtime
 
 
 async def load(runtime: Runtime) -> None:
-    """Load and warm up the service's model in a thread, then be ready; raises what the service's `load` raises."""
-    outcome: Future[Any] = Future()
+    """Load and warm up the service's model in a thread, then become ready. Raises what the service's `load` raises."""
+    outcome: Future[Model] = Future()
     service = runtime.service
 
     def run() -> None:
@@ -21,7 +21,7 @@ async def load(runtime: Runtime) -> None:
         except BaseException as error:
             outcome.set_exception(error)
 
-    # A daemon thread: a process that is told to end does not wait for a load of minutes.
+    # A daemon thread: a process that is told to exit does not wait for a load that takes minutes.
     threading.Thread(target=run, name="load", daemon=True).start()
     model = await asyncio.wrap_future(outcome)
     runtime.metrics.model(model.identity)

@@ -1,4 +1,4 @@
-"""What is answered to a request that the application never sees."""
+"""Responses to requests that the application never receives."""
 
 import json
 import logging
@@ -19,15 +19,15 @@ class RefusedError(Exception):
 NOT_HTTP = RefusedError(400, "This is not HTTP/1.1. Correct it.")
 
 
-def response(refused: RefusedError) -> bytes:
-    """The whole HTTP/1.1 response, a problem as RFC 9457 has it, after which the connection ends."""
-    title, request_id = HTTPStatus(refused.status).phrase, uuid.uuid4().hex
-    LOG.info("refused", extra={"request_id": request_id, "status": refused.status})
-    problem = {"type": "about:blank", "title": title, "status": refused.status, "detail": refused.detail}
+def response(refusal: RefusedError) -> bytes:
+    """Return the complete HTTP/1.1 response: a problem of RFC 9457, after which the connection ends."""
+    title, request_id = HTTPStatus(refusal.status).phrase, uuid.uuid4().hex
+    LOG.info("refused", extra={"request_id": request_id, "status": refusal.status})
+    problem = {"type": "about:blank", "title": title, "status": refusal.status, "detail": refusal.detail}
     body = json.dumps(problem | {"request_id": request_id, "errors": []}).encode()
-    again = "Retry-After: 1\r\n" if refused.status == 503 else ""
+    retry_after = "Retry-After: 1\r\n" if refusal.status == 503 else ""
     head = (
-        f"HTTP/1.1 {refused.status} {title}\r\nContent-Type: application/problem+json\r\n"
-        f"X-Request-ID: {request_id}\r\nContent-Length: {len(body)}\r\n{again}Connection: close\r\n\r\n"
+        f"HTTP/1.1 {refusal.status} {title}\r\nContent-Type: application/problem+json\r\n"
+        f"X-Request-ID: {request_id}\r\nContent-Length: {len(body)}\r\n{retry_after}Connection: close\r\n\r\n"
     )
     return head.encode() + body

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from apps.serving.connections.refusals import RefusedError
 
 MAX_HEADER_BYTES = 32_768  # of a head; also of trailers, and of the framing of chunks
-HEADER_SECONDS = 10  # from the connection, or from a request's first byte, to the end of its head
+HEADER_SECONDS: float = 10  # from the connection, or from a request's first byte, to the end of its head
 
 TOO_LARGE = RefusedError(431, f"Path and headers exceed {MAX_HEADER_BYTES} bytes. Send less.")
 

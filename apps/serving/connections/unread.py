@@ -4,7 +4,7 @@ from asyncio import AbstractEventLoop, TimerHandle, WriteTransport
 
 from apps.serving.byte_budget import ByteBudget, Usage
 
-STALL_SECONDS = 30  # without any progress of the reader
+STALL_SECONDS: float = 30  # without any progress of the reader
 
 
 class UnreadAnswers:

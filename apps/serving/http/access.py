@@ -1,4 +1,4 @@
-"""Wraps every request, as plain ASGI: its id, log line and metrics, and a problem for what nobody caught."""
+"""The outermost ASGI middleware: request ids, access log, metrics, and a problem for unexpected errors."""
 
 import logging
 import socket
@@ -9,18 +9,19 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from apps.serving.context import RequestContext, begin
+from apps.serving.http.problem_responses import problem_response
 from apps.serving.lifecycle import State
-from apps.serving.problems import problem_response, unexpected
+from apps.serving.problems import unexpected
 from apps.serving.runtime import Runtime
 
 ACCESS = logging.getLogger("serving.access")
 QUIET = frozenset(
     {"/livez", "/readyz", "/healthz", "/health", "/v2/health/live", "/v2/health/ready", "/metrics", "/metrics-simple"}
-)  # asked all the time
+)  # requested all the time: not measured, and logged only when they fail
 
 
 class Access:
-    """The outermost middleware."""
+    """`cors` wraps the response to an unexpected error, which passes no inner middleware."""
 
     def __init__(self, app: ASGIApp, runtime: Runtime, cors: Callable[[ASGIApp], ASGIApp] | None = None) -> None:
         self.app, self.runtime = app, runtime
@@ -33,7 +34,7 @@ class Access:
         request, status = begin(scope), 0
         self.runtime.admission.arrived -= request.arrived
 
-        async def answer(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -41,13 +42,13 @@ class Access:
             await send(message)
 
         try:
-            await self.app(scope, receive, answer)
+            await self.app(scope, receive, send_with_headers)
         except Exception:
             problem = unexpected(scope)
             request.outcome = problem.status
             if status:
-                raise  # the answer has begun: all that is left is to cut the connection
-            await self.cors(problem_response(Request(scope), problem))(scope, receive, answer)
+                raise  # the response has started: the server can only cut the connection
+            await self.cors(problem_response(Request(scope), problem))(scope, receive, send_with_headers)
         finally:
             if request.hold:
                 request.hold.release()
@@ -63,7 +64,7 @@ class Access:
         return headers
 
     def _record(self, scope: Scope, request: RequestContext, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", scope["path"]) if "endpoint" in scope else "unmatched"
+        route: str = getattr(scope.get("route"), "path", scope["path"]) if "endpoint" in scope else "unmatched"
         if route not in QUIET:
             self.runtime.metrics.observe(route, scope["method"], status, seconds)
         if not ACCESS.isEnabledFor(level := _level(route, status)):
@@ -81,6 +82,6 @@ class Access:
 
 
 def _level(route: str, status: int) -> int:
-    if route in QUIET:  # their 503 tells a state and is no error
+    if route in QUIET:  # their 503 reports a state and is no error
         return logging.DEBUG if status < 400 else logging.INFO
     return logging.ERROR if status >= 500 else logging.INFO

@@ -1,4 +1,4 @@
-"""Reads a JSON body: bounded, checked against a pydantic model, every mistake told at once in words."""
+"""Reads request bodies within their bounds, and JSON against a pydantic model, with every mistake in one answer."""
 
 import asyncio
 import codecs
@@ -6,67 +6,68 @@ import re
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
+from pydantic_core import ErrorDetails, from_json
 from starlette.requests import Request
 
 from apps.serving.context import context
 from apps.serving.problems import MAX_ERRORS, ClientGone, Problem, pointer
+from apps.serving.runtime import SMALL_BODY_BYTES, runtime_of
 
 M = TypeVar("M", bound=BaseModel)
-BRIEF_BYTES = 32_768  # are parsed within some milliseconds, whatever they hold: on the event loop
 MAX_MEMBERS = 100  # of a JSON object
 MAX_CONTAINERS = 10_000  # JSON arrays and objects in a body
 STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 ALIASES = {"image/jpg": "image/jpeg"}  # not registered, and common
 SEND_JSON = "Send JSON as the body: curl -H 'content-type: application/json' --data-binary @body.json."
-SHOWN_ERRORS = 3  # in the sentence itself, which is all that OpenAI's client shows
+SHOWN_ERRORS = 3  # in the `detail`, which is all that OpenAI's client shows
+RULES = {"missing": "is required", "extra_forbidden": "is not known here; remove it or correct its name"}
 
 
 def media_type(request: Request) -> str:
-    """The body's media type in lower case and without parameters; empty where the client names none."""
+    """Return the body's media type in lower case and without parameters; an empty string without Content-Type."""
     name = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return ALIASES.get(name, name)
 
 
 def unread(media_type: str, remedy: str) -> Problem:
-    """A 415 for a body of this type."""
-    given = f"Content-Type {media_type[:80]!r} is not read" if media_type else "The body has no Content-Type"
-    return Problem(415, f"{given}. {remedy}")
+    """Return a 415 Problem for a body of this type."""
+    rule = f"Content-Type {media_type[:80]!r} is not read" if media_type else "The body has no Content-Type"
+    return Problem(415, f"{rule}. {remedy}")
 
 
 def require_json(request: Request) -> None:
-    """Raise a 415 unless the body is JSON by its type.
+    """Raise a 415 Problem unless the Content-Type is JSON.
 
-    A browser sends only forms, plain text and bodies without a type to another site without asking it first.
+    Without CORS permission, browsers send only forms, plain text and bodies without a type to other sites.
     """
     name = media_type(request)
     if name != "application/json" and not name.endswith("+json"):
         raise unread(name, SEND_JSON)
 
 
-async def read_json(request: Request, kind: type[M], about: dict[str, Any] | None = None) -> M:
-    """Return the request's body as `kind`; `about` is the context of its validators.
+async def read_json(request: Request, schema: type[M], validation_context: dict[str, Any] | None = None) -> M:
+    """Return the request's body as `schema`; its validators receive `validation_context`.
 
-    Raises Problem: 415 (not JSON by its type), 413 (over MAX_BODY_BYTES; no more than that is kept),
-    408 (not there within the deadline), 400 (not JSON, or nested too deeply), 422 (JSON of another shape).
+    Raises Problem: 415 (Content-Type is not JSON), 413 (over MAX_BODY_BYTES; no more than that is kept),
+    408 (not complete within the deadline), 400 (not JSON, or nested too deeply), 422 (JSON of another shape).
     """
-    return parse_json(await read_json_body(request), kind, about)
+    return parse_json(await read_json_body(request), schema, validation_context)
 
 
 async def read_json_body(request: Request) -> bytearray:
-    """Return the body of a request that says it is JSON; raises as `read_json` does (415, 413, 408)."""
+    """Return the body of a request whose Content-Type is JSON. Raises as `read_json` does (415, 413, 408)."""
     require_json(request)
     return await read_body(request)
 
 
-def parse_json(body: bytes | bytearray, kind: type[M], about: dict[str, Any] | None = None) -> M:
-    """Return `body` as `kind`; raises as `read_json` does (400, 422)."""
+def parse_json(body: bytes | bytearray, schema: type[M], validation_context: dict[str, Any] | None = None) -> M:
+    """Return `body` as `schema`. Raises as `read_json` does (400, 422)."""
     try:
         text = body[len(codecs.BOM_UTF8) :] if body.startswith(codecs.BOM_UTF8) else body
-        if len(text) > BRIEF_BYTES:
+        if len(text) > SMALL_BODY_BYTES:
             _check_containers(text)
             _check_members(from_json(text))
-        return kind.model_validate_json(text, context=about)
+        return schema.model_validate_json(text, context=validation_context)
     except ValidationError as error:
         raise _problem(error, body) from None
     except ValueError as error:
@@ -74,67 +75,65 @@ def parse_json(body: bytes | bytearray, kind: type[M], about: dict[str, Any] | N
 
 
 async def read_body(request: Request, setting: str = "max_body_bytes") -> bytearray:
-    """Return the request's body, no larger than `setting` says.
+    """Return the request's body, of at most as many bytes as the settings' field `setting` says.
 
     Its bytes count in the runtime's budget until the request is answered. Raises as `read_json` does (413, 408), 415
-    where it is compressed, and 503 where the budget is used up and this is the largest body under way.
+    if it is compressed, and 503 if the budget is exhausted and this is the largest incomplete body.
     """
     if (coding := request.headers.get("content-encoding", "identity")).lower() != "identity":
         raise Problem(415, f"Content-Encoding {coding[:80]!r} is not read here. Send the body as it is.")
-    runtime = request.app.state.runtime
+    runtime, received = runtime_of(request), context(request.scope)
     limit, seconds = getattr(runtime.settings, setting), runtime.settings.request_timeout_seconds
     if (length := request.headers.get("content-length", "0")).isdecimal():
         _check_size(int(length[:20]), limit, setting)
-    received, body = context(request.scope), bytearray()
-    hold = received.hold
+    body = bytearray()
     try:
-        async with asyncio.timeout(received.remaining(seconds)) as patience:
+        async with asyncio.timeout(received.remaining(seconds)):
             while True:
-                message = await request.receive()
+                message = await request.receive()  # also returns when the budget drops the body
                 if message["type"] == "http.disconnect":
                     raise ClientGone
-                if hold is None and (hold := received.hold):
-                    hold.on_drop.append(lambda: patience.reschedule(0))
-                if hold and hold.dropped:
+                if received.hold and received.hold.dropped:
                     raise TimeoutError
                 body += message.get("body", b"")
                 _check_size(len(body), limit, setting)
                 if not message.get("more_body", False):
                     return body
     except TimeoutError:
-        if hold and hold.dropped:
-            raise _crowded(runtime) from None
+        if received.hold and received.hold.dropped:
+            raise Problem(503, runtime.bytes.refusal, headers=runtime.admission.retry_after) from None
         raise Problem(408, f"The body was not complete within {seconds:g} seconds. Send it faster.") from None
 
 
-def json_body(kind: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
-    """The `openapi_extra` of a route that reads its body by `read_json`.
+def json_body(schema: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
+    """Return the `openapi_extra` of a route that reads its body by `read_json`.
 
     `examples` maps a short name to {"summary": …, "value": …}.
     """
-    content = {"application/json": {"schema": inlined_schema(kind), **({"examples": examples} if examples else {})}}
+    content = {"application/json": {"schema": inlined_schema(schema), **({"examples": examples} if examples else {})}}
     return {"requestBody": {"required": True, "content": content}}
 
 
-def inlined_schema(kind: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema of `kind` without references."""
-    schema = kind.model_json_schema()
-    return _inlined(schema, schema.pop("$defs", {}))
+def inlined_schema(schema: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON schema of a model without references."""
+    document = schema.model_json_schema()
+    inlined: dict[str, Any] = _inlined(document, document.pop("$defs", {}))
+    return inlined
 
 
-def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
-    """Put each part in its place: references would be looked up from the root of the OpenAPI document."""
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """Replace each reference by its definition: references would be resolved from the root of the OpenAPI document."""
     if isinstance(schema, list):
-        return [_inlined(item, parts) for item in schema]
+        return [_inlined(item, definitions) for item in schema]
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:
-        return _inlined(parts[schema["$ref"].rpartition("/")[2]], parts)
-    return {key: _inlined(value, parts) for key, value in schema.items()}
+        return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {key: _inlined(value, definitions) for key, value in schema.items()}
 
 
 def _check_containers(text: bytes | bytearray) -> None:
-    """Refuse more arrays and objects than any request has: the interpreter is held until all of them are made."""
+    """Refuse more arrays and objects than any request has: making them holds the interpreter lock."""
 
     def count(text: bytes | bytearray) -> int:
         return text.count(b"[") + text.count(b"{")
@@ -145,7 +144,7 @@ def _check_containers(text: bytes | bytearray) -> None:
 
 
 def _check_members(value: Any) -> None:
-    """Refuse a JSON object with more members than any request has: each unknown one becomes a mistake of its own."""
+    """Refuse objects with more members than any request has: each unknown member becomes a mistake in the answer."""
     if isinstance(value, dict):
         if len(value) > MAX_MEMBERS:
             rule = f"holds an object with {len(value)} members; up to {MAX_MEMBERS} are read"
@@ -154,10 +153,6 @@ def _check_members(value: Any) -> None:
     for item in value if not isinstance(value, str) else ():
         if isinstance(item, dict | list):
             _check_members(item)
-
-
-def _crowded(runtime: Any) -> Problem:
-    return Problem(503, runtime.bytes.refusal, headers=runtime.admission.retry_after)
 
 
 def _check_size(size: int, limit: int, setting: str) -> None:
@@ -188,9 +183,8 @@ def _not_json(body: bytes | bytearray, reason: str) -> str:
     return f"The body is not JSON that can be read: {reason}."
 
 
-def _texts(mistake: Any) -> list[tuple[tuple, str]]:
-    """What to say of one mistake; a validator may give several, each with its place below the field."""
+def _texts(mistake: ErrorDetails) -> list[tuple[tuple[str | int, ...], str]]:
+    """Return the rule in words, with its place below the field; a validator may report several as `mistakes`."""
     if several := mistake.get("ctx", {}).get("mistakes"):
-        return several
-    known = {"missing": "is required", "extra_forbidden": "is not known here; remove it or correct its name"}
-    return [((), known.get(mistake["type"], mistake["msg"].removeprefix("Value error, ").rstrip(".")))]
+        return list(several)
+    return [((), RULES.get(mistake["type"], mistake["msg"].removeprefix("Value error, ").rstrip(".")))]

@@ -1,6 +1,6 @@
-"""What keeps one site's page from another's answers: CORS, and the names that the service may be asked by.
+"""Protects answers from pages of other sites: CORS, and the host names under which the service may be requested.
 
-Both are off unless set, and cost nothing then.
+Both are off by default, and then no middleware is installed.
 """
 
 from collections.abc import Callable, Collection
@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from apps.serving.http.access import QUIET
-from apps.serving.problems import Problem, problem_response
+from apps.serving.http.problem_responses import problem_response
+from apps.serving.problems import Problem
 
 
 def cors(origins: Collection[str]) -> Callable[[ASGIApp], ASGIApp] | None:
-    """What lets pages of `origins` call an application and read its answers; None without any."""
+    """Return the middleware that lets pages of `origins` call the service and read its answers; None without any."""
     if not origins:
         return None
     return partial(
@@ -29,9 +30,9 @@ def cors(origins: Collection[str]) -> Callable[[ASGIApp], ASGIApp] | None:
 
 
 class AllowedHosts:
-    """Refuses other names in Host: by DNS rebinding, a page of any site could read answers under its own.
+    """Answers 421 to other values of Host, against DNS rebinding by a page of any site.
 
-    Probes and scrapes ask by the pod's address, and are always answered.
+    Probes and scrapes are exempt: they use the pod's address.
     """
 
     def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
@@ -39,7 +40,6 @@ class AllowedHosts:
         self.suffixes = tuple(name[1:] for name in self.names if name.startswith("*"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 421 where the Host is not allowed."""
         if scope["type"] != "http" or scope["path"] in QUIET:
             return await self.app(scope, receive, send)
         name = _name(host := Headers(scope=scope).get("host", ""))
@@ -50,6 +50,6 @@ class AllowedHosts:
 
 
 def _name(host: str) -> str:
-    """A Host without its port, in lower case."""
+    """Return a Host header without its port, in lower case."""
     name, _, port = host.lower().rpartition(":")
     return (name if name and port.isdecimal() else host.lower()).removesuffix(".")

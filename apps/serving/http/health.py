@@ -1,4 +1,4 @@
-"""The endpoints that probes and people ask how the service is; none of them ever queues."""
+"""Endpoints for probes, monitoring and people. None of them queues."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ async def readyz(request: Request) -> JSONResponse:
     return _health(request)
 
 
-@router.get("/health", include_in_schema=False)  # the name that many gateways ask for
+@router.get("/health", include_in_schema=False)  # the path that many gateways use
 @router.get("/healthz", tags=["health"], responses=NOT_READY)
 async def healthz(request: Request) -> JSONResponse:
     """Readiness, and which model this is."""
@@ -36,7 +36,7 @@ async def healthz(request: Request) -> JSONResponse:
 
 @router.get("/metrics", tags=["metrics"], response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
-    """The same and more for Prometheus, in its text format or as OpenMetrics."""
+    """All metrics for Prometheus, in its text format or as OpenMetrics."""
     text, content_type = runtime_of(request).metrics.exposition(request.headers.get("accept", ""))
     return Response(text, headers={"content-type": content_type})
 

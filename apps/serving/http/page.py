@@ -1,4 +1,4 @@
-"""Pages: a service's own at /, three files of its folder `page`; none loads anything from anywhere else."""
+"""Serves pages of static files, which load nothing from other origins; a service's own page is at /."""
 
 import functools
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,12 +26,12 @@ HEADERS = {
 
 
 def router(folder: Path) -> APIRouter:
-    """Serve index.html, page.css and page.js of `folder` at /."""
+    """Return a router that serves index.html, page.css and page.js of `folder` at /."""
     return files_router({path: folder / name for path, name in PATHS.items()})
 
 
 def files_router(files: Mapping[str, Path]) -> APIRouter:
-    """Serve each file at its path; it is read at the first request for it."""
+    """Return a router that serves each file at its path. A file is read once, at the first request for it."""
     routes = APIRouter()
     for path, file in files.items():
         routes.add_api_route(path, _responder(file), methods=["GET"], include_in_schema=False)

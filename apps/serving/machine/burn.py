@@ -1,18 +1,17 @@
-"""Burns a given amount of CPU time, so that a small model can show how load scales pods."""
+"""Burns a set amount of CPU time per request (ARTIFICIAL_CPU_SEC), so that a small model can show autoscaling."""
 
 import hashlib
 import threading
 import time
 from collections.abc import Callable
 
-BUFFER = bytes(256 * 1024)
+BUFFER = bytes(256 * 1024)  # hashed in well under a millisecond
 
 
 def burn(seconds: float, stop: Callable[[], bool] = lambda: False) -> float:
-    """Use `seconds` of CPU time of the calling thread; return what was used.
+    """Use `seconds` of the calling thread's CPU time, less if `stop()` returns True; return the seconds used.
 
-    Works in slices of well under a millisecond, and hashing lets go of the interpreter lock: the event loop
-    is never kept waiting for it. Ends early when `stop()` is true.
+    hashlib releases the interpreter lock while it hashes a buffer, so the event loop keeps running.
     """
     start = time.thread_time()
     while (used := time.thread_time() - start) < seconds and not stop():
@@ -21,13 +20,13 @@ def burn(seconds: float, stop: Callable[[], bool] = lambda: False) -> float:
 
 
 class Burner:
-    """Burns one at a time, however many threads ask: two at once would only slow each other."""
+    """Burns in one thread at a time: threads that burn together would only slow each other."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def __call__(self, stop: Callable[[], bool]) -> None:
         if self.seconds:
-            with self._turn:
+            with self._lock:
                 burn(self.seconds, stop)

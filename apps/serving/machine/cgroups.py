@@ -1,4 +1,4 @@
-"""Where the limits of this process's control groups are written, v1 and v2."""
+"""The files in which the kernel writes the limits of this process's control groups, version 1 and 2."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,10 @@ CGROUPS, PROC = Path("/sys/fs/cgroup"), Path("/proc")
 
 
 def groups(controller: str, cgroups: Path = CGROUPS, proc: Path = PROC) -> Iterator[Path]:
-    """Our groups of `controller`, up to the mount: in a container the path may be one that only the host sees."""
+    """Yield the folders of our group of `controller` and of its parents, up to the mount.
+
+    Inside a container, /proc may name a path that exists only on the host; then only the mount's files exist.
+    """
     for line in read(proc / "self" / "cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
@@ -19,7 +22,7 @@ def groups(controller: str, cgroups: Path = CGROUPS, proc: Path = PROC) -> Itera
 
 
 def read(path: Path) -> str:
-    """The text of a file of the kernel's; empty where it is not there."""
+    """Return the text of one of the kernel's files; an empty string where it does not exist."""
     try:
         return path.read_text()
     except OSError:

@@ -1,7 +1,7 @@
 """How many CPUs this process may use.
 
-Numerical libraries count the machine's, and a pod that runs more threads than its quota allows is throttled
-to a fraction of its speed.
+Numerical libraries count the CPUs of the machine. With more threads than its quota allows, a pod is throttled to a
+fraction of its speed.
 """
 
 import os
@@ -11,18 +11,18 @@ from apps.serving.machine.cgroups import CGROUPS, PROC, groups, read
 
 
 def threads(limit: float | None = None) -> int:
-    """How many compute threads fit `limit` CPUs (by default `cpu_limit()`): never more, at least 1."""
+    """Return how many compute threads fit in `limit` CPUs (default: `cpu_limit()`), rounded down, at least 1."""
     return max(1, int(cpu_limit() if limit is None else limit))
 
 
 def cpu_limit(cgroups: Path = CGROUPS, proc: Path = PROC) -> float:
-    """CPUs: the least of the cgroup quotas (v1 and v2, our group's and its parents') and the affinity."""
+    """Return CPUs: the least of the affinity and the cgroup quotas (v1 and v2, of our group and its parents)."""
     quotas = [quota for folder in groups("cpu", cgroups, proc) if (quota := _quota(folder)) is not None]
     return min([*quotas, float(_affinity())])
 
 
 def throttling(cgroups: Path = CGROUPS, proc: Path = PROC) -> dict[str, float] | None:
-    """What our CPU group has counted: `periods`, those `throttled`, and `seconds` of it; None without a quota."""
+    """Return our CPU group's counters: `periods`, `throttled` periods, throttled `seconds`; None without a quota."""
     for folder in groups("cpu", cgroups, proc):
         counts = dict(line.split() for line in read(folder / "cpu.stat").splitlines())
         if "nr_periods" in counts:

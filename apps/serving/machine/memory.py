@@ -1,4 +1,4 @@
-"""How much memory this process may use: beyond it the kernel kills the pod, so bounds on what is read follow it."""
+"""How much memory this process may use. The kernel kills a pod that uses more, so other bounds derive from it."""
 
 import ctypes
 from contextlib import suppress
@@ -6,12 +6,13 @@ from pathlib import Path
 
 from apps.serving.machine.cgroups import CGROUPS, PROC, groups, read
 
-M_MMAP_THRESHOLD, LARGE_BYTES = -3, 1024**2  # of malloc.h; a block of so many bytes is the system's again when freed
-UNLIMITED = 1 << 60  # bytes; cgroup v1 writes a number near 2**63 where there is no limit
+M_MMAP_THRESHOLD = -3  # malloc.h
+LARGE_BYTES = 1024**2  # blocks of this size and more are returned to the system when they are freed
+UNLIMITED = 1 << 60  # bytes; without a limit, cgroup v1 reports a number near 2**63
 
 
 def memory_limit(cgroups: Path = CGROUPS, proc: Path = PROC) -> int | None:
-    """Bytes: the least limit of our control group and its parents (v1 and v2); None without one."""
+    """Return bytes: the least limit of our control group and its parents (v1 and v2); None without a limit."""
     limits = [limit for folder in groups("memory", cgroups, proc) if (limit := _limit(folder)) is not None]
     return min(limits, default=None)
 
@@ -22,9 +23,11 @@ def _limit(folder: Path) -> int | None:
 
 
 def return_large_blocks() -> None:
-    """Let glibc give memory back to the system as soon as it is freed; by itself it keeps what it has seen once.
+    """Fix glibc's threshold for mmap, so that large blocks return to the system as soon as they are freed.
 
-    A picture decoded in memory that an earlier one left in pieces would take the sum of both. Elsewhere: nothing.
+    By default glibc raises the threshold to the largest block that was freed; later blocks then come from the heap,
+    whose fragmentation adds up: two pictures decoded one after the other could need the memory of both. No effect
+    with other C libraries.
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)

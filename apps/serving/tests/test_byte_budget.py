@@ -1,13 +1,13 @@
 """Who is given up when the bytes under way exceed their budget."""
 
+from functools import partial
+
 from apps.serving.byte_budget import ByteBudget
 
 
 def test_the_largest_that_is_not_complete_is_given_up():
     budget, dropped = ByteBudget(100), []
-    complete, large, small = (
-        budget.hold(lambda name=name: dropped.append(name)) for name in ("complete", "large", "small")
-    )
+    complete, large, small = (budget.hold(partial(dropped.append, name)) for name in ("complete", "large", "small"))
     complete.grow(50)
     complete.complete = True
     large.grow(30)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.serving.settings import ServingSettings, SettingsError, read_settings, tell_of_similar
+from apps.serving.settings import ServingSettings, SettingsError, read_settings, warn_of_similar
 from apps.serving.tests.processes import running
 from apps.serving.tests.toy import ToySettings
 
@@ -43,7 +43,7 @@ def test_a_misspelt_variable_of_ours_is_a_mistake_that_names_the_nearest(monkeyp
 def test_a_variable_that_may_be_anothers_is_no_mistake_and_is_told_in_the_log(monkeypatch, caplog, name):
     monkeypatch.setenv(name, "x")
     read_settings(ServingSettings)
-    tell_of_similar(ServingSettings)
+    warn_of_similar(ServingSettings)
     (record,) = (record for record in caplog.records if record.variable == name)
     similar = name.partition("_")[2] if name != "MYMAX_QUEUE" else "MAX_QUEUE"
     assert (record.levelname, record.message) == ("WARNING", "variable is not a setting of this service")
@@ -55,7 +55,7 @@ def test_a_variable_that_begins_as_ours_is_told_as_a_mistake_and_not_in_the_log(
     monkeypatch.setenv(name, "1")
     with pytest.raises(SettingsError, match=f"^{name}: there is no such setting"):
         read_settings(ServingSettings)
-    tell_of_similar(ServingSettings)
+    warn_of_similar(ServingSettings)
     assert name not in [getattr(record, "variable", None) for record in caplog.records]
 
 

@@ -1,4 +1,4 @@
-"""A service with nothing but what the core gives: the tests' subject. Also a program: `python -m …toy`."""
+"""A minimal service: the subject of the core's tests. Also a program: `python -m apps.serving.tests.toy`."""
 
 import sys
 import time
@@ -15,17 +15,19 @@ from apps.serving.problems import RESPONSES
 from apps.serving.runtime import Work, runtime_of
 from apps.serving.server import main
 from apps.serving.service import Service
-from apps.serving.settings import ServingSettings, read_settings
+from apps.serving.settings import ServingSettings
 
-LARGE = 12_000_000  # bytes of an answer: more than a socket's buffers hold
+LARGE = 12_000_000  # bytes of a response: more than a socket's buffers hold
 
 
 class ToySettings(ServingSettings):
-    """How the toy loads, and how patient its protocol is."""
+    """How the toy loads, and the timeouts of its connections."""
+
+    foreign_variables: ClassVar[frozenset[str]] = frozenset({"MODEL_NAME", "MODEL_REVISION"})
 
     load_seconds: float = 0
     load_error: str = ""
-    stubborn: bool = False  # computes on when nobody waits
+    stubborn: bool = False  # continues to compute after it is cancelled
     header_seconds: float = request_head.HEADER_SECONDS
     stall_seconds: float = unread.STALL_SECONDS
 
@@ -58,13 +60,13 @@ async def sleep(request: Request) -> dict[str, Any]:
 
 @router.post("/fail")
 async def fail() -> dict[str, Any]:
-    """Have a defect."""
+    """Raise an unexpected error."""
     raise RuntimeError("the secret /path/of/a/defect")
 
 
 @router.get("/cancelled")
 async def cancelled(request: Request) -> dict[str, Any]:
-    """How many computations were cancelled, and how many there are."""
+    """Return how many computations were cancelled, and how many run and wait."""
     admission = runtime_of(request).admission
     counts = {"in_flight": admission.in_flight, "waiting": admission.waiting}
     return {"cancelled": toy(request).cancelled, **counts}
@@ -83,7 +85,7 @@ async def stream() -> StreamingResponse:
 
 
 class ToyService(Service):
-    """POST /sleep computes, /fail has a defect, /cancelled counts; /large and /stream answer more than a line."""
+    """Sleeps instead of predicting."""
 
     name: ClassVar[str] = "toy-service"
     title: ClassVar[str] = "Toy"
@@ -96,7 +98,7 @@ class ToyService(Service):
         self.broken: str | None = None
 
     def sleep(self, work: Work, seconds: float) -> float:
-        """Take `seconds`, or less when nobody waits any more."""
+        """Take `seconds`, or less after `work` is cancelled."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if work.cancelled and not self.stubborn:
@@ -106,8 +108,9 @@ class ToyService(Service):
         return seconds
 
     def load(self, settings: ToySettings) -> Model:
-        """Take a while, or fail."""
+        """Take a while, or fail; set the timeouts of connections that are opened later."""
         self.stubborn = settings.stubborn
+        request_head.HEADER_SECONDS, unread.STALL_SECONDS = settings.header_seconds, settings.stall_seconds
         time.sleep(settings.load_seconds)
         if settings.load_error == "defect":
             raise RuntimeError("a defect")
@@ -116,18 +119,16 @@ class ToyService(Service):
         return Model()
 
     def failure(self, model: Model) -> str | None:
-        """What the test says."""
+        """Return what the test has set."""
         return self.broken
 
 
 def toy(request: Request) -> ToyService:
-    """The service that answers `request`."""
+    """Return the service that answers `request`."""
     service = runtime_of(request).service
     assert isinstance(service, ToyService)
     return service
 
 
 if __name__ == "__main__":
-    settings = read_settings(ToySettings)
-    request_head.HEADER_SECONDS, unread.STALL_SECONDS = settings.header_seconds, settings.stall_seconds
     sys.exit(main(ToyService()))
