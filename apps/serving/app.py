@@ -30,7 +30,6 @@ def create_app(service: Service, settings: ServingSettings) -> FastAPI:
         app.add_middleware(cors)
     app.add_middleware(Access, runtime=runtime, cors=cors)  # the last one added is the outermost
     problem_responses.install(app)
-    service.add_routes(app, runtime)
     for router in (*service.routers, health.router, docs.router):
         app.router.routes.extend(router.routes)  # include_router would match each request one more time
     _answer_head(app)

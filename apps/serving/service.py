@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from fastapi import APIRouter
 
@@ -11,11 +11,6 @@ from apps.serving.identity import Model
 from apps.serving.metrics import Metrics
 from apps.serving.problems import Problem
 from apps.serving.settings import ServingSettings
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-    from apps.serving.runtime import Runtime
 
 
 class Service(ABC):
@@ -52,6 +47,3 @@ class Service(ABC):
     def error(self, path: str, problem: Problem) -> object | None:
         """Return the `error` member of a problem, which clients of the protocol at `path` expect; None for none."""
         return None
-
-    def add_routes(self, app: "FastAPI", runtime: "Runtime") -> None:  # noqa: B027  (until all have routers)
-        """Register the service's own endpoints; each computes by `runtime.compute`."""

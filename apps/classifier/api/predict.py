@@ -10,6 +10,7 @@ from apps.classifier.api.answers import EXAMPLE, Prediction, Predictions
 from apps.classifier.api.predict_request import FEATURES, PredictRequest
 from apps.classifier.model import BRIEF_ROWS, Classifier
 from apps.serving.http.body import json_body, parse_json, read_json_body
+from apps.serving.http.routing import DirectRoute
 from apps.serving.problems import COMPUTED, RESPONSES
 from apps.serving.runtime import runtime_of
 
@@ -21,7 +22,7 @@ EXAMPLES = {
     "several": {"summary": "Two images at once", "value": {"instances": [SEVEN, [0] * FEATURES], "scale": 255}},
 }
 ANSWER = {"model": Prediction | Predictions, "content": {"application/json": {"example": EXAMPLE}}}
-router = APIRouter(responses=RESPONSES)
+router = APIRouter(route_class=DirectRoute, responses=RESPONSES)
 
 
 @router.post(

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from apps.classifier.service import ClassifierService, ClassifierSettings
 from apps.classifier.tests import digit
+from apps.serving import startup
 from apps.serving.app import create_app
 
 TRAINED = Path(__file__).parents[3] / "models" / "mnist_rf_v1.joblib"
@@ -31,6 +32,6 @@ def test_any_forest_classifies_it(client):
 def test_the_trained_forest_recognises_a_seven():
     app = create_app(ClassifierService(), ClassifierSettings(model_path=str(TRAINED)))
     with TestClient(app) as client:
-        client.portal.call(app.state.runtime.load)
+        client.portal.call(startup.load, app.state.runtime)
         response = client.post("/predict/image", content=digit.FILE.read_bytes(), headers=PNG)
         assert response.json()["label"] == "7", response.text
