@@ -38,5 +38,5 @@ def create_app(service: Service, settings: ServingSettings) -> FastAPI:
 
 def _answer_head(app: FastAPI) -> None:
     """Answer HEAD where GET is answered, by separate routes that do not appear in the OpenAPI document."""
-    for route in [route for route in app.routes if isinstance(route, APIRoute) and "GET" in route.methods]:
+    for route in [route for route in app.routes if isinstance(route, APIRoute) and "GET" in (route.methods or ())]:
         app.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)

@@ -155,8 +155,9 @@ def serve(app: FastAPI) -> NoReturn:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_keep_alive=settings.keep_alive_seconds,
-        timeout_graceful_shutdown=settings.request_timeout_seconds + FINISH_SECONDS,
+        # uvicorn annotates both as int, and passes them to asyncio, which takes floats.
+        timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]
+        timeout_graceful_shutdown=settings.request_timeout_seconds + FINISH_SECONDS,  # type: ignore[arg-type]
     )
     sys.setswitchinterval(SWITCH_SECONDS)
     server = Server(config, runtime)

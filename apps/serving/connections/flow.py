@@ -11,7 +11,7 @@ ESTABLISHED = 1  # first byte of struct tcp_info (linux/tcp.h): the state of the
 
 
 class PipelineFlow(FlowControl):
-    """uvicorn's flow control, which may be told to keep reading paused whatever uvicorn asks for."""
+    """uvicorn's flow control, with a hold that keeps reading paused although uvicorn resumes it."""
 
     def __init__(self, transport: asyncio.Transport, on_resume: Callable[[], object]) -> None:
         super().__init__(transport)

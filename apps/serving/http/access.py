@@ -64,7 +64,8 @@ class Access:
         return headers
 
     def _record(self, scope: Scope, request: RequestContext, status: int, seconds: float) -> None:
-        route: str = getattr(scope.get("route"), "path", scope["path"]) if "endpoint" in scope else "unmatched"
+        path: str = scope["path"]
+        route: str = getattr(scope.get("route"), "path", path) if "endpoint" in scope else "unmatched"
         if route not in QUIET:
             self.runtime.metrics.observe(route, scope["method"], status, seconds)
         if not ACCESS.isEnabledFor(level := _level(route, status)):

@@ -1,4 +1,4 @@
-"""A stand-in for kube-proxy: gives each new connection to the next of its backends, and never moves it afterwards."""
+"""A stand-in for kube-proxy: each new connection goes to the next backend, and stays there."""
 
 import asyncio
 import threading
@@ -8,20 +8,21 @@ from itertools import count
 
 
 class Balancer:
-    """`ports` may change while it runs; what is connected stays where it is."""
+    """Balances over `ports`, which may change while it runs; open connections stay where they are."""
 
     def __init__(self, ports: list[int]) -> None:
         self.ports, self.port, self._numbers = ports, 0, count()
-        self._listening, self._writers = threading.Event(), set()
+        self._listening = threading.Event()
+        self._writers: set[asyncio.StreamWriter] = set()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
     def start(self) -> None:
-        """Listen on a free port, `port`."""
+        """Listen on a free port, which is then in `port`."""
         self._thread.start()
         assert self._listening.wait(10)
 
     def stop(self) -> None:
-        """Cut what is connected."""
+        """Close all connections."""
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
 
@@ -53,7 +54,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @contextmanager
 def balancing(*ports: int) -> Iterator[Balancer]:
-    """A balancer in a thread of its own."""
+    """Run a balancer in a thread of its own."""
     balancer = Balancer(list(ports))
     balancer.start()
     try:

@@ -1,6 +1,6 @@
-"""Prints as markdown what each attack does to a service: `python -m apps.serving.tests.budget_table classifier lm`.
+"""Prints the effect of each attack as a markdown table: `python -m apps.serving.tests.budget_table classifier lm`.
 
-Each attack meets a service of its own, with the chart's memory and CPU, once with one client and once with many.
+Each attack runs against a fresh service with the chart's memory and CPU, once with one client and once with many.
 """
 
 import argparse
@@ -12,16 +12,16 @@ from apps.serving.tests.attacks import Attack, attacks_of
 from apps.serving.tests.pod import Pod
 from apps.serving.tests.siege import Outcome, besieged
 
-COLUMNS = ("kind", "clients", "peak, MB", "worst /livez, ms", "honest client", "SIGTERM to end, s", "sent")
+COLUMNS = ("attack", "clients", "peak, MB", "worst /livez, ms", "honest client", "SIGTERM to end, s", "sent")
 
 
 def row(*cells: object) -> str:
-    """A line of the table."""
+    """Return a line of the table."""
     return f"| {' | '.join(str(cell) for cell in cells)} |"
 
 
-def told(attack: Attack, clients: int, outcome: Outcome) -> str:
-    """One outcome as a line."""
+def outcome_row(attack: Attack, clients: int, outcome: Outcome) -> str:
+    """Return one outcome as a line."""
     peak = "killed" if outcome.killed else f"{outcome.peak / 1e6:.0f}"
     end = "" if outcome.killed else "not within the grace" if outcome.end is None else f"{outcome.end:.1f}"
     honest = ", ".join(f"{status} after {seconds:.1f} s" for status, seconds in outcome.honest[:1]) or "no answer"
@@ -32,7 +32,7 @@ def told(attack: Attack, clients: int, outcome: Outcome) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("apps", nargs="+", choices=["classifier", "lm"])
-    parser.add_argument("--only", nargs="+", default=[""], help="attacks whose names have one of these texts")
+    parser.add_argument("--only", nargs="+", default=[""], help="only attacks whose name contains one of these texts")
     parser.add_argument("--seconds", type=float, default=3, help="how long each lasts before SIGTERM")
     parser.add_argument("--drain", type=float, help="seconds; the chart's by default")
     parser.add_argument("--request-timeout", type=float, help="seconds; the chart's by default")
@@ -49,7 +49,7 @@ def main() -> None:
                 for clients in sorted({1, attack.clients}):
                     with besieged(app, pod, model) as service:
                         outcome = service.under(attack, clients, options.seconds, end=True)
-                    print(told(attack, clients, outcome), flush=True)
+                    print(outcome_row(attack, clients, outcome), flush=True)
 
 
 if __name__ == "__main__":

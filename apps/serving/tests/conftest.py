@@ -11,21 +11,21 @@ from apps.serving.tests.toy import ToyService, ToySettings
 
 @pytest.fixture
 def starting() -> Iterator[TestClient]:
-    """A toy service whose model is not loaded."""
+    """A client of a toy service whose model is not loaded."""
     with TestClient(create_app(ToyService(), ToySettings())) as client:
         yield client
 
 
 @pytest.fixture
 def client(starting) -> TestClient:
-    """A ready toy service."""
+    """A client of a ready toy service."""
     starting.portal.call(startup.load, starting.app.state.runtime)
     return starting
 
 
 @pytest.fixture
 def toy() -> Callable:
-    """Make a ready toy with given settings: returns an async client that the test closes, and the runtime."""
+    """Return a function that makes a ready toy service from settings: its async client (close it), and its runtime."""
 
     async def make(**settings):
         app = create_app(ToyService(), ToySettings(**settings))

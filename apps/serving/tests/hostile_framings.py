@@ -1,4 +1,4 @@
-"""Attacks below what a service computes: on framing, connections and patience."""
+"""Attacks on framing, connections and timeouts, which do not depend on what the service computes."""
 
 from collections.abc import Callable
 
@@ -6,8 +6,10 @@ from apps.serving.tests.attacks import Attack, abandoned, chunked, endless, get,
 
 
 def framings(path: str, body: bytes, slow: Callable[[], bytes]) -> list[Attack]:
-    """What every service must withstand, whatever it computes; `body` is an ordinary one for `path`, and `slow` a
-    request that others wait for."""
+    """Return the attacks that every service must withstand.
+
+    `body` is an ordinary body for `path`; `slow` makes a request that computes for long, so that later ones wait.
+    """
     ordinary, unended = post(path, body), chunked(path)
     started, whole = head(path).removesuffix(b"\r\n"), unended + b"%x\r\n%s\r\n0\r\n" % (len(body), body)
     blank, behind = b"1\r\n \r\n", ordinary * (300_000 // len(ordinary))

@@ -1,4 +1,4 @@
-"""Runs Debian's nginx in front of a service, with the headers that people copy for WebSockets and kept connections."""
+"""Runs Debian's nginx in front of a service, with the usual configuration for WebSockets and kept connections."""
 
 import os
 import shutil
@@ -41,7 +41,7 @@ http {{
 
 @contextmanager
 def nginx(upstream: int, folder: Path, buffering: str) -> Iterator[int]:
-    """Yield the port behind which `upstream` answers; skip the test where Debian's package is not there."""
+    """Yield the port of an nginx in front of port `upstream`; skip the test where Debian's package is not there."""
     program = shutil.which("nginx") or UNPACKED
     if not Path(program).exists():
         pytest.skip("nginx is not there (ci/test unpacks it where Debian's apt-get is)")
@@ -57,12 +57,12 @@ def nginx(upstream: int, folder: Path, buffering: str) -> Iterator[int]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
 
 
 def listens(port: int) -> bool:
-    """Whether somebody does."""
+    """Return whether a process listens on `port`."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0

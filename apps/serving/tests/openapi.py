@@ -1,4 +1,4 @@
-"""Whether a running service does what its OpenAPI document says, whatever schemathesis thinks of to send."""
+"""Checks a running service against its OpenAPI document with requests that schemathesis generates."""
 
 import subprocess
 import sys
@@ -6,12 +6,12 @@ from pathlib import Path
 
 from apps.serving.tests.processes import Process
 
-# A body that the schema allows may be refused: a picture can be blank, and a prompt too long.
+# A body that fits the schema may be refused: a picture can be blank, and a prompt too long.
 OPTIONS = ["--exclude-checks=positive_data_acceptance", "--max-examples=25", "--request-timeout=10", "--seed=1"]
 
 
 def holds(process: Process, folder: Path, operations: int, **parameters: str) -> None:
-    """Fail on an answer that is a 5xx or not documented; `parameters` of paths have these values."""
+    """Fail on a response that is a 5xx or undocumented. `parameters` are the values of path parameters."""
     lines = [f'"path.{name}" = "{value}"' for name, value in parameters.items()]
     (folder / "schemathesis.toml").write_text("\n".join(["[parameters]", *lines]))
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{process.url}/openapi.json", *OPTIONS]

@@ -1,4 +1,4 @@
-"""What the chart gives a pod, read from its values: a test that repeats the numbers would not notice new ones."""
+"""The limits of a pod, read from the chart's values, so that tests follow a change of the numbers."""
 
 from dataclasses import dataclass
 
@@ -11,17 +11,17 @@ CHART = ROOT / "charts/inference-service"
 
 @dataclass(frozen=True)
 class Pod:
-    """What the chart gives a pod, and how long it has to end after SIGTERM."""
+    """A pod's resources and its times."""
 
     memory: int  # bytes
     cpus: float
-    drain: float  # seconds, as all that follow
+    drain: float  # seconds, like the following
     request_timeout: float
-    slack: float  # of the grace, beyond the two
+    slack: float  # rest of the grace period after drain and request timeout
 
     @classmethod
     def of(cls, app: str) -> "Pod":
-        """As the chart's values say."""
+        """Read the chart's values for `app`."""
         values = yaml.safe_load((CHART / "values.yaml").read_text())
         values |= yaml.safe_load((CHART / f"values-{app}.yaml").read_text())
         limits, drain, timeout = (values[name] for name in ("resources", "drainSeconds", "requestTimeoutSeconds"))
@@ -30,17 +30,17 @@ class Pod:
 
     @property
     def grace(self) -> float:
-        """Seconds from SIGTERM to the end."""
+        """Seconds from SIGTERM to SIGKILL."""
         return self.drain + self.request_timeout + self.slack
 
     @property
     def environment(self) -> dict[str, float]:
-        """The same for the service."""
+        """The settings of the service that correspond."""
         return {"DRAIN_SECONDS": self.drain, "REQUEST_TIMEOUT_SECONDS": self.request_timeout}
 
 
 def _number(quantity: object) -> float:
-    """What Kubernetes' quantity says, in bytes or CPUs."""
+    """Return a Kubernetes quantity in bytes or CPUs."""
     text = str(quantity)
     units = {"m": 1e-3, "Mi": 2**20, "Gi": 2**30}
     (unit,) = [unit for unit in units if text.endswith(unit)] or [""]

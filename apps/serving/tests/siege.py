@@ -1,4 +1,4 @@
-"""A service in a pod's control group under an attack: what it holds, how soon it says that it lives, how it ends."""
+"""Measures a service in a pod's control group during an attack: memory, latency of /livez, and its end."""
 
 import http.client
 import json
@@ -19,68 +19,71 @@ from apps.serving.tests.control_group import ControlGroup, Watch, control_group
 from apps.serving.tests.pod import Pod
 from apps.serving.tests.processes import ROOT, Process, resident_bytes, running, until
 
-INTERVAL = 0.05  # seconds between two looks at /livez
-PATIENCE = 5  # seconds for /livez, as the chart's probe has them
-HONEST_WITHIN = 15  # seconds
-CALM, CALM_WITHIN = 0.1, 20  # seconds that /livez takes when nobody attacks; until it does so again
-PRIORITY = -10  # nice
+INTERVAL = 0.05  # seconds between two requests to /livez
+LIVEZ_TIMEOUT = 5  # seconds, as in the chart's probe
+HONEST_WITHIN = 15  # seconds for the response to an honest client
+CALM_SECONDS = 0.1  # latency of /livez without an attack
+CALM_WITHIN = 20  # seconds from an attack until /livez is that fast again
+PRIORITY = -10  # niceness of the thread that measures
 
 
 @dataclass
 class Outcome:
-    """What an attack did."""
+    """The effect of an attack."""
 
     peak: int = 0  # bytes resident
-    livez: float = 0  # seconds, the worst
-    killed: bool = False  # or ended
-    honest: list[tuple[int | str, float]] = field(default_factory=list)  # status or error, and seconds
-    tally: dict[str, float] = field(default_factory=dict)  # what the attacker sent, and what came back
-    end: float | None = None  # seconds from SIGTERM; None: not within the grace
+    livez: float = 0  # seconds: the largest latency of /livez
+    killed: bool = False  # or ended by itself
+    honest: list[tuple[int | str, float]] = field(default_factory=list)  # status or error, and seconds, per request
+    tally: dict[str, float] = field(default_factory=dict)  # what the attackers sent and received
+    end: float | None = None  # seconds from SIGTERM to its end; None: not within the grace period
 
 
 class Besieged:
-    """`python -m apps.APP` with a small model in a pod's control group; less memory than a pod's by what the model of
-    production would take more."""
+    """`python -m apps.APP` with a small model in a pod's control group.
+
+    The group's memory is the pod's, less the additional memory that the production model would need.
+    """
 
     def __init__(self, app: str, pod: Pod, process: Process, group: ControlGroup | Watch) -> None:
         self.attacks = attacks_of(app)
         self.app, self.pod, self.process, self.group = app, pod, process, group
 
     def ready(self) -> None:
-        """Wait for it."""
+        """Wait until it is ready, then set the memory limit."""
         self.process.expect("ready", self.attacks.STARTS_WITHIN)
-        self.port = self.process.port  # once: it is looked up in a log that grows long
+        self.port = self.process.port  # looked up once, because the log grows long
         self.forget()
         self.group.limit_memory(self.resident() + self.pod.memory - self.attacks.PEAK)
 
     @property
     def alive(self) -> bool:
-        """Neither ended nor killed."""
+        """Whether the process runs."""
         return self.process.popen.poll() is None
 
     def resident(self) -> int:
-        """The most that its processes have had in memory since the last `forget`, in bytes."""
+        """Return the peak of its processes' memory since the last `forget`, in bytes."""
         total = 0
         for pid in self.group.pids:
-            with suppress(OSError, KeyError):  # it ends at this moment
+            with suppress(OSError, KeyError):  # the process has just ended
                 total += resident_bytes(pid, peak=True)
         return total
 
     def forget(self) -> None:
-        """Let the peak count anew."""
+        """Reset the peak."""
         for pid in self.group.pids:
             with suppress(OSError):
                 Path(f"/proc/{pid}/clear_refs").write_text("5")
 
     def under(self, attack: Attack, clients: int, seconds: float, end: bool = False) -> Outcome:
-        """Attack for `seconds`, and until an honest client has his answer; then SIGTERM in the midst, if `end`."""
+        """Attack for `seconds` and until an honest client has a response; if `end`, then send SIGTERM meanwhile."""
         outcome = Outcome()
-        until(self._is_calm, CALM_WITHIN)  # what was before is over
+        until(self._is_calm, CALM_WITHIN)  # effects of an earlier attack are over
         self.forget()
         with (
             _attacking(self, attack, clients, outcome.tally),
             _honest(self, outcome.honest) as answered,
-            _in_front(),
+            _prioritised(),
         ):
             begun = time.monotonic()
             while self.alive and (lasted := time.monotonic() - begun) < seconds + HONEST_WITHIN:
@@ -97,15 +100,15 @@ class Besieged:
 
     def _is_calm(self) -> bool:
         answered, waited = self.livez()
-        return answered and waited < CALM and self.ask()[0] == 200
+        return answered and waited < CALM_SECONDS and self.ask()[0] == 200
 
     def livez(self) -> tuple[bool, float]:
-        """Whether /livez answers 200, and after how many seconds, on a new connection, as the kubelet asks.
+        """Request /livez on a new connection, as the kubelet does; return whether it answered 200, and the seconds.
 
-        Not before INTERVAL is over.
+        Takes at least INTERVAL.
         """
         begun, answer = time.monotonic(), b""
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), PATIENCE) as connection:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), LIVEZ_TIMEOUT) as connection:
             connection.sendall(b"GET /livez HTTP/1.1\r\nHost: kubelet\r\nConnection: close\r\n\r\n")
             answer = connection.recv(4096)
         lasted = time.monotonic() - begun
@@ -113,8 +116,9 @@ class Besieged:
         return answer.startswith(b"HTTP/1.1 200"), lasted
 
     def ask(self) -> tuple[int | str, float]:
-        """Status and seconds of an honest request; 0 for a 503 that does not say when to try again."""
+        """Send an honest request; return its status (0 for a 503 without Retry-After) or error, and the seconds."""
         begun, (path, body) = time.monotonic(), self.attacks.HONEST
+        status: int | str
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.pod.request_timeout + 5)
         try:
             connection.request("POST", path, body, {"Content-Type": "application/json"})
@@ -128,17 +132,18 @@ class Besieged:
         return status, time.monotonic() - begun
 
     def end(self) -> float | None:
-        """Send SIGTERM; return the seconds until the end, None where it does not come within the grace."""
+        """Send SIGTERM; return the seconds until the process ended, None if it did not within the grace period."""
         begun = time.monotonic()
         self.process.signal()
         with suppress(subprocess.TimeoutExpired):
             self.process.popen.wait(self.pod.grace)
             return time.monotonic() - begun
+        return None
 
 
 @contextmanager
 def besieged(app: str, pod: Pod, model: dict[str, object]) -> Iterator[Besieged]:
-    """Start a service of `app`, ready; `model` is the part of its environment that its module of attacks makes."""
+    """Start a service of `app` and wait until it is ready; `model` has the settings of its attacks' `settings`."""
     environment = model | pod.environment
     with control_group(pod.memory, pod.cpus) as group, running(f"apps.{app}", ready=False, **environment) as process:
         group.add(process.popen.pid)
@@ -149,10 +154,11 @@ def besieged(app: str, pod: Pod, model: dict[str, object]) -> Iterator[Besieged]
 
 @contextmanager
 def _attacking(service: Besieged, attack: Attack, clients: int, tally: dict[str, float]) -> Iterator[None]:
-    """Attack from a process of its own, so that what it computes delays no measurement."""
+    """Attack from a separate process, so that the attack does not delay the measurements."""
     words = [service.app, attack.name, "--clients", str(clients), "--url", f"http://127.0.0.1:{service.port}"]
     command = [sys.executable, "-m", "apps.serving.tests.attacks", *words]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as attacker:
+        assert attacker.stdout is not None
         try:
             assert attacker.stdout.readline() == "begun\n"
             yield
@@ -162,9 +168,9 @@ def _attacking(service: Besieged, attack: Attack, clients: int, tally: dict[str,
 
 
 @contextmanager
-def _in_front() -> Iterator[None]:
-    """Let this thread, which measures, wait for no attacker's CPU, where that is allowed."""
-    before = os.getpriority(os.PRIO_PROCESS, 0)  # of a thread, on Linux
+def _prioritised() -> Iterator[None]:
+    """Raise the priority of this thread, which measures, above the attacker's, where that is allowed."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)  # on Linux, of the thread
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     try:
@@ -175,7 +181,7 @@ def _in_front() -> Iterator[None]:
 
 @contextmanager
 def _honest(service: Besieged, answers: list) -> Iterator[threading.Event]:
-    """Ask honestly, again and again, as one client; the event says that he was answered."""
+    """Send honest requests one after another; the event is set after the first response."""
     ended, answered = threading.Event(), threading.Event()
 
     def ask() -> None:

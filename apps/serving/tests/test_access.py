@@ -1,4 +1,4 @@
-"""One line a request, with its id; nothing of what was asked."""
+"""The access log has one line per request, with its id and nothing of its content."""
 
 import io
 import json
@@ -15,7 +15,7 @@ SECRET = 0.123456789
 
 @pytest.fixture
 def lines(caplog):
-    """The access lines so far, as JSON."""
+    """Return a function that returns the access log lines so far."""
     caplog.set_level(logging.INFO)
     formatter = JsonFormatter()
     return lambda: [json.loads(formatter.format(r)) for r in caplog.records if r.name == "serving.access"]
@@ -37,12 +37,12 @@ def test_a_request_is_one_line_with_time_level_logger_id_method_route_status_and
     }
 
 
-def test_a_path_that_does_not_exist_is_not_written_to_the_log(client, lines):
+def test_an_unknown_path_is_logged_as_unmatched(client, lines):
     client.get("/wp-admin/secret")
     assert lines()[0]["path"] == "unmatched"
 
 
-def test_what_was_asked_is_never_logged(client, caplog):
+def test_the_content_of_a_request_is_never_logged(client, caplog):
     caplog.set_level(logging.DEBUG)
     client.post("/sleep", json={"seconds": SECRET})
     client.post("/sleep", json={"seconds": f"{SECRET}"})
@@ -51,7 +51,7 @@ def test_what_was_asked_is_never_logged(client, caplog):
     assert not any(str(SECRET) in formatter.format(record) for record in caplog.records)
 
 
-def test_probes_leave_no_lines_unless_they_fail(client, lines):
+def test_probes_are_logged_only_when_they_fail(client, lines):
     client.get("/healthz")
     client.get("/livez")
     assert lines() == []
@@ -60,13 +60,13 @@ def test_probes_leave_no_lines_unless_they_fail(client, lines):
     assert [(line["status"], line["level"]) for line in lines()] == [(503, "info")], "a state and no error"
 
 
-def test_what_the_service_is_to_blame_for_is_logged_as_an_error(starting, lines):
+def test_a_5xx_is_logged_as_an_error_and_a_4xx_is_not(starting, lines):
     for path in ("/sleep", "/fail", "/nowhere"):
         starting.post(path, json={"seconds": 0})
     assert [(line["status"], line["level"]) for line in lines()] == [(503, "error"), (500, "error"), (404, "info")]
 
 
-def test_an_answer_that_is_cut_is_logged_and_counted_as_a_500(client, lines):
+def test_a_stream_that_fails_midway_is_logged_and_counted_as_a_500(client, lines):
     async def cut() -> StreamingResponse:
         async def pieces():
             yield "the beginning"
@@ -81,22 +81,22 @@ def test_an_answer_that_is_cut_is_logged_and_counted_as_a_500(client, lines):
     assert client.get("/metrics-simple").json()["by_status"] == {"500": 1}
 
 
-def test_a_short_plain_request_id_is_taken_over(client):
+def test_a_short_plain_request_id_is_kept(client):
     assert client.get("/livez", headers={"x-request-id": "abc-123"}).headers["x-request-id"] == "abc-123"
 
 
-@pytest.mark.parametrize("given", ["", "a" * 129, 'a"b', "a b", "ä".encode(), "a\tb"])
-def test_any_other_request_id_is_replaced(client, given):
-    made = client.get("/livez", headers={"x-request-id": given}).headers["x-request-id"]
-    assert re.fullmatch(r"[0-9a-f]{32}", made)
+@pytest.mark.parametrize("request_id", ["", "a" * 129, 'a"b', "a b", "ä".encode(), "a\tb"])
+def test_any_other_request_id_is_replaced(client, request_id):
+    response = client.get("/livez", headers={"x-request-id": request_id})
+    assert re.fullmatch(r"[0-9a-f]{32}", response.headers["x-request-id"])
 
 
-def test_every_answer_says_which_host_served_it(client, monkeypatch):
+def test_every_response_names_the_host_that_served_it(client, monkeypatch):
     answers = [client.get("/livez"), client.get("/nowhere"), client.post("/sleep", json={})]
     assert len({answer.headers["x-served-by"] for answer in answers}) == 1
 
 
-def test_a_line_stays_one_line_whatever_is_in_it():
+def test_a_log_record_is_one_line_even_if_its_message_has_several():
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter())
@@ -108,15 +108,15 @@ def test_a_line_stays_one_line_whatever_is_in_it():
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
-def test_a_trace_is_passed_on_in_the_log_and_in_the_answer(client, lines):
+def test_a_traceparent_is_logged_and_returned(client, lines):
     answer = client.post("/sleep", json={"seconds": 0}, headers={"traceparent": TRACE})
     assert answer.headers["traceparent"] == lines()[0]["traceparent"] == TRACE
 
 
 @pytest.mark.parametrize(
-    "given", ["", "00-x-y-01", TRACE.replace("4bf92f3577b34da6a3ce929d0e0e4736", "0" * 32), TRACE + "\t"]
+    "traceparent", ["", "00-x-y-01", TRACE.replace("4bf92f3577b34da6a3ce929d0e0e4736", "0" * 32), TRACE + "\t"]
 )
-def test_what_is_no_traceparent_is_dropped(client, lines, given):
-    answer = client.post("/sleep", json={"seconds": 0}, headers={"traceparent": given})
+def test_an_invalid_traceparent_is_dropped(client, lines, traceparent):
+    answer = client.post("/sleep", json={"seconds": 0}, headers={"traceparent": traceparent})
     assert "traceparent" not in answer.headers
     assert "traceparent" not in lines()[0]

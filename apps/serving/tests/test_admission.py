@@ -1,4 +1,4 @@
-"""How many compute, how many wait, and who leaves."""
+"""Admission bounds how many requests compute and wait, in order of arrival."""
 
 import asyncio
 
@@ -19,9 +19,9 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def test_places_are_given_in_the_order_of_arrival_and_never_more_than_the_limit():
+def test_requests_are_admitted_in_order_of_arrival_and_never_beyond_the_limit():
     async def scenario():
-        admission, order = Admission(2, 10), []
+        admission, order = Admission(2, 10), list[str]()
         releases = {name: asyncio.Event() for name in "abcd"}
         tasks = {name: asyncio.create_task(hold(admission, order, name, releases[name])) for name in "abcd"}
         await settle()
@@ -37,17 +37,17 @@ def test_places_are_given_in_the_order_of_arrival_and_never_more_than_the_limit(
     asyncio.run(scenario())
 
 
-def test_a_full_queue_is_told_at_once_with_a_time_to_retry():
+def test_a_request_beyond_the_queue_is_refused_at_once_with_retry_after():
     async def scenario():
         admission, release = Admission(1, 1), asyncio.Event()
         tasks = [asyncio.create_task(hold(admission, [], name, release)) for name in "ab"]
         await settle()
-        with pytest.raises(Problem) as refused:
+        with pytest.raises(Problem) as error:
             async with asyncio.timeout(5), admission.place():
                 raise AssertionError("admitted")
-        assert refused.value.status == 503
-        assert 1 <= int(refused.value.headers["Retry-After"]) <= 60
-        assert "1 requests are being computed and 1 wait" in refused.value.detail
+        assert error.value.status == 503
+        assert 1 <= int(error.value.headers["Retry-After"]) <= 60
+        assert "1 requests are being computed and 1 wait" in error.value.detail
         release.set()
         await asyncio.gather(*tasks)
         async with admission.place():
@@ -56,13 +56,13 @@ def test_a_full_queue_is_told_at_once_with_a_time_to_retry():
     asyncio.run(scenario())
 
 
-def test_one_who_leaves_the_queue_frees_a_place_in_it_and_takes_no_turn():
+def test_a_request_cancelled_while_waiting_frees_its_place_in_the_queue_and_is_never_admitted():
     async def scenario():
-        admission, order, release = Admission(1, 1), [], asyncio.Event()
+        admission, order, release = Admission(1, 1), list[str](), asyncio.Event()
         first = asyncio.create_task(hold(admission, order, "first", release))
-        leaving = asyncio.create_task(hold(admission, order, "leaving", release))
+        cancelled = asyncio.create_task(hold(admission, order, "cancelled", release))
         await settle()
-        leaving.cancel()
+        cancelled.cancel()
         await settle()
         assert admission.waiting == 0
         last = asyncio.create_task(hold(admission, order, "last", release))
@@ -74,7 +74,7 @@ def test_one_who_leaves_the_queue_frees_a_place_in_it_and_takes_no_turn():
     asyncio.run(scenario())
 
 
-def test_the_time_to_retry_grows_with_what_waits():
+def test_retry_after_grows_with_the_number_of_waiting_requests():
     async def scenario():
         admission, release = Admission(1, 100), asyncio.Event()
         admission.seconds = 2.0
@@ -88,9 +88,9 @@ def test_the_time_to_retry_grows_with_what_waits():
     assert asyncio.run(scenario()) == 20
 
 
-def test_sizes_add_up_to_no_more_than_the_capacity_and_nobody_is_overtaken():
+def test_sizes_add_up_to_at_most_the_capacity_and_no_request_is_overtaken():
     async def scenario():
-        admission, order = Admission(10, 10, capacity=100), []
+        admission, order = Admission(10, 10, capacity=100), list[str]()
         sizes = {"a": 60, "b": 50, "c": 10, "d": 30}
         releases = {name: asyncio.Event() for name in sizes}
         tasks = [
@@ -110,9 +110,9 @@ def test_sizes_add_up_to_no_more_than_the_capacity_and_nobody_is_overtaken():
     asyncio.run(scenario())
 
 
-def test_a_large_one_who_leaves_the_queue_lets_the_small_ones_behind_it_in():
+def test_cancelling_a_large_waiting_request_admits_the_small_ones_behind_it():
     async def scenario():
-        admission, order, release = Admission(10, 10, capacity=100), [], asyncio.Event()
+        admission, order, release = Admission(10, 10, capacity=100), list[str](), asyncio.Event()
         tasks = [asyncio.create_task(hold(admission, order, "first", release, 50))]
         large = asyncio.create_task(hold(admission, order, "large", release, 90))
         tasks.append(asyncio.create_task(hold(admission, order, "small", release, 50)))

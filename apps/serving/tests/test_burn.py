@@ -1,4 +1,4 @@
-"""ARTIFICIAL_CPU_SEC is CPU time, one request at a time, and ends when nobody waits for it."""
+"""A burn uses CPU time, one thread at a time, and stops when it is told to."""
 
 import threading
 import time
@@ -6,14 +6,14 @@ import time
 from apps.serving.machine.burn import Burner, burn
 
 
-def test_a_burn_uses_as_much_cpu_time_as_asked():
+def test_a_burn_uses_the_requested_cpu_time():
     before = time.thread_time()
     reported = burn(0.05)
     used = time.thread_time() - before
     assert 0.05 <= reported <= used < 0.08
 
 
-def test_a_burn_ends_as_soon_as_it_is_told_to():
+def test_a_burn_ends_as_soon_as_stop_returns_true():
     calls = iter([False, False, True])
     assert burn(3, lambda: next(calls, True)) < 1
 
@@ -39,11 +39,11 @@ def test_burns_run_one_after_another():
     for thread in threads:
         thread.join()
     assert len(most) == 4
-    assert max(most) <= 2, "one may be leaving while the next begins"
+    assert max(most) <= 2, "one may be returning while the next one starts"
 
 
-def test_other_threads_run_while_a_burn_goes_on():
-    """Hashing lets go of the interpreter lock: a loop in Python would hold it for 5 ms at a time."""
+def test_other_threads_run_during_a_burn():
+    """Hashing releases the interpreter lock; a loop in Python would hold it for 5 ms at a time."""
     burning = threading.Thread(target=burn, args=(0.3,))
     burning.start()
     turns = 0
@@ -53,7 +53,7 @@ def test_other_threads_run_while_a_burn_goes_on():
     assert turns > 200
 
 
-def test_no_burn_is_asked_for_by_default():
+def test_a_burner_of_0_seconds_uses_no_cpu_time():
     before = time.thread_time()
     Burner(0)(lambda: False)
     assert time.thread_time() - before < 0.01

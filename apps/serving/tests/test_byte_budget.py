@@ -1,12 +1,12 @@
-"""Who is given up when the bytes under way exceed their budget."""
+"""Which hold is dropped when the bytes under way exceed their budget."""
 
 from functools import partial
 
 from apps.serving.byte_budget import ByteBudget
 
 
-def test_the_largest_that_is_not_complete_is_given_up():
-    budget, dropped = ByteBudget(100), []
+def test_the_largest_incomplete_hold_is_dropped():
+    budget, dropped = ByteBudget(100), list[str]()
     complete, large, small = (budget.hold(partial(dropped.append, name)) for name in ("complete", "large", "small"))
     complete.grow(50)
     complete.complete = True
@@ -18,8 +18,8 @@ def test_the_largest_that_is_not_complete_is_given_up():
     assert (budget.held, budget.dropped) == (71, 1)
 
 
-def test_who_would_exceed_it_beside_what_is_complete_is_given_up_itself():
-    budget, dropped = ByteBudget(100), []
+def test_a_new_hold_is_dropped_if_complete_holds_use_up_the_budget():
+    budget, dropped = ByteBudget(100), list[str]()
     complete = budget.hold(lambda: dropped.append("complete"))
     complete.grow(100)
     complete.complete = True
@@ -28,7 +28,7 @@ def test_who_would_exceed_it_beside_what_is_complete_is_given_up_itself():
     assert (dropped, budget.held) == (["new"], 100)
     new.grow(5)
     new.release()
-    assert budget.held == 100, "what is given up counts no more"
+    assert budget.held == 100, "a dropped hold does not count"
     complete.release()
     complete.release()
     assert budget.held == 0

@@ -1,4 +1,4 @@
-"""How long a connection lives, and what its client can make the process keep."""
+"""How long a connection lasts, and how much memory its client can use."""
 
 import re
 import socket
@@ -28,7 +28,7 @@ def toy():
 
 @pytest.fixture
 def connect(toy):
-    """Open connections that the test's end closes."""
+    """Return a function that opens connections; they are closed at the end of the test."""
     with ExitStack() as opened:
         yield lambda: opened.enter_context(connected(toy))
 
@@ -42,8 +42,8 @@ def metric(toy, name: str) -> float:
     return float(value)
 
 
-def alive(connection: socket.socket) -> bytes:
-    """Ask /livez and read the answer."""
+def request_livez(connection: socket.socket) -> bytes:
+    """Request /livez and return the response."""
     connection.sendall(GET % b"/livez")
     answer = b""
     while not answer.endswith(b"}"):
@@ -53,7 +53,7 @@ def alive(connection: socket.socket) -> bytes:
     return answer
 
 
-def test_uploads_that_never_end_share_a_budget_and_cost_a_small_request_nothing(toy, connect):
+def test_uploads_without_end_share_a_budget_and_do_not_displace_a_small_request(toy, connect):
     before, dropped = resident_bytes(toy.popen.pid), metric(toy, "inference_bodies_dropped_total")
     connections = [connect() for _ in range(UPLOADS)]
     for connection in connections:
@@ -62,12 +62,12 @@ def test_uploads_that_never_end_share_a_budget_and_cost_a_small_request_nothing(
     assert metric(toy, "inference_body_bytes") <= LIMIT == metric(toy, "inference_body_bytes_limit")
     assert httpx.post(f"{toy.url}/sleep", json={"seconds": 0}).status_code == 200
     assert resident_bytes(toy.popen.pid) - before < UPLOADS * 900_000 * 2 / 3
-    refused = []
+    refused: list[tuple[socket.socket, bytes]] = []
     for connection in connections:
         connection.setblocking(False)
 
     def read_refusals() -> bool:
-        """Answers follow in their turn, soon after the count."""
+        """Read the responses, which are sent in turn, soon after the count."""
         for connection in set(connections) - {read for read, _ in refused}:
             with suppress(BlockingIOError):
                 refused.append((connection, connection.recv(65536)))
@@ -80,7 +80,7 @@ def test_uploads_that_never_end_share_a_budget_and_cost_a_small_request_nothing(
         assert b"Bodies under way may hold 16000000 bytes together (MAX_TOTAL_BODY_BYTES)" in answer
 
 
-def test_an_answer_that_nobody_reads_is_given_up(toy, connect):
+def test_a_response_that_is_not_read_is_dropped(toy, connect):
     connection, size = connect(), 0
     connection.sendall(GET % b"/large")
     until(lambda: metric(toy, "inference_body_bytes") > 0)
@@ -91,18 +91,18 @@ def test_an_answer_that_nobody_reads_is_given_up(toy, connect):
     assert size < LARGE
 
 
-def test_a_slow_reader_gets_all_of_its_answer(toy, connect):
+def test_a_slow_reader_gets_its_complete_response(toy, connect):
     connection, size = connect(), 0
     connection.sendall(GET % b"/large")
     while size < LARGE:
         part = connection.recv(300_000)
         assert part, f"cut after {size} bytes"
         size += len(part)
-        time.sleep(0.1)  # a slow client's pace: longer altogether than one that reads nothing has
+        time.sleep(0.1)  # altogether longer than STALL_SECONDS
     assert size < LARGE + 1000
 
 
-def test_an_old_protocol_gets_no_chunks(toy, connect):
+def test_http_1_0_gets_no_chunks(toy, connect):
     connection = connect()
     connection.sendall(b"POST /stream HTTP/1.0\r\n\r\n")
     answer = b""
@@ -113,9 +113,9 @@ def test_an_old_protocol_gets_no_chunks(toy, connect):
     assert b"transfer-encoding" not in head
 
 
-def test_an_idle_connection_stays_open_as_long_as_is_set():
+def test_an_idle_connection_stays_open_for_keep_alive_seconds():
     with running("apps.serving.tests.toy", KEEP_ALIVE_SECONDS=1) as toy, connected(toy) as connection:
-        alive(connection)
+        request_livez(connection)
         begun = time.monotonic()
         assert connection.recv(65536) == b""
         assert 0.9 < time.monotonic() - begun < 3
@@ -125,11 +125,11 @@ def test_an_idle_connection_outlives_a_gateways_pool_by_default():
     assert ServingSettings().keep_alive_seconds == 75
 
 
-def test_a_connection_ends_at_its_age_with_an_answer_and_never_by_a_cut():
+def test_a_connection_at_its_maximum_age_ends_with_a_response_and_is_never_cut():
     with running("apps.serving.tests.toy", CONNECTION_MAX_AGE_SECONDS=0.5) as toy, connected(toy) as connection:
         begun, answers, answer = time.monotonic(), 0, b""
         while b"connection: close" not in answer:
-            answer = alive(connection)
+            answer = request_livez(connection)
             answers += 1
         assert 0.4 < time.monotonic() - begun < 2
         assert answers > 1

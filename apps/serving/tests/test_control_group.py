@@ -1,8 +1,9 @@
-"""The instrument itself: what takes more memory than a pod has is killed, and that is told."""
+"""A process that exceeds its memory is killed, and the kill is counted."""
 
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,16 @@ from apps.serving.tests import control_group
 from apps.serving.tests.processes import until
 
 MEGABYTE = 2**20
-TAKER = "input(); taken = bytearray(b'1') * {}; print('taken', flush=True); input()"
+ALLOCATE = "input(); taken = bytearray(b'1') * {}; print('taken', flush=True); input()"
 
 
-@pytest.mark.parametrize("here", [True, False], ids=["group", "watch"])
-def test_a_process_is_killed_beyond_the_memory_and_not_below_it(here, monkeypatch):
-    if not here:
+@pytest.mark.parametrize("with_cgroups", [True, False], ids=["group", "watch"])
+def test_a_process_is_killed_beyond_the_memory_and_not_below_it(with_cgroups, monkeypatch):
+    if not with_cgroups:
         monkeypatch.setattr(control_group, "CGROUPS", Path("/nowhere"))
-    for taken, kills in ((50, 0), (300, 1)):
-        with control_group.control_group(100 * MEGABYTE, 1) as group, taker(taken * MEGABYTE) as process:
+    for size, kills in ((50, 0), (300, 1)):
+        with control_group.control_group(100 * MEGABYTE, 1) as group, allocating(size * MEGABYTE) as process:
+            assert process.stdin and process.stdout
             group.add(process.pid)
             process.stdin.write("\n")
             process.stdin.flush()
@@ -27,11 +29,15 @@ def test_a_process_is_killed_beyond_the_memory_and_not_below_it(here, monkeypatc
                 assert process.wait(10) == -signal.SIGKILL
             else:
                 assert process.stdout.readline() == "taken\n"
-            until(lambda group=group, kills=kills: group.kills == kills)
+            until(partial(has_kills, group, kills))
             process.kill()
 
 
-def taker(size: int) -> subprocess.Popen:
-    """A process that takes `size` bytes when it is told to."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    return subprocess.Popen([sys.executable, "-c", TAKER.format(size)], text=True, **pipes)
+def allocating(size: int) -> subprocess.Popen[str]:
+    """Start a process that allocates `size` bytes when it reads a line."""
+    command = [sys.executable, "-c", ALLOCATE.format(size)]
+    return subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def has_kills(group: control_group.ControlGroup | control_group.Watch, kills: int) -> bool:
+    return group.kills == kills

@@ -1,3 +1,5 @@
+"""The CPU limit is read from the control groups and the affinity."""
+
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ from apps.serving.machine import cpu
 
 @pytest.fixture
 def host(tmp_path, monkeypatch):
-    """Write files of a host with 8 CPUs; return the arguments that make `cpu_limit` read them."""
+    """Return a function that writes the files of a host with 8 CPUs and returns the arguments of `cpu_limit`."""
     monkeypatch.setattr(cpu, "_affinity", lambda: 8)
 
     def write(files: dict[str, str]) -> dict[str, Path]:
@@ -20,12 +22,12 @@ def host(tmp_path, monkeypatch):
     return write
 
 
-def test_container_on_cgroup_v2_has_its_quota(host):
+def test_a_container_on_cgroup_v2_has_its_quota(host):
     files = host({"proc/self/cgroup": "0::/\n", "cgroup/cpu.max": "150000 100000\n"})
     assert cpu.cpu_limit(**files) == 1.5
 
 
-def test_the_tightest_parent_group_on_cgroup_v2_counts(host):
+def test_the_smallest_quota_of_the_parents_on_cgroup_v2_counts(host):
     files = host(
         {
             "proc/self/cgroup": "0::/user.slice/app\n",
@@ -36,7 +38,7 @@ def test_the_tightest_parent_group_on_cgroup_v2_counts(host):
     assert cpu.cpu_limit(**files) == 2
 
 
-def test_container_on_cgroup_v1_has_its_quota_although_proc_names_the_hosts_path(host):
+def test_a_container_on_cgroup_v1_has_its_quota_although_proc_names_the_hosts_path(host):
     files = host(
         {
             "proc/self/cgroup": "7:memory:/kubepods/x\n4:cpu,cpuacct:/kubepods/x\n0::/\n",
@@ -52,7 +54,7 @@ def test_without_a_quota_the_affinity_counts(host, quota):
     assert cpu.cpu_limit(**host({"proc/self/cgroup": "0::/\n", "cgroup/cpu.max": quota})) == 8
 
 
-def test_unlimited_cgroup_v1_is_no_quota(host):
+def test_cgroup_v1_without_a_limit_is_no_quota(host):
     files = host(
         {
             "proc/self/cgroup": "4:cpu,cpuacct:/\n",
@@ -68,5 +70,5 @@ def test_without_cgroups_as_on_macos_the_affinity_counts(host):
 
 
 @pytest.mark.parametrize(("limit", "count"), [(0.25, 1), (1.0, 1), (1.9, 1), (2.0, 2), (8.0, 8)])
-def test_threads_never_exceed_the_limit(limit, count):
+def test_threads_never_exceed_the_limit_except_that_there_is_one(limit, count):
     assert cpu.threads(limit) == count

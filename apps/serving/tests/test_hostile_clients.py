@@ -1,4 +1,4 @@
-"""Clients that are slow, silent, huge, broken or gone, against a real process: they harm no one else."""
+"""Clients that are slow, silent, large, broken or closed do not affect other clients of a running service."""
 
 import http.client
 import json
@@ -26,7 +26,7 @@ def toy():
 
 @pytest.fixture
 def connect(toy):
-    """Open connections that the test's end closes."""
+    """Return a function that opens connections; they are closed at the end of the test."""
     with ExitStack() as opened:
         yield lambda: opened.enter_context(socket.create_connection(("127.0.0.1", toy.port), timeout=10))
 
@@ -54,7 +54,7 @@ def median_milliseconds(toy: Process) -> float:
     return sorted(times)[len(times) // 2] * 1000
 
 
-def test_a_hundred_half_open_connections_delay_no_one_and_are_closed(toy, connect):
+def test_a_hundred_connections_without_a_complete_head_delay_no_request_and_are_closed(toy, connect):
     connections = [connect() for _ in range(100)]
     for connection in connections[::2]:
         connection.sendall(b"POST /sleep HT")
@@ -66,7 +66,7 @@ def test_a_hundred_half_open_connections_delay_no_one_and_are_closed(toy, connec
     assert set(answers[1::2]) == {b""}
 
 
-def test_headers_that_come_a_byte_at_a_time_are_given_up(toy, connect):
+def test_headers_sent_a_byte_at_a_time_get_408(toy, connect):
     connection = connect()
     connection.settimeout(0.05)
     begun, answer, sent = time.monotonic(), b"", iter(b"GET /" + b"a" * 200)
@@ -81,7 +81,7 @@ def test_headers_that_come_a_byte_at_a_time_are_given_up(toy, connect):
     assert problem(answer + read_all(connection))["status"] == 408
 
 
-def test_a_body_that_comes_too_slowly_gets_408_and_takes_no_place(toy, connect):
+def test_a_body_sent_too_slowly_gets_408_and_takes_no_place(toy, connect):
     connection = connect()
     connection.sendall(REQUEST % 1000 + b"{")
     assert httpx.post(f"{toy.url}/sleep", json={"seconds": 0}).status_code == 200
@@ -93,7 +93,7 @@ def test_a_body_that_comes_too_slowly_gets_408_and_takes_no_place(toy, connect):
 @pytest.mark.parametrize(
     "sent", [b"GARBAGE\r\n\r\n", b"GET / HTTP/1.1\r\nbad header\r\n\r\n", b"\x16\x03\x01\x02\x00\x01"]
 )
-def test_what_is_not_http_gets_a_400_problem_and_the_connection_ends(toy, connect, sent):
+def test_bytes_that_are_not_http_get_a_400_problem_and_the_connection_ends(toy, connect, sent):
     connection = connect()
     connection.sendall(sent)
     assert problem(read_all(connection))["status"] == 400
@@ -115,15 +115,15 @@ def test_a_long_path_or_long_headers_get_431(toy, connect, sent):
     assert problem(read_all(connection))["status"] == 431
 
 
-def test_an_upload_that_is_refused_early_can_still_read_why(toy):
-    """Were the connection cut at once, a reset would reach the sender before the answer."""
+def test_a_client_whose_upload_is_refused_early_can_read_the_response(toy):
+    """If the connection were closed at once, a reset would reach the client before the response."""
     with closing(http.client.HTTPConnection("127.0.0.1", toy.port, timeout=10)) as connection:
         connection.request("POST", "/sleep", b"x" * 30_000_000, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         assert (answer.status, json.load(answer)["status"]) == (413, 413)
 
 
-def test_an_endless_upload_is_cut_off(toy, connect):
+def test_an_upload_without_end_is_cut_off(toy, connect):
     connection = connect()
     connection.sendall(REQUEST.replace(b"Content-Length: %d", b"Transfer-Encoding: chunked"))
     begun = time.monotonic()
@@ -134,8 +134,8 @@ def test_an_endless_upload_is_cut_off(toy, connect):
 
 
 def test_a_client_that_is_killed_while_its_request_computes_frees_its_place(toy):
-    asked = f"'{toy.url}/sleep', b'{{\"seconds\": 60}}', {{'Content-Type': 'application/json'}}"
-    code = f"import urllib.request as u; u.urlopen(u.Request({asked}))"
+    request = f"'{toy.url}/sleep', b'{{\"seconds\": 60}}', {{'Content-Type': 'application/json'}}"
+    code = f"import urllib.request as u; u.urlopen(u.Request({request}))"
     before = counts(toy)["cancelled"]
     client = subprocess.Popen([sys.executable, "-c", code])
     try:

@@ -1,7 +1,8 @@
-"""No request and no set of requests takes a pod beyond its memory, keeps /livez waiting, or keeps it from ending.
+"""No attack makes a pod exceed its memory, delays its /livez, or keeps it from ending after SIGTERM.
 
-Each kind of the tables (apps/*/tests/attacks.py) meets the real process in a control group as the chart's values make
-it: all in turn meet one process, and in `ci/test full` each meets one of its own, singly and many at once.
+Each attack of apps/*/tests/attacks.py runs against a service in a control group with the chart's limits: all of them
+one after another against one process, and in `ci/test full` each against a process of its own, with one client and
+with many.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ LIVEZ_SECONDS = 0.25  # slowest answer of /livez during an attack
 TRIES = 3  # another program may have had the CPU
 SHORT, LONG = 0.6, 3  # seconds of an attack
 ATTACKS = [pytest.param(app, attack, id=f"{app}: {attack.name}") for app in APPS for attack in attacks_of(app).ATTACKS]
-# Framing is the core's, so that one service stands for both where time counts.
+# The attacks on framing test the core, which both apps share: they run against one app, except in `full`.
 ONCE = [
     param for param in ATTACKS if param.values[0] == "classifier" or param.values[1] not in attacks_of("lm").FRAMINGS
 ]
@@ -28,7 +29,7 @@ ONCE = [
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory) -> Callable[[str], dict]:
-    """The environment that names an app's model, made once."""
+    """Return a function that returns the environment with an app's model, which is made once."""
     made: dict[str, dict] = {}
 
     def model(app: str) -> dict:
@@ -41,7 +42,7 @@ def models(tmp_path_factory) -> Callable[[str], dict]:
 
 @pytest.fixture(scope="module")
 def standing(models) -> Iterator[Callable[[str], Besieged]]:
-    """A service of an app that meets one attack after the other; another takes its place when it has ended."""
+    """Return a function that returns a running service of an app: the same one until it has ended."""
     services: dict[str, Besieged] = {}
     with ExitStack() as opened:
 
@@ -55,34 +56,34 @@ def standing(models) -> Iterator[Callable[[str], Besieged]]:
 
 
 @pytest.mark.parametrize("app, attack", ONCE)
-def test_a_pod_withstands(standing, app, attack):
+def test_a_pod_withstands_an_attack(standing, app, attack):
     def outcome() -> Outcome:
         return standing(app).under(attack, attack.clients, SHORT)
 
-    seen = [outcome()]
-    while len(seen) < TRIES and not seen[-1].killed and seen[-1].livez >= LIVEZ_SECONDS:
-        seen.append(outcome())
-    withstood(attack, seen[-1])
+    result, tries = outcome(), 1
+    while tries < TRIES and not result.killed and result.livez >= LIVEZ_SECONDS:
+        result, tries = outcome(), tries + 1
+    check(attack, result)
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_sigterm_ends_a_pod_after_all_of_them(standing, app):
+def test_sigterm_ends_a_pod_after_all_attacks(standing, app):
     service = standing(app)
-    assert service.end() is not None, f"not within {service.pod.grace} s"
+    assert service.end() is not None, f"it did not end within {service.pod.grace} s of SIGTERM"
     assert service.process.popen.returncode == 0
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("clients", ["one", "many"])
 @pytest.mark.parametrize("app, attack", ATTACKS)
-def test_a_pod_withstands_and_ends_in_the_midst(models, app, attack, clients):
+def test_a_pod_withstands_an_attack_and_ends_during_it(models, app, attack, clients):
     with besieged(app, Pod.of(app), models(app)) as service:
         outcome = service.under(attack, 1 if clients == "one" else attack.clients, LONG, end=True)
-    withstood(attack, outcome)
+    check(attack, outcome)
     assert outcome.end is not None, f"it did not end within {service.pod.grace} s of SIGTERM"
 
 
-def withstood(attack: Attack, outcome: Outcome) -> None:
+def check(attack: Attack, outcome: Outcome) -> None:
     assert outcome.tally["connections"] and "500" not in outcome.tally, outcome
     assert not outcome.killed, outcome
     assert outcome.livez < LIVEZ_SECONDS, outcome

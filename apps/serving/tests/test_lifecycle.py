@@ -9,7 +9,7 @@ SHAPE = {"status", "model", "model_version", "engine", "uptime_seconds"}
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_a_service_that_still_loads_is_alive_but_not_ready(starting, path):
+def test_a_service_that_loads_is_alive_and_not_ready(starting, path):
     answer = starting.get(path)
     assert (answer.status_code, answer.json()["status"]) == (503, "starting")
     assert set(answer.json()) == SHAPE
@@ -17,14 +17,14 @@ def test_a_service_that_still_loads_is_alive_but_not_ready(starting, path):
     assert starting.get("/livez").status_code == 200
 
 
-def test_work_is_refused_with_a_time_to_retry_before_the_model_is_there(starting):
+def test_requests_before_the_model_is_loaded_are_refused_with_retry_after(starting):
     answer = starting.post("/sleep", json={"seconds": 0})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "being loaded" in answer.json()["detail"]
     assert "inference_compute_seconds_count 0.0" in starting.get("/metrics").text
 
 
-def test_a_ready_service_tells_which_model_it_is(client):
+def test_a_ready_service_identifies_its_model(client):
     answer = client.get("/healthz")
     assert answer.status_code == 200
     assert set(answer.json()) == SHAPE
@@ -34,7 +34,7 @@ def test_a_ready_service_tells_which_model_it_is(client):
     assert client.get("/readyz").status_code == 200
 
 
-def test_a_draining_service_is_not_ready_but_serves_and_closes_its_connections(client):
+def test_a_draining_service_is_not_ready_and_serves_and_closes_its_connections(client):
     client.app.state.runtime.lifecycle.drain()
     health, work = client.get("/healthz"), client.post("/sleep", json={"seconds": 0})
     assert (health.status_code, health.json()["status"]) == (503, "draining")
@@ -45,7 +45,7 @@ def test_a_draining_service_is_not_ready_but_serves_and_closes_its_connections(c
 
 
 @pytest.mark.parametrize("draining", [False, True])
-def test_a_model_that_has_failed_is_told_to_probes_and_clients_until_the_process_is_restarted(client, draining):
+def test_a_failed_model_is_reported_to_probes_and_clients_until_the_process_is_restarted(client, draining):
     runtime = client.app.state.runtime
     runtime.service.broken = "The model toy has failed."
     if draining:

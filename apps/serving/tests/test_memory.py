@@ -1,3 +1,5 @@
+"""The memory limit is read from the control groups."""
+
 import pytest
 
 from apps.serving.machine.memory import memory_limit
@@ -5,7 +7,7 @@ from apps.serving.machine.memory import memory_limit
 UNLIMITED_V1 = "9223372036854771712\n"
 HOSTS = {
     "a container on cgroup v2": ({"proc/self/cgroup": "0::/\n", "cgroup/memory.max": "536870912\n"}, 536870912),
-    "the tightest parent on cgroup v2": (
+    "the smallest limit of the parents on cgroup v2": (
         {
             "proc/self/cgroup": "0::/user.slice/app\n",
             "cgroup/user.slice/memory.max": "1000\n",
@@ -20,7 +22,7 @@ HOSTS = {
         },
         536870912,
     ),
-    "the tightest parent on cgroup v1": (
+    "the smallest limit of the parents on cgroup v1": (
         {
             "proc/self/cgroup": "7:memory:/pod/x\n",
             "cgroup/memory/pod/x/memory.limit_in_bytes": UNLIMITED_V1,
@@ -43,7 +45,7 @@ HOSTS = {
 
 
 @pytest.mark.parametrize("name", HOSTS)
-def test_the_memory_limit_is_the_control_groups(name, tmp_path):
+def test_the_memory_limit_is_that_of_the_control_group(name, tmp_path):
     files, limit = HOSTS[name]
     for file, text in files.items():
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)

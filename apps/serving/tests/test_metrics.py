@@ -1,4 +1,4 @@
-"""/metrics: the names, labels and values that dashboards, alerts and autoscalers rely on."""
+"""/metrics: names, labels and values that dashboards, alerts and autoscalers rely on."""
 
 import asyncio
 from pathlib import Path
@@ -11,20 +11,20 @@ from apps.serving.machine import cpu
 
 
 def samples(text: str) -> dict[tuple, float]:
-    """Map (name, label values in the order of the labels) to the value."""
+    """Return a map from (name, *label values in the order of the labels) to the value."""
     families = text_string_to_metric_families(text)
     return {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
 
 
-def test_requests_are_counted_by_route_method_and_status_and_probes_are_not(client):
+def test_requests_are_counted_by_route_method_and_status_except_for_probes(client):
     for seconds in (0, 0, "wrong"):
         client.post("/sleep", json={"seconds": seconds})
     client.get("/wp-login.php")
     client.get("/healthz")
-    found = samples(client.get("/metrics").text)
-    counts = {key[1:]: value for key, value in found.items() if key[0] == "inference_requests_total"}
+    values = samples(client.get("/metrics").text)
+    counts = {key[1:]: value for key, value in values.items() if key[0] == "inference_requests_total"}
     assert counts == {("POST", "/sleep", "200"): 2, ("POST", "/sleep", "422"): 1, ("GET", "unmatched", "404"): 1}
-    assert found["inference_request_duration_seconds_count", "/sleep"] == 3
+    assert values["inference_request_duration_seconds_count", "/sleep"] == 3
 
 
 def test_time_is_split_into_queue_compute_and_total(toy):
@@ -34,39 +34,39 @@ def test_time_is_split_into_queue_compute_and_total(toy):
             await asyncio.gather(*(client.post("/sleep", json={"seconds": 0.1}) for _ in range(3)))
             return samples((await client.get("/metrics")).text)
 
-    found = asyncio.run(scenario())
-    assert found["inference_queue_seconds_count",] == found["inference_compute_seconds_count",] == 3
-    queued, computed = found["inference_queue_seconds_sum",], found["inference_compute_seconds_sum",]
+    values = asyncio.run(scenario())
+    assert values["inference_queue_seconds_count",] == values["inference_compute_seconds_count",] == 3
+    queued, computed = values["inference_queue_seconds_sum",], values["inference_compute_seconds_sum",]
     assert computed >= 0.3, "three times 0.1 s"
     assert queued >= 0.3, "0, 0.1 and 0.2 s"
-    assert queued + computed <= found["inference_request_duration_seconds_sum", "/sleep"]
+    assert queued + computed <= values["inference_request_duration_seconds_sum", "/sleep"]
 
 
-def test_what_computes_and_waits_now_is_a_gauge(toy):
+def test_computing_and_waiting_requests_are_gauges(toy):
     async def scenario() -> dict:
         client, runtime = await toy(max_in_flight=2)
         async with client:
-            asked = [asyncio.create_task(client.post("/sleep", json={"seconds": 0.3})) for _ in range(5)]
+            requests = [asyncio.create_task(client.post("/sleep", json={"seconds": 0.3})) for _ in range(5)]
             async with asyncio.timeout(5):
                 while runtime.admission.waiting < 3:
                     await asyncio.sleep(0.01)
-            found = samples((await client.get("/metrics")).text)
-            await asyncio.gather(*asked)
-            return found
+            values = samples((await client.get("/metrics")).text)
+            await asyncio.gather(*requests)
+            return values
 
-    found = asyncio.run(scenario())
-    assert (found["inference_in_flight",], found["inference_queue_depth",]) == (2, 3)
-    assert found["inference_saturation",] == 2.5
+    values = asyncio.run(scenario())
+    assert (values["inference_in_flight",], values["inference_queue_depth",]) == (2, 3)
+    assert values["inference_saturation",] == 2.5
 
 
-def test_the_model_is_told_once_it_is_there(starting):
+def test_the_model_is_a_metric_once_it_is_loaded(starting):
     assert "inference_model_info{" not in starting.get("/metrics").text
     starting.portal.call(startup.load, starting.app.state.runtime)
-    found = samples(starting.get("/metrics").text)
-    assert found["inference_model_info", "toy", "f" * 64, "v1"] == 1
+    values = samples(starting.get("/metrics").text)
+    assert values["inference_model_info", "toy", "f" * 64, "v1"] == 1
 
 
-def test_openmetrics_is_given_to_those_who_ask(client):
+def test_openmetrics_is_returned_when_the_accept_header_asks_for_it(client):
     answer = client.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert answer.text.endswith("# EOF\n")
@@ -82,21 +82,21 @@ def test_openmetrics_is_given_to_those_who_ask(client):
         ("text/plain; version=", "text/plain"),
     ],
 )
-def test_no_version_that_a_scraper_names_is_an_error(client, accept, media_type):
+def test_no_version_in_the_accept_header_is_an_error(client, accept, media_type):
     answer = client.get("/metrics", headers={"accept": accept})
     assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, media_type)
 
 
-def test_the_process_and_its_throttling_are_measured(client, monkeypatch):
+def test_cpu_time_and_throttling_of_the_process_are_measured(client, monkeypatch):
     monkeypatch.setattr(cpu, "throttling", lambda: {"periods": 100, "throttled": 7, "seconds": 1.25})
-    found = samples(client.get("/metrics").text)
-    assert found["process_cpu_seconds_total",] > 0
-    assert found["inference_cpu_cfs_periods_total",] == 100
-    assert found["inference_cpu_cfs_throttled_periods_total",] == 7
-    assert found["inference_cpu_cfs_throttled_seconds_total",] == 1.25
+    values = samples(client.get("/metrics").text)
+    assert values["process_cpu_seconds_total",] > 0
+    assert values["inference_cpu_cfs_periods_total",] == 100
+    assert values["inference_cpu_cfs_throttled_periods_total",] == 7
+    assert values["inference_cpu_cfs_throttled_seconds_total",] == 1.25
 
 
-def test_throttling_is_read_from_both_kinds_of_cgroup(tmp_path: Path):
+def test_throttling_is_read_from_both_versions_of_cgroups(tmp_path: Path):
     def read(line: str, folder: str, stat: str) -> dict | None:
         proc, cgroups = tmp_path / folder / "proc", tmp_path / folder / "cgroups"
         (proc / "self").mkdir(parents=True)

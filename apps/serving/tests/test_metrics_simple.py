@@ -5,7 +5,7 @@ from apps.serving.byte_budget import ByteBudget
 from apps.serving.metrics import Metrics
 
 
-def test_requests_errors_and_latency_are_counted_without_probes(client):
+def test_requests_errors_and_latencies_are_counted_except_for_probes(client):
     for seconds in (0, 0, "wrong"):
         client.post("/sleep", json={"seconds": seconds})
     client.get("/healthz")
@@ -18,7 +18,7 @@ def test_requests_errors_and_latency_are_counted_without_probes(client):
     assert 0 < latency["p50"] <= latency["p95"] <= latency["p99"] <= latency["max"] < 5
 
 
-def test_percentiles_are_by_nearest_rank():
+def test_percentiles_are_nearest_ranks():
     metrics = Metrics(Admission(1, 1), ByteBudget(1))
     for milliseconds in range(100, 0, -1):
         metrics.observe("/sleep", "POST", 200, milliseconds / 1000)

@@ -1,7 +1,7 @@
-"""Clients that ask for an upgrade of the protocol, as Java's and curl's do, directly and through nginx.
+"""Clients that request an upgrade of the protocol, as Java's and curl's do, directly and through nginx.
 
-Each asks for an answer of its own. Taken for an upgrade, a body became the next request on its connection: its client
-got a 400, and behind a proxy another client got the answer.
+Each request has a distinct response. A server that stops parsing at an upgrade takes the body for the next request:
+its client gets a 400, and behind a proxy another client gets the response.
 """
 
 import json
@@ -24,7 +24,9 @@ pytestmark = pytest.mark.service
 JAVA = Path(__file__).with_name("JavaClient.java")
 JSON = ["-H", "Content-Type: application/json"]
 TRIES, SECONDS = 60, 60
-SMUGGLED = b"\r\n" * 50_000 + b"GET /cancelled HTTP/1.1\r\nHost: toy\r\n\r\n" * 20  # more than nginx sends at once
+SMUGGLED = (
+    b"\r\n" * 50_000 + b"GET /cancelled HTTP/1.1\r\nHost: toy\r\n\r\n" * 20
+)  # more bytes than nginx sends at once
 ATTACK = (
     b"POST /sleep HTTP/1.1\r\nHost: toy\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\n\r\n" % len(SMUGGLED)
@@ -39,7 +41,7 @@ def toy_port() -> Iterator[int]:
 
 @pytest.fixture(scope="module", params=["direct", "nginx, buffering on", "nginx, buffering off"])
 def port(request, toy_port, tmp_path_factory) -> Iterator[int]:
-    """Where the toy answers, itself or behind nginx."""
+    """The port of the toy service, or of nginx in front of it."""
     if request.param == "direct":
         yield toy_port
         return
@@ -55,15 +57,15 @@ def program(name: str, package: str) -> str:
 
 
 def answers(port: int, client: int) -> int:
-    """How many of TRIES requests over one connection got their own answer."""
-    asked = [0.001 + client / 1e4 + number / 1e6 for number in range(TRIES)]
+    """Return how many of TRIES requests on one connection got their own response."""
+    seconds = [0.001 + client / 1e4 + number / 1e6 for number in range(TRIES)]
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=SECONDS) as session:
-        answered = [session.post("/sleep", json={"seconds": seconds}).json().get("slept") for seconds in asked]
-    return sum(map(operator.eq, answered, asked))
+        slept = [session.post("/sleep", json={"seconds": value}).json().get("slept") for value in seconds]
+    return sum(map(operator.eq, slept, seconds))
 
 
 def refusals(port: int) -> int:
-    """How many of TRIES bodies that hold requests got one answer, which says that they are not JSON."""
+    """Return how many of TRIES bodies that contain requests got one response, a 400 because they are not JSON."""
     return sum(refused(port) for _ in range(TRIES))
 
 
@@ -76,23 +78,23 @@ def refused(port: int) -> bool:
     return re.findall(rb"HTTP/1.1 (\d+) ", answer) == [b"400", b"200"] and b"not JSON" in answer
 
 
-def test_javas_default_client_gets_its_answers(port):
-    words = [program("java", "default-jdk-headless"), JAVA, f"http://127.0.0.1:{port}/sleep", "200"]
+def test_javas_default_client_gets_its_responses(port):
+    words = [program("java", "default-jdk-headless"), str(JAVA), f"http://127.0.0.1:{port}/sleep", "200"]
     finished = subprocess.run(words, capture_output=True, text=True, timeout=2 * SECONDS)
     assert (finished.stdout.strip(), finished.stderr) == ("200", "")
 
 
-def test_curl_that_prefers_http_2_gets_its_answers(port):
-    asked, words = [0.001 + number / 1e6 for number in range(50)], []
-    for seconds in asked:
-        body = json.dumps({"seconds": seconds})
+def test_curl_with_http2_gets_its_responses(port):
+    seconds, words = [0.001 + number / 1e6 for number in range(50)], list[str]()
+    for value in seconds:
+        body = json.dumps({"seconds": value})
         words += ["--next", "--http2", "--silent", *JSON, "--data", body, f"http://127.0.0.1:{port}/sleep"]
     command = [program("curl", "curl"), *words[1:]]
     output = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS).stdout
-    assert [answer["slept"] for answer in map(json.loads, output.replace("}{", "}\n{").splitlines())] == asked
+    assert [answer["slept"] for answer in map(json.loads, output.replace("}{", "}\n{").splitlines())] == seconds
 
 
-def test_nobody_gets_the_answer_to_anothers_body(port):
+def test_no_client_gets_the_response_to_a_request_inside_anothers_body(port):
     with ThreadPoolExecutor() as threads:
         own = [threads.submit(answers, port, client) for client in range(4)]
         attacks = [threads.submit(refusals, port) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Every error is a problem of RFC 9457 that says what was given, the rule and the remedy."""
+"""Every error is a problem of RFC 9457 that gives the value, the rule and the remedy."""
 
 import json
 
@@ -41,12 +41,13 @@ CASES = {
 def client():
     app = create_app(ToyService(), ToySettings(max_body_bytes=1000))
     with TestClient(app, raise_server_exceptions=False) as client:
+        assert client.portal is not None
         client.portal.call(startup.load, app.state.runtime)
         yield client
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_an_error_says_the_rule_in_a_problem(client, name):
+def test_an_error_is_a_problem_with_the_rule(client, name):
     method, path, headers, body, status, text = CASES[name]
     if name == "deep JSON":
         client.app.state.runtime.settings.__dict__["max_body_bytes"] = len(DEEP)
@@ -60,7 +61,7 @@ def test_an_error_says_the_rule_in_a_problem(client, name):
     assert problem["request_id"] == answer.headers["x-request-id"]
 
 
-def test_all_mistakes_of_a_request_are_told_at_once_with_their_places(client):
+def test_all_mistakes_of_a_request_are_reported_at_once_with_their_places(client):
     answer = client.post("/sleep", json={"seconds": -1, "minutes/hours": 2})
     assert answer.status_code == 422
     assert answer.json()["errors"] == [
@@ -73,21 +74,21 @@ def test_all_mistakes_of_a_request_are_told_at_once_with_their_places(client):
     )
 
 
-def test_a_problem_lists_no_more_than_twenty_mistakes_and_says_three(client):
+def test_a_problem_lists_at_most_twenty_mistakes_and_its_detail_three(client):
     answer = client.post("/sleep", json={str(number): 0 for number in range(50)})
     errors = answer.json()["errors"]
     assert len(errors) == 20
-    said = [f"{error['pointer']}: {error['detail']}" for error in errors[:3]]
-    assert answer.json()["detail"] == " ".join([*said, "(3 of more than 20 mistakes.)"])
+    texts = [f"{error['pointer']}: {error['detail']}" for error in errors[:3]]
+    assert answer.json()["detail"] == " ".join([*texts, "(3 of more than 20 mistakes.)"])
 
 
 @pytest.mark.parametrize("media_type", ["Application/JSON", "application/json; charset=utf-8", "application/ld+json"])
-def test_json_is_read_under_each_of_its_names_and_with_a_byte_order_mark(client, media_type):
+def test_json_is_read_with_each_of_its_media_types_and_a_byte_order_mark(client, media_type):
     answer = client.post("/sleep", content=b'\xef\xbb\xbf{"seconds": 0}', headers={"content-type": media_type})
     assert answer.status_code == 200
 
 
-def test_a_defect_shows_nothing_of_itself_to_the_client_and_all_of_itself_in_the_log(client, caplog):
+def test_an_unexpected_error_is_in_the_log_and_hidden_from_the_client(client, caplog):
     answer = client.post("/fail")
     assert "secret" not in answer.text and "Traceback" not in answer.text
     (record,) = [record for record in caplog.records if record.name == "serving.error"]
@@ -95,12 +96,12 @@ def test_a_defect_shows_nothing_of_itself_to_the_client_and_all_of_itself_in_the
     assert "the secret /path" in str(record.exc_info[1])
 
 
-def test_a_body_without_a_length_is_read_no_further_than_the_limit(client):
-    taken = []
+def test_a_body_of_unknown_length_is_read_up_to_the_limit(client):
+    sizes: list[int] = []
 
     def endless():
-        while len(taken) < 1000:
-            taken.append(100)
+        while len(sizes) < 1000:
+            sizes.append(100)
             yield b"x" * 100
 
     app, sent = client.app, []
@@ -117,10 +118,10 @@ def test_a_body_without_a_length_is_read_no_further_than_the_limit(client):
     client.portal.call(app, {**scope, "root_path": "", "http_version": "1.1"}, receive, send)
     assert sent[0]["status"] == 413
     assert json.loads(sent[1]["body"])["status"] == 413
-    assert sum(taken) <= 1100
+    assert sum(sizes) <= 1100
 
 
-def test_a_content_length_over_the_limit_is_refused_before_anything_is_read(client):
+def test_a_content_length_over_the_limit_is_refused_before_the_body_is_read(client):
     async def receive():
         raise AssertionError("the body was read")
 

@@ -1,4 +1,4 @@
-"""Where a request begins and ends: what belongs to a body is never taken for another request, nor lost."""
+"""Where a request starts and ends: no part of a body is parsed as a request, and none is lost."""
 
 import re
 import socket
@@ -35,13 +35,13 @@ def toy():
 
 @pytest.fixture
 def connect(toy):
-    """Open connections that the test's end closes."""
+    """Return a function that opens connections; they are closed at the end of the test."""
     with ExitStack() as opened:
         yield lambda: opened.enter_context(socket.create_connection(("127.0.0.1", toy.port), timeout=10))
 
 
 def statuses(connection: socket.socket, count: int) -> list[int]:
-    """Read until `count` answers are whole, or the connection ends; return their statuses."""
+    """Read until `count` responses are complete or the connection ends; return their statuses."""
     received = b""
     while received.count(b"HTTP/1.1 2") + received.count(b"HTTP/1.1 4") < count or not received.endswith(b"}"):
         if not (part := connection.recv(65536)):
@@ -50,55 +50,55 @@ def statuses(connection: socket.socket, count: int) -> list[int]:
     return [int(status) for status in re.findall(rb"HTTP/1\.1 ([0-9]{3}) ", received)]
 
 
-def nothing_follows(connection: socket.socket) -> bool:
-    """Whether the connection still answers one request with one answer: nothing was left over in it."""
+def is_in_step(connection: socket.socket) -> bool:
+    """Return whether the connection answers one more request with one response: no bytes were left over."""
     connection.sendall(b"GET /livez HTTP/1.1\r\nHost: toy\r\nConnection: close\r\n\r\n")
     return statuses(connection, 99) == [200]
 
 
 @pytest.mark.parametrize("encode", [post, chunked])
 @pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
-def test_upgrade_is_ignored_wherever_the_packets_are_cut(connect, encode, protocol):
+def test_upgrade_is_ignored_wherever_the_packets_are_split(connect, encode, protocol):
     head = UPGRADE.replace(b"h2c", protocol)
     request = encode(BODY, head)
     connection = connect()
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for cut in range(len(head) - 20, len(request)):
         connection.sendall(request[:cut])
-        time.sleep(0.002)  # a packet of its own; the test holds either way
+        time.sleep(0.002)  # so that the kernel sends two packets; the test must pass either way
         connection.sendall(request[cut:])
         assert statuses(connection, 1) == [200]
-    assert nothing_follows(connection)
+    assert is_in_step(connection)
 
 
-def test_a_body_behind_an_upgrade_is_no_second_request(connect):
+def test_a_body_after_an_upgrade_is_not_parsed_as_a_request(connect):
     connection = connect()
     connection.sendall(UPGRADE + b"Content-Length: %d\r\n\r\n" % len(SMUGGLED))
     time.sleep(0.05)
     connection.sendall(SMUGGLED)
-    assert statuses(connection, 1) == [400], "the body is read as JSON, which it is not"
-    assert nothing_follows(connection)
+    assert statuses(connection, 1) == [400], "the body is parsed as JSON, and is none"
+    assert is_in_step(connection)
 
 
-def test_a_hundred_requests_in_one_read_get_a_hundred_answers_in_order(toy, connect):
+def test_a_hundred_requests_in_one_read_get_a_hundred_responses_in_order(toy, connect):
     connection = connect()
     bodies = [b'{"seconds": %s}' % (b"0" if number % 3 else b"-1") for number in range(100)]
     connection.sendall(b"".join(map(post, bodies)))
     assert statuses(connection, 100) == [200 if number % 3 else 422 for number in range(100)]
-    assert nothing_follows(connection)
+    assert is_in_step(connection)
     assert not [line for line in toy.log if line["level"] == "error"]
 
 
-def test_a_second_body_that_comes_late_is_answered(connect):
+def test_a_second_request_whose_body_arrives_late_is_answered(connect):
     connection, second = connect(), post(b'{"seconds": 0, "x": 1}')
     connection.sendall(post() + second[:-5])
     assert statuses(connection, 1) == [200]
     connection.sendall(second[-5:])
     assert statuses(connection, 1) == [422]
-    assert nothing_follows(connection)
+    assert is_in_step(connection)
 
 
-def test_requests_that_wait_behind_another_cost_no_memory(toy, connect):
+def test_requests_that_wait_behind_another_use_no_memory(toy, connect):
     connections = [connect() for _ in range(40)]
     before = resident_bytes(toy.popen.pid)
     for connection in connections:
@@ -121,13 +121,13 @@ def test_requests_that_wait_behind_another_cost_no_memory(toy, connect):
     ],
     ids=["no host", "two hosts", "gzip", "two lengths"],
 )
-def test_what_two_servers_may_read_differently_is_refused(connect, headers, status):
+def test_ambiguous_framing_is_refused(connect, headers, status):
     connection = connect()
     connection.sendall(b"POST /sleep HTTP/1.1\r\n" + headers + b"\r\n0\r\n\r\n")
     assert statuses(connection, 2) == [status]
 
 
-def test_a_broken_chunk_gets_a_400_and_its_request_is_not_computed(toy, connect):
+def test_an_invalid_chunk_gets_a_400_and_its_request_is_not_computed(toy, connect):
     connection = connect()
     connection.sendall(CHUNKED + b'4\r\n{"se\r\n')
     time.sleep(0.05)
@@ -135,7 +135,7 @@ def test_a_broken_chunk_gets_a_400_and_its_request_is_not_computed(toy, connect)
     assert statuses(connection, 2) == [400]
 
 
-def test_a_mistake_behind_a_request_that_is_served_waits_for_its_answer(connect):
+def test_a_refusal_is_sent_after_the_responses_to_earlier_requests(connect):
     connection = connect()
     connection.sendall(post(b'{"seconds": 0.2}') + post() + CHUNKED + b"XYZ\r\n")
     assert statuses(connection, 4) == [200, 200, 400]
@@ -146,18 +146,18 @@ def test_a_mistake_behind_a_request_that_is_served_waits_for_its_answer(connect)
     [b"1\r\n{\r\n0\r\n" + b"X: 1\r\n" * 10_000, b"0\r\nX: " + b"a" * 60_000, b"1;" + b"e" * 60_000],
     ids=["trailers", "trailer", "chunk extension"],
 )
-def test_what_frames_a_body_is_bounded(connect, endless):
+def test_trailers_and_chunk_extensions_are_bounded(connect, endless):
     connection = connect()
     connection.sendall(CHUNKED + endless)
     assert len(endless) > MAX_HEADER_BYTES
     assert statuses(connection, 2) == [431]
 
 
-def test_trailers_are_dropped_and_change_nothing(connect):
+def test_trailers_are_dropped(connect):
     connection = connect()
     connection.sendall(CHUNKED + b"e\r\n" + BODY + b"\r\n0\r\nX-Request-ID: forged\r\n\r\n")
     assert statuses(connection, 1) == [200]
-    assert nothing_follows(connection)
+    assert is_in_step(connection)
 
 
 def test_connect_is_refused(connect):

@@ -1,4 +1,4 @@
-"""Deadlines, hang-ups and places, through the public endpoints of a toy service."""
+"""Deadlines, closed connections and admission, through the endpoints of a toy service."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ def post(client, seconds: float):
     return client.post("/sleep", json={"seconds": seconds})
 
 
-def test_a_request_that_computes_too_long_gets_504_and_its_work_stops(toy):
+def test_a_request_that_computes_too_long_gets_504_and_its_work_is_cancelled(toy):
     async def scenario():
         client, runtime = await toy(request_timeout_seconds=0.1)
         async with client:
@@ -35,18 +35,18 @@ def test_a_request_that_computes_too_long_gets_504_and_its_work_stops(toy):
     asyncio.run(scenario())
 
 
-def test_the_clock_runs_from_the_headers_and_not_from_when_the_event_loop_comes_to_them(toy, caplog):
+def test_the_deadline_counts_from_the_headers_and_not_from_the_start_of_the_application(toy, caplog):
     caplog.set_level(logging.INFO)
 
     async def scenario():
         client, _ = await toy(request_timeout_seconds=30)
         app = client._transport.app
 
-        async def late(scope, receive, send):
+        async def delayed(scope, receive, send):
             await app(scope | {"state": {KEY: RequestContext(time.monotonic() - 40)}}, receive, send)
 
-        async with client, httpx.AsyncClient(transport=httpx.ASGITransport(late), base_url="http://toy") as waited:
-            assert (await post(waited, 0)).status_code == 504
+        async with client, httpx.AsyncClient(transport=httpx.ASGITransport(delayed), base_url="http://toy") as late:
+            assert (await post(late, 0)).status_code == 504
             assert (await post(client, 0)).status_code == 200
 
     asyncio.run(scenario())
@@ -54,7 +54,7 @@ def test_the_clock_runs_from_the_headers_and_not_from_when_the_event_loop_comes_
     assert seconds[0] >= 40 > 5 > seconds[1]
 
 
-def test_a_request_whose_deadline_passes_in_the_queue_is_dropped_without_computing(toy):
+def test_a_request_whose_deadline_passes_in_the_queue_is_never_computed(toy):
     async def scenario():
         client, runtime = await toy(request_timeout_seconds=0.3, max_in_flight=1)
         computed = []
@@ -73,7 +73,7 @@ def test_a_request_whose_deadline_passes_in_the_queue_is_dropped_without_computi
     asyncio.run(scenario())
 
 
-def test_beyond_the_queue_requests_are_refused_at_once_while_the_others_are_answered(toy):
+def test_requests_beyond_the_queue_are_refused_at_once_while_the_others_are_answered(toy):
     async def scenario():
         client, _ = await toy(max_in_flight=1, max_queue=2)
         async with client:
@@ -86,24 +86,24 @@ def test_beyond_the_queue_requests_are_refused_at_once_while_the_others_are_answ
 
 
 @pytest.mark.parametrize("waiting", [False, True], ids=["computing", "waiting"])
-def test_a_client_that_hangs_up_frees_its_place(toy, waiting):
+def test_a_client_that_closes_frees_its_place(toy, waiting):
     async def scenario():
         client, runtime = await toy(max_in_flight=1)
         async with client:
             before = [asyncio.create_task(post(client, 0.5))] if waiting else []
             await until(lambda: runtime.admission.in_flight == len(before))
-            hung_up = await gone(client)
+            status = await post_and_close(client)
             counts = runtime.admission
             await until(lambda: (counts.in_flight, counts.waiting) == (len(before), 0), 2)
-            assert hung_up == 499
+            assert status == 499
             assert [answer.status_code for answer in await asyncio.gather(*before)] == [200] * len(before)
             assert runtime.service.cancelled == (0 if waiting else 1)
 
     asyncio.run(scenario())
 
 
-async def gone(client) -> int:
-    """Ask for five seconds, hang up at once; return the status that nobody reads."""
+async def post_and_close(client) -> int:
+    """Request five seconds of computing and close at once; return the status of the response."""
     app, sent = client._transport.app, []
     messages = iter(
         [{"type": "http.request", "body": b'{"seconds": 5}', "more_body": False}, {"type": "http.disconnect"}]
@@ -122,7 +122,7 @@ async def gone(client) -> int:
     return sent[0]["status"]
 
 
-def test_a_place_is_taken_until_its_function_has_really_ended(toy):
+def test_a_place_is_held_until_its_function_has_returned(toy):
     async def scenario():
         client, runtime = await toy(request_timeout_seconds=0.1, max_in_flight=1)
         ended = []
@@ -136,6 +136,6 @@ def test_a_place_is_taken_until_its_function_has_really_ended(toy):
             answer = await post(client, 5)
             assert answer.status_code == 504
             await until(lambda: runtime.admission.in_flight == 0)
-            assert ended, "another's work would have started beside it"
+            assert ended, "otherwise the next request would compute at the same time"
 
     asyncio.run(scenario())

@@ -1,4 +1,4 @@
-"""A real process from start to end: how it loads, serves, drains and exits."""
+"""A service as a process: how it loads, serves, drains and exits."""
 
 import asyncio
 import http.client
@@ -19,37 +19,37 @@ pytestmark = pytest.mark.service
 TOY = "apps.serving.tests.toy"
 
 
-def ask(process: Process, path: str) -> tuple[int, dict]:
+def get(process: Process, path: str) -> tuple[int, dict]:
     answer = httpx.get(f"{process.url}{path}")
     return answer.status_code, answer.json()
 
 
-def test_it_answers_while_it_loads_and_then_serves():
+def test_probes_are_answered_while_the_model_loads():
     with running(TOY, ready=False, LOAD_SECONDS=1) as toy:
-        assert ask(toy, "/livez")[0] == 200
-        status, health = ask(toy, "/healthz")
+        assert get(toy, "/livez")[0] == 200
+        status, health = get(toy, "/healthz")
         assert (status, health["status"]) == (503, "starting")
         assert httpx.post(f"{toy.url}/sleep", json={"seconds": 0}).status_code == 503
         toy.expect("ready")
-        assert ask(toy, "/healthz")[0] == 200
+        assert get(toy, "/healthz")[0] == 200
 
 
 @pytest.mark.parametrize(
-    "error, said",
+    "error, message",
     [
         ("the file is not there. Put it there.", "the file is not there. Put it there."),
         ("defect", "RuntimeError: a defect"),
     ],
 )
-def test_a_load_that_fails_says_why_in_one_line_and_ends_the_process_with_1(error, said):
+def test_a_failed_load_logs_one_line_and_exits_with_1(error, message):
     with running(TOY, ready=False, LOAD_ERROR=error) as toy:
         assert toy.wait(10) == 1
         (line,) = [line for line in toy.log if line["level"] == "error"]
-        assert line["message"].endswith(said)
+        assert line["message"].endswith(message)
         assert "Traceback" not in "".join(toy.output)
 
 
-def test_wrong_settings_end_the_process_with_2_and_a_line_for_each_mistake():
+def test_wrong_settings_print_a_line_for_each_mistake_and_exit_with_2():
     with running(TOY, ready=False, MAX_QUEUE="x", DRAIN_SECOND=3) as toy:
         assert toy.wait(10) == 2
         assert toy.output == [
@@ -58,7 +58,7 @@ def test_wrong_settings_end_the_process_with_2_and_a_line_for_each_mistake():
         ]
 
 
-def test_a_port_in_use_ends_the_process_with_a_line_that_says_so():
+def test_a_port_in_use_is_logged_and_ends_the_process():
     with running(TOY) as first, running(TOY, "--port", str(first.port), ready=False) as second:
         assert second.wait(10) != 0
         (line,) = second.log
@@ -67,7 +67,7 @@ def test_a_port_in_use_ends_the_process_with_a_line_that_says_so():
 
 @pytest.mark.parametrize("kept", [0, None], ids=["new connections", "kept connections"])
 def test_sigterm_under_load_loses_no_request(kept):
-    """New connections are accepted and answered for the whole drain; all that was asked is answered."""
+    """New connections are accepted during the whole drain, and every request is answered."""
     drain, answers, ended = 2, [], asyncio.Event()
 
     async def client(session: httpx.AsyncClient, url: str) -> None:
@@ -93,7 +93,7 @@ def test_sigterm_under_load_loses_no_request(kept):
         assert sum(connection == "close" for _, connection in answers) > 20
 
 
-def test_a_draining_process_is_not_ready_at_once_and_tells_kept_connections_to_close():
+def test_a_draining_process_is_at_once_not_ready_and_closes_kept_connections_with_its_responses():
     with running(TOY, DRAIN_SECONDS=5) as toy, ExitStack() as connections:
         kept = connections.enter_context(closing(http.client.HTTPConnection("127.0.0.1", toy.port, timeout=5)))
         kept.request("GET", "/healthz")
@@ -108,13 +108,13 @@ def test_a_draining_process_is_not_ready_at_once_and_tells_kept_connections_to_c
             assert new.status == 200
 
 
-def test_requests_in_flight_finish_after_the_drain_and_then_it_ends_with_0():
+def test_requests_in_flight_finish_after_the_drain_and_the_process_exits_with_0():
     async def scenario(toy: Process) -> int:
         async with httpx.AsyncClient(timeout=20) as session:
-            asked = asyncio.create_task(session.post(f"{toy.url}/sleep", json={"seconds": 1.5}))
-            await asyncio.sleep(0.3)  # it computes
+            response = asyncio.create_task(session.post(f"{toy.url}/sleep", json={"seconds": 1.5}))
+            await asyncio.sleep(0.3)  # until it computes
             toy.signal(signal.SIGTERM)
-            return (await asked).status_code
+            return (await response).status_code
 
     with running(TOY, DRAIN_SECONDS=0) as toy:
         assert asyncio.run(scenario(toy)) == 200
@@ -131,7 +131,7 @@ def test_a_second_sigterm_ends_the_drain():
         assert time.monotonic() - begun < 3
 
 
-def test_ctrl_c_does_not_wait_for_routers():
+def test_ctrl_c_skips_the_drain():
     with running(TOY, DRAIN_SECONDS=60) as toy:
         toy.signal(signal.SIGINT)
         assert toy.wait(5) == 0
@@ -139,42 +139,42 @@ def test_ctrl_c_does_not_wait_for_routers():
 
 @contextmanager
 def computing(toy: Process) -> Iterator[Future]:
-    """A request that computes for a minute; it may be cut."""
+    """Send a request that computes for a minute; yield its response as a future."""
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(httpx.post, f"{toy.url}/sleep", json={"seconds": 60}, timeout=60)
-        until(lambda: ask(toy, "/cancelled")[1]["in_flight"] == 1)
-        yield asked
+        response = pool.submit(httpx.post, f"{toy.url}/sleep", json={"seconds": 60}, timeout=60)
+        until(lambda: get(toy, "/cancelled")[1]["in_flight"] == 1)
+        yield response
 
 
-def test_ctrl_c_again_does_not_wait_for_requests_either():
-    with running(TOY, STUBBORN=True) as toy, computing(toy) as asked:
+def test_a_second_ctrl_c_does_not_wait_for_requests():
+    with running(TOY, STUBBORN=True) as toy, computing(toy) as response:
         toy.signal(signal.SIGINT)
         toy.expect("draining")
-        assert not asked.done()
+        assert not response.done()
         begun = time.monotonic()
         toy.signal(signal.SIGINT)
         assert toy.wait(5) == 130
         assert time.monotonic() - begun < 1
-        assert isinstance(asked.exception(5), httpx.TransportError)
+        assert isinstance(response.exception(5), httpx.TransportError)
 
 
-def test_what_computes_on_when_nobody_waits_does_not_hold_the_process():
-    with running(TOY, STUBBORN=True, DRAIN_SECONDS=0, REQUEST_TIMEOUT_SECONDS=2) as toy, computing(toy) as asked:
+def test_a_computation_that_ignores_its_cancellation_does_not_delay_the_exit():
+    with running(TOY, STUBBORN=True, DRAIN_SECONDS=0, REQUEST_TIMEOUT_SECONDS=2) as toy, computing(toy) as response:
         begun = time.monotonic()
         toy.signal(signal.SIGTERM)
         assert toy.wait(10) == 0
         assert time.monotonic() - begun < 4
-        assert asked.result(5).status_code == toy.log[-1]["status"] == 504
+        assert response.result(5).status_code == toy.log[-1]["status"] == 504
 
 
-def test_a_process_that_still_loads_ends_at_once():
+def test_a_process_that_still_loads_exits_at_once():
     with running(TOY, ready=False, LOAD_SECONDS=60, DRAIN_SECONDS=60) as toy:
         toy.expect("listening")
         toy.signal(signal.SIGTERM)
         assert toy.wait(5) == 0
 
 
-def test_the_address_of_all_interfaces_is_that_of_ipv4_too():
+def test_the_host_of_all_ipv6_interfaces_also_accepts_ipv4():
     with running(TOY, HOST="::", DRAIN_SECONDS=0) as toy:
         for address in ("127.0.0.1", "[::1]"):
             assert httpx.get(f"http://{address}:{toy.port}/livez").status_code == 200

@@ -1,4 +1,4 @@
-"""Settings come from the environment, and every mistake in them is told at once."""
+"""Settings are read from the environment, with every mistake in one report."""
 
 import pytest
 
@@ -7,21 +7,21 @@ from apps.serving.tests.processes import running
 from apps.serving.tests.toy import ToySettings
 
 
-def test_settings_are_read_from_the_environment_and_the_command_line_wins(monkeypatch):
+def test_settings_are_read_from_the_environment_and_overrides_take_precedence(monkeypatch):
     monkeypatch.setenv("ARTIFICIAL_CPU_SEC", "0.25")
     monkeypatch.setenv("PORT", "9000")
     settings = read_settings(ServingSettings, port=9100, host=None)
     assert (settings.artificial_cpu_sec, settings.port, settings.host) == (0.25, 9100, "127.0.0.1")
 
 
-def test_an_empty_variable_leaves_the_default(monkeypatch):
+def test_an_empty_variable_keeps_the_default(monkeypatch):
     monkeypatch.setenv("ARTIFICIAL_CPU_SEC", "")
     monkeypatch.setenv("MODEL_SHA256", "")
     assert read_settings(ServingSettings).artificial_cpu_sec == 0
     assert read_settings(ServingSettings).model_sha256 == ""
 
 
-def test_all_mistakes_are_told_at_once_a_line_each(monkeypatch):
+def test_all_mistakes_are_reported_at_once_one_per_line(monkeypatch):
     for name, value in {"PORT": "70000", "MAX_QUEUE": "many", "LOG_LEVEL": "loud", "DRAIN_SECONDS": "nan"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as error:
@@ -32,7 +32,7 @@ def test_all_mistakes_are_told_at_once_a_line_each(monkeypatch):
     assert all(any(line.startswith(f"{name}=") for line in lines) for name in ("MAX_QUEUE", "LOG_LEVEL"))
 
 
-def test_a_misspelt_variable_of_ours_is_a_mistake_that_names_the_nearest(monkeypatch):
+def test_a_misspelt_setting_is_a_mistake_and_the_nearest_setting_is_named(monkeypatch):
     monkeypatch.setenv("ARTIFICIAL_CPU_SECS", "1")
     with pytest.raises(SettingsError) as error:
         read_settings(ServingSettings)
@@ -40,7 +40,7 @@ def test_a_misspelt_variable_of_ours_is_a_mistake_that_names_the_nearest(monkeyp
 
 
 @pytest.mark.parametrize("name", ["DD_LOG_LEVEL", "UV_LOG_LEVEL", "HTTP_REQUEST_TIMEOUT_SECONDS", "MYMAX_QUEUE"])
-def test_a_variable_that_may_be_anothers_is_no_mistake_and_is_told_in_the_log(monkeypatch, caplog, name):
+def test_a_similar_variable_of_another_program_is_no_mistake_and_is_logged(monkeypatch, caplog, name):
     monkeypatch.setenv(name, "x")
     read_settings(ServingSettings)
     warn_of_similar(ServingSettings)
@@ -51,7 +51,7 @@ def test_a_variable_that_may_be_anothers_is_no_mistake_and_is_told_in_the_log(mo
 
 
 @pytest.mark.parametrize("name", ["MAX_QUEU", "LOG_LEVELS", "REQUEST_TIMEOUT_SECS", "DRAIN_SECOND", "MODEL_SHA"])
-def test_a_variable_that_begins_as_ours_is_told_as_a_mistake_and_not_in_the_log(monkeypatch, caplog, name):
+def test_a_similar_variable_with_the_same_prefix_is_a_mistake_and_is_not_logged(monkeypatch, caplog, name):
     monkeypatch.setenv(name, "1")
     with pytest.raises(SettingsError, match=f"^{name}: there is no such setting"):
         read_settings(ServingSettings)
@@ -60,7 +60,7 @@ def test_a_variable_that_begins_as_ours_is_told_as_a_mistake_and_not_in_the_log(
 
 
 @pytest.mark.service
-def test_a_service_starts_beside_anothers_variable_and_says_so():
+def test_a_service_starts_despite_a_similar_variable_of_another_program_and_logs_it():
     with running("apps.serving.tests.toy", ready=True, DD_LOG_LEVEL="info") as process:
         line = process.expect("variable is not a setting of this service")
     assert {key: line[key] for key in ("level", "logger", "variable", "similar_to")} == {
@@ -71,19 +71,19 @@ def test_a_service_starts_beside_anothers_variable_and_says_so():
     }
 
 
-def test_variables_of_others_are_left_alone(monkeypatch):
+def test_foreign_variables_are_ignored(monkeypatch):
     for name in ("HOSTNAME", "KUBERNETES_PORT", "LM_SERVICE_PORT", "MODEL_NAME", "MODEL_REVISION", "MODELS_DIR"):
         monkeypatch.setenv(name, "x")
     read_settings(ToySettings)
 
 
-def test_a_setting_without_default_is_asked_for_by_name(monkeypatch):
-    class Demanding(ServingSettings):
+def test_a_missing_setting_is_named(monkeypatch):
+    class WithoutDefault(ServingSettings):
         model_file: str
 
     with pytest.raises(SettingsError, match=r"^MODEL_FILE is not set, and has no default\.$"):
-        read_settings(Demanding)
+        read_settings(WithoutDefault)
 
 
-def test_every_setting_says_what_it_is():
+def test_every_setting_has_a_description():
     assert [name for name, field in ServingSettings.model_fields.items() if not field.description] == []
