@@ -32,7 +32,7 @@ class Admission:
 
     @property
     def saturation(self) -> float:
-        """Load as a share of the capacity, waiting requests included; above 1, requests wait."""
+        """Load as a share of the capacity, waiting requests included; from 1 on, requests wait."""
         requests = (self.in_flight + self.waiting) / self.max_in_flight
         return max(requests, (self.held + sum(size for size, _ in self._waiters)) / self.capacity)
 

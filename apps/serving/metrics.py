@@ -47,11 +47,11 @@ class Metrics:
             "inference_in_flight": ("Requests that compute.", lambda: admission.in_flight),
             "inference_queue_depth": ("Requests that wait for a place.", lambda: admission.waiting),
             "inference_saturation": (
-                "What computes or waits, as a share of what may compute; from 1 on requests wait.",
+                "Load as a share of the capacity, waiting requests included; from 1 on, requests wait.",
                 lambda: admission.saturation,
             ),
-            "inference_body_bytes": ("Bytes of bodies under way, and of answers not read.", lambda: budget.held),
-            "inference_body_bytes_limit": ("Bytes that they may have.", lambda: budget.limit),
+            "inference_body_bytes": ("Bytes of bodies under way, and of unread answers.", lambda: budget.held),
+            "inference_body_bytes_limit": ("Limit of inference_body_bytes.", lambda: budget.limit),
         }
         for name, (text, function) in gauges.items():
             prometheus.Gauge(name, text, registry=registry).set_function(function)
@@ -106,7 +106,7 @@ class DroppedCollector:
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         """Yield the counter."""
-        text = "Bodies and unread answers given up for want of inference_body_bytes."
+        text = "Bodies and unread answers dropped because of inference_body_bytes_limit."
         yield CounterMetricFamily("inference_bodies_dropped", text, self._budget.dropped)
 
 
@@ -118,7 +118,9 @@ class ThrottlingCollector:
         counts = cpu.throttling()
         for name, key in (("periods", "periods"), ("throttled_periods", "throttled"), ("throttled_seconds", "seconds")):
             if counts:
-                yield CounterMetricFamily(f"inference_cpu_cfs_{name}", f"Of the CPU limit: {name}.", counts[key])
+                yield CounterMetricFamily(
+                    f"inference_cpu_cfs_{name}", f"{name.replace('_', ' ').capitalize()} of the CPU limit.", counts[key]
+                )
 
 
 def _summary(latencies: list[float]) -> dict[str, float | None]:

@@ -53,7 +53,7 @@ class ServingSettings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Annotated[int, Ge(0), Le(65535)] = Field(8000, description="TCP port; 0 lets the system pick")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
     model_version: str = Field("", description="expected version; empty: the manifest decides")
     model_sha256: str = Field("", description="expected sha256; empty: the manifest decides")
     artificial_cpu_sec: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = Field(
@@ -64,22 +64,24 @@ class ServingSettings(BaseSettings):
     max_body_bytes: Count = Field(1_048_576, description="largest request body, bytes; beyond it 413")
     max_total_body_bytes: Count | None = Field(
         None,
-        description="bytes of all bodies under way, beyond it 503 for the largest; empty: an eighth of the memory "
+        description="bytes of all bodies under way; beyond it 503 for the largest; empty: an eighth of the memory "
         f"limit, at most {BODIES_BYTES}",
     )
-    keep_alive_seconds: Seconds = Field(75, description="an idle connection stays open; longer than a gateway's pool")
+    keep_alive_seconds: Seconds = Field(
+        75, description="idle time after which a connection closes; longer than gateways keep theirs"
+    )
     connection_max_age_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        60, description="after which an answer ends its connection, so that kept ones reach new pods; 0: never"
+        60, description="age at which an answer ends its connection, so that clients reach new pods; 0: no limit"
     )
     request_timeout_seconds: Seconds = Field(30, description="from arrival to answer; then 504")
     drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         5, description="seconds after SIGTERM in which new requests are still served"
     )
     cors_origins: Origins = Field(
-        [], validate_default=False, description="origins whose pages may call the service, or *; none: no CORS"
+        [], validate_default=False, description="origins whose pages may call the service, or *; empty: no CORS"
     )
     allowed_hosts: Hosts = Field(
-        [], validate_default=False, description="names that a request's Host may have; none: any"
+        [], validate_default=False, description="names that a request's Host may have; empty: any"
     )
 
     @property

@@ -27,7 +27,7 @@ class IncompleteHead:
             self._timer = self._loop.call_later(HEADER_SECONDS, self._on_timeout)
 
     def clear(self) -> None:
-        """Stop the timer: the head is complete, or nobody waits for it."""
+        """Stop the timer: the head is complete, or the connection ends."""
         self.size = 0
         if self._timer is not None:
             self._timer.cancel()
