@@ -1,9 +1,11 @@
 """The virtual environment that trains, tests and sends load."""
 
+import json
 import os
 import shutil
 import sys
 import tempfile
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,8 +14,9 @@ from ci.run import run
 
 
 def folder() -> Path:
-    """Where the environment of this checkout's pyproject.toml is, or will be."""
-    return CACHE / "python" / key(sys.version, CHECKOUT / "pyproject.toml")
+    """Where the environment with the packages that this checkout's pyproject.toml names is, or will be."""
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    return CACHE / "python" / key(sys.version, json.dumps(project["optional-dependencies"]))
 
 
 def executable() -> Path:

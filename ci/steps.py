@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from ci.cache import CACHE
 from ci.run import LOG, Failed, stop
@@ -29,6 +30,11 @@ class Step:
     after: tuple[str, ...] = ()
     done: Callable[[], bool] = lambda: False
     patient: bool = False
+    log: Path | None = None
+    tail: int = TAIL
+
+    def log_path(self) -> Path:
+        return self.log or LOGS / f"{self.name.replace(' ', '-')}.log"
 
 
 class Display:
@@ -71,7 +77,6 @@ def run_steps(steps: list[Step]) -> bool:
     Raises ValueError, before the first starts, where some never could.
     """
     _check(steps)
-    LOGS.mkdir(parents=True, exist_ok=True)
     display, waiting, done = Display(), list(steps), set()
     failures: list[Step] = []
     under_way: dict[Future, Step] = {}
@@ -93,7 +98,8 @@ def run_steps(steps: list[Step]) -> bool:
                 else:
                     done.add(step.name)
             display.tick()
-    display.line("done" if not failures else "stopped", f"{len(done)} of {len(steps)} steps")
+    failed = f"failed: {', '.join(step.name for step in failures)}" if failures else ""
+    display.line("stopped" if failures else "done", f"{len(done)} of {len(steps)} steps", failed)
     return not failures
 
 
@@ -122,7 +128,8 @@ def _interruptible(display: Display) -> Iterator[None]:
 
 def _run(step: Step, display: Display) -> None:
     since = time.monotonic()
-    with log_path(step.name).open("w") as log:
+    step.log_path().parent.mkdir(parents=True, exist_ok=True)
+    with step.log_path().open("w") as log:
         LOG.set(log)
         if step.done():
             display.line("ready", step.name)
@@ -137,14 +144,10 @@ def _run(step: Step, display: Display) -> None:
     display.line("ok", step.name, f"{time.monotonic() - since:.1f} s")
 
 
-def log_path(name: str):
-    return LOGS / f"{name.replace(' ', '-')}.log"
-
-
 def _explain(step: Step, error: BaseException) -> None:
-    log = log_path(step.name)
+    log = step.log_path()
     print(f"\n{step.name} failed: {error}", file=sys.stderr)
-    tail = log.read_text(errors="replace").splitlines()[-TAIL:]
+    tail = log.read_text(errors="replace").splitlines()[-step.tail :]
     print(*(f"  | {line}" for line in tail), sep="\n", file=sys.stderr)
     print(f"The whole log: {log}", file=sys.stderr)
     if not isinstance(error, Failed):

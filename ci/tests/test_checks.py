@@ -1,0 +1,88 @@
+"""`ci/check` runs every check whatever the others say, and leaves nothing in the checkout."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ci import checks
+from ci.cache import CHECKOUT
+
+# ci/check with a program that stands in for Python, and so for ruff, mypy and pytest.
+COMMAND = """
+import os, runpy, sys
+from ci import python
+
+python.executable, python.ready = lambda: os.environ["STAND_IN"], lambda: True
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Runs ci/check where commands that contain `failing` fail; returns its outcome and the commands."""
+
+    def run(failing: str, *options: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+        program, calls = tmp_path / "python", tmp_path / "calls"
+        body = f'echo "$*" >>{calls}\ncase "$*" in *{failing}*) echo "x.py:1: error: wrong"; exit 1 ;; esac'
+        program.write_text(f"#!/bin/sh\n{body}\n")
+        program.chmod(0o755)
+        variables = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "STAND_IN": str(program)}
+        words = [sys.executable, "-c", COMMAND, "ci/check", *options]
+        done = subprocess.run(words, cwd=CHECKOUT, env=variables, capture_output=True, text=True)
+        return done, calls.read_text().splitlines()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("failing", "name", "remedy"),
+    [
+        ("mypy", "mypy", "Mend the types that mypy names."),
+        ("format", "ruff format", "`ci/check --fix` mends what ruff can."),
+        ("apps/lm", "tests lm", "`ci/check PATH` runs the tests of a folder or file only."),
+    ],
+)
+def test_a_check_that_fails_is_named_with_its_output_and_remedy_and_all_others_run(check, failing, name, remedy):
+    done, calls = check(failing)
+    assert done.returncode == 1
+    assert "| x.py:1: error: wrong" in done.stderr and remedy in done.stderr
+    assert done.stdout.splitlines()[-1].endswith(f"failed: {name}")
+    assert len(calls) == 3 + len(checks.UNIT) and done.stdout.count("  ok  ") == len(calls) - 1
+
+
+def test_a_path_is_what_pytest_is_given_and_lint_and_types_are_checked_as_ever(check):
+    done, calls = check("nothing", "apps/lm/tests")
+    assert done.returncode == 0
+    (tests,) = (call for call in calls if "-m pytest" in call)
+    assert tests.endswith(f"-m {checks.QUICK} apps/lm/tests") and len(calls) == 4
+
+
+def test_fix_runs_before_the_checks(check):
+    _, calls = check("nothing", "--fix")
+    assert [call.split()[2:4] for call in calls[:2]] == [
+        ["check", "--fix"],
+        ["format", f"--cache-dir={calls[1].split('=')[1]}"],
+    ]
+
+
+def test_caches_are_outside_of_the_checkout(check, tmp_path):
+    _, calls = check("nothing")
+    for call in calls:
+        assert f"--cache-dir={tmp_path}/cache/" in call or "-p no:cacheprovider" in call
+    assert checks.environment()["PYTHONPYCACHEPREFIX"].startswith(str(checks.CACHE))
+
+
+def test_every_unit_test_is_in_one_group():
+    def of(paths: list[str]) -> set[Path]:
+        ignored = tuple(path.removeprefix("--ignore=") for path in paths if path.startswith("--ignore="))
+        folders = [path for path in paths if not path.startswith("--")]
+        files = (file.relative_to(CHECKOUT) for folder in folders for file in (CHECKOUT / folder).rglob("test_*.py"))
+        return {file for file in files if not str(file).startswith(ignored)} if ignored else set(files)
+
+    groups = [of(paths) for paths in checks.UNIT.values()]
+    everything = of([*("apps", "training", "loadgen", "models", "ci"), "--ignore=ci/chart", "--ignore=ci/e2e"])
+    assert set.union(*groups) == everything and sum(map(len, groups)) == len(everything)
