@@ -57,6 +57,7 @@ def reader() -> Iterator[Reader]:
     reader.end()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_refused_in_a_sentence_within_the_memory_of_a_pod(reader, tmp_path, name):
     make, words = BOMBS[name]

@@ -79,7 +79,11 @@ def counts(client) -> Counter:
 
 @pytest.mark.parametrize(
     ("path", "error", "status"),
-    [*((path, DEFECT, 500) for path in BODIES), *((path, FULL, 503) for path in BODIES), ("/generate", None, 504)],
+    [
+        *((path, DEFECT, 500) for path in BODIES),
+        *((path, FULL, 503) for path in BODIES),
+        pytest.param("/generate", None, 504, marks=pytest.mark.slow),
+    ],
     ids=str,
 )
 def test_a_stream_that_breaks_ends_with_its_error_and_counts_as_failed(breaking, access, caplog, path, error, status):

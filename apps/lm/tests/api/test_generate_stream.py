@@ -68,6 +68,7 @@ def test_a_deadline_before_the_first_piece_is_a_504(folders):
         assert client.post("/generate", json={"prompt": "the fox", "stream": True}).status_code == 504
 
 
+@pytest.mark.slow
 def test_a_deadline_in_the_middle_ends_the_stream_with_its_reason(tmp_path):
     folder = tiny.publish(tiny.save("llama", tmp_path / "endless_v1", context=8192))
     with serving(folder, max_total_tokens=8192, request_timeout_seconds=1.5) as client:

@@ -160,6 +160,7 @@ def test_a_model_without_a_chat_template_is_a_400_that_names_the_other_route(fol
     assert answer.json()["error"]["message"] == "'tiny-llama' has no chat template. Use /v1/completions."
 
 
+@pytest.mark.slow
 def test_a_deadline_in_the_middle_ends_the_stream_with_its_error(tmp_path):
     folder = tiny.publish(tiny.save("gpt2", tmp_path / "endless_v1", context=4096))
     with serving(folder, max_total_tokens=4096, request_timeout_seconds=1) as client:
