@@ -18,6 +18,7 @@ UNIT = {
     "classifier": ["apps/classifier", "training"],
     "others": ["apps/serving", "loadgen", "models", "ci", "--ignore=ci/chart", "--ignore=ci/e2e"],
 }
+PATIENT = ["classifier"]  # its tests measure no time, so they can leave the CPU to the longest group
 QUICK = "not service and not full and not slow"
 OUTPUT_LINES = 200  # of a failed check, which its developer wants to read at once
 
@@ -43,9 +44,9 @@ def lint() -> list[Step]:
     cache = f"--cache-dir={folder()}"
     mend = "`ci/check --fix` mends what ruff can."
     return [
-        _step("ruff check", [*ruff, "check", f"{cache}/ruff"], mend),
-        _step("ruff format", [*ruff, "format", "--check", f"{cache}/ruff"], mend),
-        _step("mypy", [python.executable(), "-m", "mypy", f"{cache}/mypy"], "Mend the types that mypy names."),
+        _step("ruff check", [*ruff, "check", f"{cache}/ruff"], mend, True),
+        _step("ruff format", [*ruff, "format", "--check", f"{cache}/ruff"], mend, True),
+        _step("mypy", [python.executable(), "-m", "mypy", f"{cache}/mypy"], "Mend the types that mypy names.", True),
     ]
 
 
@@ -53,7 +54,7 @@ def tests(groups: Mapping[str, list[str]], marker: str, *options: Callable[[str]
     """A step for each group of unit tests; `options` make options of pytest from the group's name."""
     again = "Mend the tests or what they test. `ci/check PATH` runs the tests of a folder or file only."
     return [
-        _step(f"tests {name}", pytest(paths, marker, *(option(name) for option in options)), again, patient=False)
+        _step(f"tests {name}", pytest(paths, marker, *(option(name) for option in options)), again, name in PATIENT)
         for name, paths in groups.items()
     ]
 
@@ -68,7 +69,7 @@ def fix() -> Step:
     return Step("ruff --fix", work, ("python",))
 
 
-def _step(name: str, command: Sequence[object], remedy: str, patient: bool = True) -> Step:
+def _step(name: str, command: Sequence[object], remedy: str, patient: bool) -> Step:
     log = folder() / "logs" / f"{name.replace(' ', '-')}.log"
     return Step(name, partial(_run, command, remedy), ("python",), patient=patient, log=log, tail=OUTPUT_LINES)
 
