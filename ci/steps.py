@@ -1,5 +1,5 @@
-"""Runs named steps side by side, each as soon as those before it are done, and shows what a person wants to know: what
-is going on, for how long, and what to do when it fails."""
+"""Runs named steps side by side, each as soon as the steps before it are done. Shows which steps run, for how long, and
+what to do when one fails."""
 
 import contextvars
 import os
@@ -7,10 +7,11 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from ci.cache import CACHE
@@ -22,11 +23,15 @@ LOGS = CACHE / "logs"
 
 @dataclass
 class Step:
-    """`run` does the work; `done` says that its result is already there; `after` names steps that must end before. A
-    `patient` step leaves the CPU to those that others wait for."""
+    """A piece of work with a name.
+
+    `run` does the work. `after` names the steps that must succeed before it starts. `done` returns True if the result
+    exists already; then `run` is not called. A `patient` step runs with low priority. `log` is the file for its output
+    (default: by name in LOGS), of which the last `tail` lines are shown when it fails.
+    """
 
     name: str
-    run: Callable[[], None]
+    run: Callable[[], object]
     after: tuple[str, ...] = ()
     done: Callable[[], bool] = lambda: False
     patient: bool = False
@@ -38,9 +43,10 @@ class Step:
 
 
 class Display:
-    """One line per finished step; on a terminal, a last line that tells what runs."""
+    """Prints a line for each finished step; on a terminal also a last line with the steps that run."""
 
     def __init__(self) -> None:
+        self.done = 0
         self.started = time.monotonic()
         self.running: dict[str, float] = {}
         self.lock = threading.Lock()
@@ -61,9 +67,9 @@ class Display:
         with self.lock:
             self._clear()
             now = time.monotonic()
-            going = ", ".join(f"{name} {now - since:.0f} s" for name, since in list(self.running.items()))
-            line = f"{self.elapsed():>6}  running {going}"
-            width = shutil.get_terminal_size().columns - 1  # a line that wraps cannot be taken back
+            running = ", ".join(f"{name} {now - since:.0f} s" for name, since in list(self.running.items()))
+            line = f"{self.elapsed():>6}  running {running}"
+            width = shutil.get_terminal_size().columns - 1  # a wrapped line could not be erased
             print(line if len(line) <= width else line[: width - 1] + "…", end="", flush=True)
 
     def _clear(self) -> None:
@@ -71,53 +77,52 @@ class Display:
             print("\r\x1b[K", end="")
 
 
-def run_steps(steps: list[Step]) -> bool:
-    """Runs all steps; True if every one is done. After a failure no new step starts, those under way end.
+def run_steps(steps: Sequence[Step]) -> bool:
+    """Runs all steps; True if every one succeeded. After a failure no new step starts, and those that run may end.
 
-    Raises ValueError, before the first starts, where some never could.
+    Raises ValueError, before any step starts, if a step comes after one that is not among `steps`, or after itself.
     """
-    _check(steps)
-    display, waiting, done = Display(), list(steps), set()
+    graph = _graph(steps)
+    named, display = {step.name: step for step in steps}, Display()
     failures: list[Step] = []
-    under_way: dict[Future, Step] = {}
+    running: dict[Future[None], Step] = {}
     # On Linux niceness belongs to the thread, and to the processes that it starts.
     patient = ThreadPoolExecutor(len(steps), initializer=os.nice, initargs=(10,))
     with ThreadPoolExecutor(len(steps)) as prompt, patient, _interruptible(display):
-        while under_way or (waiting and not failures):
-            for step in [s for s in waiting if not failures and done.issuperset(s.after)]:
-                waiting.remove(step)
+        while running or (graph.is_active() and not failures):
+            for name in () if failures else graph.get_ready():
+                step = named[name]
                 pool = patient if step.patient else prompt
-                under_way[pool.submit(contextvars.copy_context().run, _run, step, display)] = step
-            ended, _ = wait(under_way, timeout=1, return_when=FIRST_COMPLETED)
+                running[pool.submit(contextvars.copy_context().run, _run, step, display)] = step
+            ended, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
             for future in ended:
-                step = under_way.pop(future)
+                step = running.pop(future)
                 if error := future.exception():
                     failures.append(step)
                     display.line("FAILED", step.name)
                     _explain(step, error)
                 else:
-                    done.add(step.name)
+                    display.done += 1
+                    graph.done(step.name)
             display.tick()
     failed = f"failed: {', '.join(step.name for step in failures)}" if failures else ""
-    display.line("stopped" if failures else "done", f"{len(done)} of {len(steps)} steps", failed)
+    display.line("stopped" if failures else "done", f"{display.done} of {len(steps)} steps", failed)
     return not failures
 
 
-def _check(steps: list[Step]) -> None:
-    """Raises ValueError with the steps that come after none that there is, or after each other."""
-    left, done = list(steps), set()
-    while ready := [step for step in left if done.issuperset(step.after)]:
-        left = [step for step in left if step not in ready]
-        done.update(step.name for step in ready)
-    if left:
-        waits = (f"{s.name!r} (after {', '.join(repr(name) for name in s.after if name not in done)})" for s in left)
-        rule = "These steps can never start, for what they come after is no step or waits for them"
-        raise ValueError(f"{rule}: {', '.join(waits)}")
+def _graph(steps: Sequence[Step]) -> TopologicalSorter[str]:
+    """The order of the steps. Raises ValueError where there is none."""
+    names = {step.name for step in steps}
+    if unknown := [f"{s.name!r} (after {name!r})" for s in steps for name in s.after if name not in names]:
+        raise ValueError(f"These steps come after a step that does not exist: {', '.join(unknown)}")
+    graph = TopologicalSorter({step.name: step.after for step in steps})
+    graph.prepare()
+    return graph
 
 
 @contextmanager
 def _interruptible(display: Display) -> Iterator[None]:
-    """Ends what the steps have started, for the pools wait for them."""
+    """Ends the steps' programs on Ctrl-C: otherwise the pools would wait for them."""
     try:
         yield
     except KeyboardInterrupt:

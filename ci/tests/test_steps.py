@@ -1,9 +1,14 @@
-"""Steps run in their order, skip what is there, and a failure tells what to do."""
+"""Steps run in order and side by side, results that exist are kept, and a failure shows what to do."""
+
+import sys
+import threading
+from functools import partial
+from graphlib import CycleError
 
 import pytest
 
 from ci import steps
-from ci.run import Failed, run
+from ci.run import Failed, output, run
 from ci.steps import Step, run_steps
 
 
@@ -55,17 +60,33 @@ def test_a_defect_of_our_own_is_called_one(capsys):
     assert "defect" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("after", ["buidl", "install"])
-def test_steps_that_can_never_start_are_an_error_before_any_starts(after):
-    made = [
-        Step("build", lambda: pytest.fail("started")),
-        Step("cluster", lambda: None, ("build", after)),
-        Step("install", lambda: None, ("cluster",)),
-    ]
+def test_a_step_after_one_that_does_not_exist_is_an_error_before_any_starts():
+    made = [Step("build", lambda: pytest.fail("started")), Step("cluster", lambda: None, ("build", "buidl"))]
     with pytest.raises(ValueError) as error:
         run_steps(made)
-    waits = f"'cluster' (after '{after}'), 'install' (after 'cluster')"
-    assert (
-        str(error.value)
-        == f"These steps can never start, for what they come after is no step or waits for them: {waits}"
-    )
+    assert str(error.value) == "These steps come after a step that does not exist: 'cluster' (after 'buidl')"
+
+
+def test_steps_that_wait_for_each_other_are_an_error_before_any_starts():
+    made = [
+        Step("build", lambda: pytest.fail("started")),
+        Step("cluster", lambda: None, ("build", "install")),
+        Step("install", lambda: None, ("cluster",)),
+    ]
+    with pytest.raises(CycleError, match=r"\['(cluster', 'install', 'cluster|install', 'cluster', 'install)'\]"):
+        run_steps(made)
+
+
+def test_steps_that_do_not_wait_for_each_other_run_side_by_side():
+    meeting = threading.Barrier(2, timeout=20)
+    assert run_steps([Step("first", meeting.wait), Step("second", meeting.wait)])
+
+
+def test_a_patient_step_has_low_priority():
+    niceness: dict[str, int] = {}
+
+    def note(name: str) -> None:
+        niceness[name] = int(output([sys.executable, "-c", "import os; print(os.nice(0))"]))
+
+    assert run_steps([Step(name, partial(note, name), patient=name == "patient") for name in ("patient", "prompt")])
+    assert niceness["patient"] == min(niceness["prompt"] + 10, 19)
