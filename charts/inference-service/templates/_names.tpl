@@ -12,9 +12,9 @@ app.kubernetes.io/name: inference-service-test
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* Without the model's version, which the Deployment and its pods alone bear: a switch changes nothing else. */}}
 {{- define "inference-service.commonLabels" -}}
 app.kubernetes.io/component: {{ .Values.app }}
-app.kubernetes.io/version: {{ include "inference-service.modelVersion" . | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- end }}

@@ -95,6 +95,13 @@ def test_nothing_empty_is_rendered(environment):
             assert meant or value not in ({}, [], None, ""), f"{document['kind']}: {'.'.join(map(str, path))}"
 
 
+def test_a_switch_of_the_model_changes_the_deployment_and_the_pods_that_helm_runs_and_nothing_else():
+    values = f"--values={CHART}/values-classifier.yaml"
+    before, after = (rendering.template(values, f"--set=model.version={version}") for version in ("v1", "v2"))
+    changed = [(new["kind"], new["metadata"]["name"]) for old, new in zip(before, after, strict=True) if old != new]
+    assert changed == [("Deployment", "r"), ("Pod", "r-test-identity"), ("Pod", "r-test-prediction")]
+
+
 def test_both_namespaces_at_their_maximum_fit_two_cores():
     asked = sum(_millicores(rendering.helmfile(name)) for name in ("local", "test"))
     assert asked + CONTROL_PLANE_MILLICORES <= NODE_MILLICORES
