@@ -1,5 +1,6 @@
 """A new version by `helm upgrade` or by one edited value, and back again, while a client asks without a pause."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -106,11 +107,30 @@ DAMAGES = ["altered", *(pytest.param(damage, marks=pytest.mark.full) for damage 
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_apply_of_a_damaged_artifact_fails_and_rolls_back_while_the_old_version_serves(at_v1: Workspace, damage: str):
+def test_preflight_refuses_a_damaged_artifact_and_helm_prints_why(at_v1: Workspace, damage: str):
     (revision, _) = at_v1.history(RELEASE)[-1]
     at_v1.edit_version("classifier", "v2")
+    before = at_v1.get("deployment", RELEASE)["spec"]["template"]
+    with damaged(at_v1, damage), client(*PREDICT) as seen:
+        started = time.monotonic()
+        done = at_v1.helmfile("apply", *ONLY, check=False)
+        seconds = time.monotonic() - started
+    printed = done.stdout + done.stderr
+    assert done.returncode != 0 and "mnist_rf_v2.joblib' " in printed, printed
+    assert "deadline exceeded" not in printed and seconds < 60, f"{seconds:.0f} s\n{printed}"
+    assert at_v1.get("deployment", RELEASE)["spec"]["template"] == before
+    assert set(seen) == {(200, "v1")}
+    assert at_v1.history(RELEASE)[-2:] == [(revision + 1, "failed"), (revision + 2, "deployed")]
+    assert at_v1.get("pod", f"{RELEASE}-preflight")["status"]["phase"] == "Failed"
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_gate_of_a_pod_refuses_a_damaged_artifact_while_the_old_version_serves(at_v1: Workspace, damage: str):
+    (revision, _) = at_v1.history(RELEASE)[-1]
+    at_v1.edit_version("classifier", "v2")
+    unchecked = ("--state-values-set", "classifier.preflight.enabled=false", "--timeout", "30")
     with damaged(at_v1, damage), client(*PREDICT) as seen, ThreadPoolExecutor() as pool:
-        applying = pool.submit(at_v1.helmfile, "apply", *ONLY, "--timeout", "30", check=False)
+        applying = pool.submit(at_v1.helmfile, "apply", *ONLY, *unchecked, check=False)
         at_v1.wait("the gate to tell why", lambda: "mnist_rf_v2" in refusal(at_v1), 60)
         assert applying.result().returncode != 0
     assert set(seen) == {(200, "v1")}

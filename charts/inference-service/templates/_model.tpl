@@ -46,6 +46,8 @@ inference-service/model-sha256: {{ . | quote }}
 {{- with .Values.model.sha256 }} (sha256 {{ trunc 12 . }}){{ end }}, {{ include "inference-service.image" . }}
 {{- end }}
 
+{{/* The two containers below take the service's resources, or those of a context with `resources`. */}}
+
 {{/* Copies the model out of an OCI image, to a folder that hides none of the image's; nothing for the other sources. */}}
 {{- define "inference-service.copyModel" -}}
 {{- if eq (include "inference-service.modelSources" .) "image" -}}
@@ -57,7 +59,7 @@ inference-service/model-sha256: {{ . | quote }}
   securityContext:
     {{- toYamlPretty .Values.securityContext | nindent 4 }}
   resources:
-    {{- toYamlPretty .Values.resources | nindent 4 }}
+    {{- toYamlPretty (.resources | default .Values.resources) | nindent 4 }}
   volumeMounts:
     - name: models
       mountPath: /copied-models
@@ -83,7 +85,7 @@ inference-service/model-sha256: {{ . | quote }}
   securityContext:
     {{- toYamlPretty .Values.securityContext | nindent 4 }}
   resources:
-    {{- toYamlPretty .Values.resources | nindent 4 }}
+    {{- toYamlPretty (.resources | default .Values.resources) | nindent 4 }}
   volumeMounts:
     {{- include "inference-service.modelMount" . | nindent 4 }}
     - name: tmp

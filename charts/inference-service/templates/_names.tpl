@@ -6,7 +6,7 @@ app.kubernetes.io/name: inference-service
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* Another name than the selector's: a test pod is never an endpoint and no budget counts it. */}}
+{{/* Another name than the selector's: a pod that Helm runs is never an endpoint and no budget counts it. */}}
 {{- define "inference-service.testLabels" -}}
 app.kubernetes.io/name: inference-service-test
 app.kubernetes.io/instance: {{ .Release.Name }}

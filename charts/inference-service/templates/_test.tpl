@@ -55,6 +55,11 @@ spec:
     - name: tmp
       emptyDir:
         sizeLimit: {{ .Values.tmpSizeLimit }}
+  {{- include "inference-service.placement" . }}
+{{- end }}
+
+{{/* The end of a pod that Helm runs: how it gets its image, and on which nodes it may run. */}}
+{{- define "inference-service.placement" -}}
   {{- with .Values.imagePullSecrets }}
   imagePullSecrets:
     {{- toYamlPretty . | nindent 4 }}

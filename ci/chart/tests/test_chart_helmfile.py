@@ -118,4 +118,4 @@ def test_production_pins_programs_and_models_by_digest():
     pods = [deployment["spec"]["template"]["spec"] for deployment in of_kind(found, "Deployment").values()]
     pods += [pod["spec"] for pod in of_kind(found, "Pod").values()]
     images = [c["image"] for pod in pods for c in (*pod["containers"], *pod.get("initContainers", ()))]
-    assert len(images) == 14 and all("@sha256:" in image for image in images)
+    assert len(images) == 18 and all("@sha256:" in image for image in images)

@@ -71,18 +71,18 @@ def test_every_object_has_a_namespace_and_its_releases_name(environment):
         metadata = document["metadata"]
         release = metadata["labels"]["app.kubernetes.io/instance"]
         assert metadata["namespace"] == ("inference-test" if environment == "test" else "inference")
-        assert metadata["name"] == release or metadata["name"].startswith(f"{release}-test")
+        assert metadata["name"] in (release, f"{release}-preflight") or metadata["name"].startswith(f"{release}-test")
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_releases_share_no_pod_and_select_no_test_pod(environment):
+def test_releases_share_no_pod_and_select_none_that_helm_runs(environment):
     found = rendering.helmfile(environment)
     serving = {name: d["spec"]["template"]["metadata"]["labels"] for name, d in of_kind(found, "Deployment").items()}
-    testing = {name: d["metadata"]["labels"] for name, d in of_kind(found, "Pod").items()}
-    assert len(serving) == 2 and len(testing) == 6
+    helms = {name: d["metadata"]["labels"] for name, d in of_kind(found, "Pod").items()}
+    assert len(serving) == 2 and len(helms) == 8
     for release in serving:
         for selector in _selectors(found, release):
-            assert [name for name, labels in (serving | testing).items() if selector.items() <= labels.items()] == [
+            assert [name for name, labels in (serving | helms).items() if selector.items() <= labels.items()] == [
                 release
             ]
 
@@ -99,7 +99,8 @@ def test_a_switch_of_the_model_changes_the_deployment_and_the_pods_that_helm_run
     values = f"--values={CHART}/values-classifier.yaml"
     before, after = (rendering.template(values, f"--set=model.version={version}") for version in ("v1", "v2"))
     changed = [(new["kind"], new["metadata"]["name"]) for old, new in zip(before, after, strict=True) if old != new]
-    assert changed == [("Deployment", "r"), ("Pod", "r-test-identity"), ("Pod", "r-test-prediction")]
+    hooks = ("preflight", "test-identity", "test-prediction")
+    assert changed == [("Deployment", "r"), *(("Pod", f"r-{hook}") for hook in hooks)]
 
 
 def test_both_namespaces_at_their_maximum_fit_two_cores():

@@ -95,6 +95,8 @@ REFUSED = {
     ],
     "tmpSizeLimit": ["lots"],
     "topologySpreadConstraints": [{"zone": {"maxSkew": 1}}],
+    "preflight.enabled": ["yes", None],
+    "preflight.timeoutSeconds": [0, "2m"],
     "tests.timeoutSeconds": [0],
 }
 CASES = [(key, value) for key, values in REFUSED.items() for value in values]
