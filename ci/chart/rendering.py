@@ -1,9 +1,12 @@
 """Runs helm and helmfile for the tests of the chart, and reads the objects that they render."""
 
+import atexit
+import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 import textwrap
 from functools import cache
 from pathlib import Path
@@ -62,10 +65,35 @@ def template(*arguments: str | Path, release: str = "r") -> list[dict]:
 
 
 @cache
-def helmfile(environment: str, *arguments: str, root: Path = ROOT, **variables: str) -> list[dict]:
-    """Render both releases of an environment by the helmfile in `root`."""
+def checkout() -> Path:
+    """A copy of the helmfile and the chart, with manifests of the models that the values name."""
+    folder = Path(tempfile.mkdtemp(prefix="checkout-"))
+    atexit.register(shutil.rmtree, folder)
+    copy_helmfile(folder)
+    for app in APPS:
+        model = yaml.safe_load((CHART / f"values-{app}.yaml").read_text())["model"]
+        publish(folder, model["name"], model["version"], "0" * 64)
+    return folder
+
+
+def copy_helmfile(folder: Path) -> None:
+    """Copy the helmfile and the charts into `folder`, with an empty folder of models."""
+    shutil.copy(ROOT / "helmfile.yaml", folder)
+    shutil.copytree(ROOT / "charts", folder / "charts")
+    (folder / "models").mkdir()
+
+
+def publish(folder: Path, name: str, version: str, sha256: str, **members: str) -> None:
+    """Write a model's manifest into a checkout."""
+    manifest = {"name": name, "version": version, "sha256": sha256, "probes": [], **members}
+    (folder / "models" / f"{name}_{version}.json").write_text(json.dumps(manifest))
+
+
+@cache
+def helmfile(environment: str, *arguments: str, root: Path | None = None, **variables: str) -> list[dict]:
+    """Render both releases of an environment by the helmfile in `root`; without it, in `checkout()`."""
     command = ("helmfile", "--quiet", "--environment", environment, *arguments, "template")
-    return objects(succeed(*command, cwd=root, **variables))
+    return objects(succeed(*command, cwd=root or checkout(), **variables))
 
 
 def readme_yaml(title: str) -> list[str]:

@@ -1,26 +1,25 @@
 """The helmfile adds what cannot be in git: the sha256 of the model in force, models folder, image tags."""
 
-import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from ci.chart import rendering
-from ci.chart.rendering import ROOT, container, of_kind
+from ci.chart.rendering import container, of_kind
 
+LM = "smollm2-135m-instruct"
 SHA256 = {version: digit * 64 for version, digit in (("v1", "1"), ("v2", "2"))}
 
 
 @pytest.fixture
 def checkout(tmp_path) -> Path:
-    """A checkout with two versions of the classifier and none of the language model."""
-    shutil.copy(ROOT / "helmfile.yaml", tmp_path)
-    shutil.copytree(ROOT / "charts", tmp_path / "charts")
-    (tmp_path / "models").mkdir()
+    """A checkout with two versions of the classifier and one of the language model."""
+    rendering.copy_helmfile(tmp_path)
     for version, sha256 in SHA256.items():
-        manifest = {"name": "mnist_rf", "version": version, "sha256": sha256, "probes": []}
-        (tmp_path / "models" / f"mnist_rf_{version}.json").write_text(json.dumps(manifest))
+        rendering.publish(tmp_path, "mnist_rf", version, sha256)
+    rendering.publish(tmp_path, LM, "v1", "4" * 64)
     return tmp_path
 
 
@@ -28,6 +27,12 @@ def classifier(checkout: Path, environment: str, *arguments: str, **variables: s
     """Render the classifier's release."""
     only = ("--selector", "name=classifier-service")
     return rendering.helmfile(environment, *only, *arguments, root=checkout, **variables)
+
+
+def template(checkout: Path, values: str) -> subprocess.CompletedProcess:
+    """Render the classifier's release with state values; it may fail."""
+    only = ("--environment", "default", "--selector", "name=classifier-service")
+    return rendering.run("helmfile", "--quiet", *only, "template", "--state-values-set", values, cwd=checkout)
 
 
 def identity(found: list[dict], release: str = "classifier-service") -> tuple[str | None, str | None]:
@@ -56,13 +61,34 @@ def test_a_sha256_that_is_given_wins(checkout):
     assert identity(classifier(checkout, "default", *option)) == ("v1", "3" * 64)
 
 
-def test_without_a_manifest_no_sha256_is_claimed(checkout):
-    assert identity(rendering.helmfile("default", root=checkout), "lm-service") == ("v1", None)
+def test_a_version_that_was_not_published_is_refused_at_once(checkout):
+    refused = template(checkout, "classifier.model.version=v9")
+    assert refused.returncode != 0
+    assert (
+        "classifier.model is mnist_rf_v9, and models/mnist_rf_v9.json does not exist, so nothing says which sha256 is "
+        "right. Correct name or version, publish the model, or set classifier.model.sha256." in refused.stderr
+    )
+
+
+def test_a_version_without_a_manifest_is_installed_with_a_sha256_that_is_given(checkout):
+    option = ("--state-values-set", f"classifier.model.version=v9,classifier.model.sha256={'3' * 64}")
+    assert identity(classifier(checkout, "default", *option)) == ("v9", "3" * 64)
+
+
+def test_a_model_from_elsewhere_needs_no_manifest_here_and_no_sha256_is_claimed(checkout):
+    source = "classifier.model.hostPath.path=,classifier.model.persistentVolumeClaim.claimName=models"
+    option = ("--state-values-set", f"classifier.model.version=v9,{source}")
+    assert identity(classifier(checkout, "default", *option)) == ("v9", None)
+
+
+def test_state_values_of_an_unknown_name_are_refused(checkout):
+    for name in ("classifer", "namespase"):
+        refused = template(checkout, f"{name}.model.version=v2")
+        assert refused.returncode != 0
+        assert f"{name} is not a value of this helmfile, and would do nothing." in refused.stderr
 
 
 def test_a_model_from_the_hub_gets_no_sha256_of_a_local_one(checkout):
-    manifest = checkout / "models" / "smollm2-135m-instruct_v1.json"
-    manifest.write_text(json.dumps({"sha256": "4" * 64}))
     hub = f"lm.model.hub.id=a/b,lm.model.hub.revision={'0' * 40},lm.model.hostPath.path="
     service = container(rendering.helmfile("default", "--state-values-set", hub, root=checkout), "lm-service")
     assert {"name": "MODEL_NAME", "value": "a/b"} in service["env"]
@@ -83,8 +109,7 @@ def test_image_tags_come_from_the_environment(checkout):
 
 @pytest.mark.parametrize(("variables", "tag"), [({}, "v1-openvino"), ({"LM_OPENVINO_IMAGE_TAG": "v1-x"}, "v1-x")])
 def test_the_image_is_one_that_has_the_engine_of_the_models_manifest(checkout, variables, tag):
-    manifest = checkout / "models" / "smollm2-135m-instruct_v1.json"
-    manifest.write_text(json.dumps({"sha256": "4" * 64, "engine": "openvino"}))
+    rendering.publish(checkout, LM, "v1", "4" * 64, engine="openvino")
     found = rendering.helmfile("default", root=checkout, LM_IMAGE_TAG="v1-torch", **variables)
     assert container(found, "lm-service")["image"] == f"lm-service:{tag}"
 

@@ -18,7 +18,8 @@ def manifests(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A file of each environment's objects, test pods included."""
     folder = tmp_path_factory.mktemp("manifests")
     for environment in ENVIRONMENTS:
-        text = rendering.succeed("helmfile", "--quiet", "--environment", environment, "template")
+        command = ("helmfile", "--quiet", "--environment", environment, "template")
+        text = rendering.succeed(*command, cwd=rendering.checkout())
         (folder / f"{environment}.yaml").write_text(text)
     return sorted(folder.iterdir())
 
