@@ -35,6 +35,17 @@ def template(checkout: Path, values: str) -> subprocess.CompletedProcess:
     return rendering.run("helmfile", "--quiet", *only, "template", "--state-values-set", values, cwd=checkout)
 
 
+def calls(checkout: Path, folder: Path, command: str) -> list[str]:
+    """Arguments of each `helm diff` or `helm upgrade` that helmfile starts for the classifier; nothing is changed."""
+    log, helm = folder / "calls", folder / "helm"
+    record = f'case "$1" in diff|upgrade) echo "$*" >>{log}; exit 0;; esac'
+    helm.write_text(f'#!/bin/sh\n{record}\nexec {shutil.which("helm")} "$@"\n')
+    helm.chmod(0o755)
+    only = ("--environment", "default", "--selector", "name=classifier-service")
+    rendering.succeed("helmfile", "--quiet", "--helm-binary", helm, *only, command, cwd=checkout)
+    return log.read_text().splitlines()
+
+
 def identity(found: list[dict], release: str = "classifier-service") -> tuple[str | None, str | None]:
     """Return the version and the sha256 that the release's pods are told."""
     env = {variable["name"]: variable.get("value") for variable in container(found, release)["env"]}
@@ -86,6 +97,11 @@ def test_state_values_of_an_unknown_name_are_refused(checkout):
         refused = template(checkout, f"{name}.model.version=v2")
         assert refused.returncode != 0
         assert f"{name} is not a value of this helmfile, and would do nothing." in refused.stderr
+
+
+def test_diff_shows_three_lines_around_a_change(checkout, tmp_path):
+    (diff,) = calls(checkout, tmp_path, "diff")
+    assert "--context=3" in diff
 
 
 def test_a_model_from_the_hub_gets_no_sha256_of_a_local_one(checkout):
