@@ -78,7 +78,7 @@ def checkout() -> Path:
 
 def copy_helmfile(folder: Path) -> None:
     """Copy the helmfile and the charts into `folder`, with an empty folder of models."""
-    shutil.copy(ROOT / "helmfile.yaml", folder)
+    shutil.copy(ROOT / "helmfile.yaml.gotmpl", folder)
     shutil.copytree(ROOT / "charts", folder / "charts")
     (folder / "models").mkdir()
 

@@ -19,7 +19,7 @@ sys.dont_write_bytecode = True
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     folder = tmp_path_factory.mktemp("checkout")
-    shutil.copy(CHECKOUT / "helmfile.yaml", folder)
+    shutil.copy(CHECKOUT / "helmfile.yaml.gotmpl", folder)
     shutil.copytree(CHECKOUT / "charts", folder / "charts")
     models = folder / "models"
     models.mkdir()

@@ -1,5 +1,6 @@
 """A new version by `helm upgrade` or by one edited value, and back again, while a client asks without a pause."""
 
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -85,6 +86,7 @@ def test_one_edited_value_and_helmfile_apply_switch(at_v1: Workspace):
     at_v1.wait("v2 to answer", lambda: served("v2"), 60)
     assert at_v1.get("deployment", "lm-service")["metadata"]["generation"] == before
     sha256 = at_v1.manifest("mnist_rf_v2")["sha256"]
+    assert json.loads(at_v1.helm("history", RELEASE, "--output=json").stdout)[-1]["description"] == "mnist_rf v2"
     assert f"mnist_rf v2 (sha256 {sha256[:12]})" in at_v1.kubectl("rollout", "history", f"deployment/{RELEASE}").stdout
 
 

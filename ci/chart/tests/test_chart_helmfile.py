@@ -1,5 +1,6 @@
 """The helmfile adds what cannot be in git: the sha256 of the model in force, models folder, image tags."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ci.chart import rendering
-from ci.chart.rendering import container, of_kind
+from ci.chart.rendering import CHART, container, of_kind
 
 LM = "smollm2-135m-instruct"
 SHA256 = {version: digit * 64 for version, digit in (("v1", "1"), ("v2", "2"))}
@@ -35,14 +36,14 @@ def template(checkout: Path, values: str) -> subprocess.CompletedProcess:
     return rendering.run("helmfile", "--quiet", *only, "template", "--state-values-set", values, cwd=checkout)
 
 
-def calls(checkout: Path, folder: Path, command: str) -> list[str]:
+def calls(checkout: Path, folder: Path, *command: str) -> list[str]:
     """Arguments of each `helm diff` or `helm upgrade` that helmfile starts for the classifier; nothing is changed."""
     log, helm = folder / "calls", folder / "helm"
     record = f'case "$1" in diff|upgrade) echo "$*" >>{log}; exit 0;; esac'
     helm.write_text(f'#!/bin/sh\n{record}\nexec {shutil.which("helm")} "$@"\n')
     helm.chmod(0o755)
     only = ("--environment", "default", "--selector", "name=classifier-service")
-    rendering.succeed("helmfile", "--quiet", "--helm-binary", helm, *only, command, cwd=checkout)
+    rendering.succeed("helmfile", "--quiet", "--helm-binary", helm, *only, *command, cwd=checkout)
     return log.read_text().splitlines()
 
 
@@ -97,6 +98,29 @@ def test_state_values_of_an_unknown_name_are_refused(checkout):
         refused = template(checkout, f"{name}.model.version=v2")
         assert refused.returncode != 0
         assert f"{name} is not a value of this helmfile, and would do nothing." in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "model"),
+    [
+        ("classifier.model.version=v2", "mnist_rf v2"),
+        (f"classifier.app=lm,classifier.model.hub.id=a/b,classifier.model.hub.revision={'0' * 40}", f"a/b {'0' * 40}"),
+    ],
+    ids=["version", "hub"],
+)
+def test_history_tells_the_model_of_each_revision(checkout, tmp_path, values, model):
+    (upgrade,) = calls(checkout, tmp_path, "sync", "--state-values-set", values)
+    assert f" --description {model} --" in upgrade
+
+
+def test_readmes_command_adds_a_release(checkout):
+    (add,) = re.findall(r"`(sed -i .+ helmfile.yaml.gotmpl)`", (CHART / "README.md").read_text())
+    rendering.succeed("bash", "-ec", add, cwd=checkout)
+    (checkout / "charts/inference-service/values-digits-small.yaml").write_text(
+        "app: classifier\nmodel: {name: mnist_rf, version: v1, hostPath: {path: /models}}\n"
+    )
+    found = of_kind(rendering.helmfile("default", root=checkout), "Deployment")
+    assert list(found) == ["classifier-service", "lm-service", "digits-small-service"]
 
 
 def test_diff_shows_three_lines_around_a_change(checkout, tmp_path):
