@@ -38,8 +38,16 @@ def _settle(environment: Mapping[str, str]) -> None:
     if busy := [release for release in pending if not _abandoned(release, environment)]:
         raise _busy(busy)
     for release in pending:
-        change = "uninstall" if release["revision"] == "1" else "rollback"
-        run(["helm", change, release["name"], "--namespace", NAMESPACE], env=environment)
+        name, revision = release["name"], _last_good_revision(release["name"], environment)
+        change = ["uninstall", name] if revision is None else ["rollback", name, revision]
+        run(["helm", *change, "--namespace", NAMESPACE], env=environment)
+
+
+def _last_good_revision(name: str, environment: Mapping[str, str]) -> str | None:
+    """The release's newest revision that was installed. Without one, `helm rollback` takes the last, failed or not."""
+    history = json.loads(output(["helm", "history", name, "--namespace", NAMESPACE, "-o", "json"], env=environment))
+    good = [str(entry["revision"]) for entry in history if entry["status"] in ("deployed", "superseded")]
+    return good[-1] if good else None
 
 
 def _abandoned(release: Mapping[str, str], environment: Mapping[str, str]) -> bool:
@@ -65,8 +73,9 @@ def _busy(releases: list[Mapping[str, str]]) -> Failed:
     told = [f"{r['name']} ({r['status']} since {_began(r):%F %T} UTC)" for r in releases]
     remedy = (
         f"Wait until `helm list --pending --namespace {NAMESPACE}` is empty, then run this again. If that helm was "
-        f"killed, `helm rollback NAME --namespace {NAMESPACE}` ends it (`uninstall` a first release); an hour after "
-        "its begin this command does so by itself."
+        f"killed, `helm rollback NAME REVISION --namespace {NAMESPACE}` ends it, REVISION being the last that `helm "
+        "history` shows as deployed or superseded (without any, `helm uninstall NAME`); an hour after its begin this "
+        "command does so by itself."
     )
     return Failed(f"another helm may be changing {', '.join(told)}: it is left alone", remedy)
 

@@ -94,6 +94,17 @@ NOW = datetime.now(UTC)
 LISTED = "helm list --pending --namespace inference --output json --time-format 2006-01-02T15:04:05Z07:00"
 
 
+HISTORIES = {  # the upgrade before the one that is pending failed
+    "classifier-service": [{"revision": 1, "status": "pending-install"}],
+    "lm-service": [
+        {"revision": 1, "status": "superseded"},
+        {"revision": 2, "status": "deployed"},
+        {"revision": 3, "status": "failed"},
+        {"revision": 4, "status": "pending-upgrade"},
+    ],
+}
+
+
 @pytest.fixture
 def pending(machine, monkeypatch, tmp_path):
     """Lets helm tell releases as pending: name, revision and minutes since their change began."""
@@ -103,7 +114,10 @@ def pending(machine, monkeypatch, tmp_path):
     def tell(*releases: tuple[str, int, int]) -> None:
         names = ("name", "revision", "status", "updated")
         rows = [(n, str(r), "pending-upgrade", f"{NOW - timedelta(minutes=m):%FT%TZ}") for n, r, m in releases]
-        machine.program("helm", json.dumps([dict(zip(names, row, strict=True)) for row in rows]))
+        listed = json.dumps([dict(zip(names, row, strict=True)) for row in rows])
+        history = {name: json.dumps(entries) for name, entries in HISTORIES.items()}
+        cases = "".join(f"\"helm history {name}\"*) echo '{text}' ;; " for name, text in history.items())
+        machine.script("helm", f"case \"helm $*\" in {cases}*) echo '{listed}' ;; esac")
 
     return tell
 
@@ -116,8 +130,10 @@ def runs(folder: Path, name: str) -> None:
 
 ENDED = [
     LISTED,
+    "helm history classifier-service --namespace inference -o json",
     "helm uninstall classifier-service --namespace inference",
-    "helm rollback lm-service --namespace inference",
+    "helm history lm-service --namespace inference -o json",
+    "helm rollback lm-service 2 --namespace inference",
     "helmfile apply --suppress-diff",
 ]
 
@@ -150,7 +166,7 @@ def test_what_another_helm_may_be_changing_is_left_alone_with_all_else(machine, 
         failure.value.what
         == f"another helm may be changing lm-service (pending-upgrade since {since}): it is left alone"
     )
-    assert "`helm rollback NAME --namespace inference`" in failure.value.remedy
+    assert "`helm rollback NAME REVISION --namespace inference`" in failure.value.remedy
     assert machine.calls() == [LISTED]
 
 
