@@ -1,6 +1,6 @@
 """A new version by `helm upgrade` or by one edited value, and back again, while a client asks without a pause."""
 
-import json
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from ci.cache import CHECKOUT
 from ci.e2e.cluster import URLS, Workspace, ask, client
 
 RELEASE = "classifier-service"
@@ -79,15 +80,34 @@ def test_upgrade_and_rollback_fail_no_request_and_keep_the_autoscalers_pods(two_
     assert pods == {"2"}
 
 
-def test_one_edited_value_and_helmfile_apply_switch(at_v1: Workspace):
+def test_one_edited_value_switches_and_after_a_bad_release_the_notes_lead_back(at_v1: Workspace):
     at_v1.edit_version("classifier", "v2")
     before = at_v1.get("deployment", "lm-service")["metadata"]["generation"]
     at_v1.helmfile("apply", "--suppress-diff")
     at_v1.wait("v2 to answer", lambda: served("v2"), 60)
     assert at_v1.get("deployment", "lm-service")["metadata"]["generation"] == before
     sha256 = at_v1.manifest("mnist_rf_v2")["sha256"]
-    assert json.loads(at_v1.helm("history", RELEASE, "--output=json").stdout)[-1]["description"] == "mnist_rf v2"
     assert f"mnist_rf v2 (sha256 {sha256[:12]})" in at_v1.kubectl("rollout", "history", f"deployment/{RELEASE}").stdout
+
+    bad = ("--state-values-set", f"classifier.model.sha256={'0' * 64}")
+    assert at_v1.helmfile("apply", *ONLY, *bad, check=False).returncode != 0
+    assert [status for _, status in at_v1.history(RELEASE)][-3:] == ["superseded", "failed", "deployed"]
+    assert served("v2")
+    go_back(at_v1, "mnist_rf v1")
+    at_v1.wait("v1 to answer", lambda: served("v1"), 60)
+
+
+def go_back(workspace: Workspace, model: str) -> None:
+    """Type what the notes say: choose in the history the last superseded revision of this model, and go back to it."""
+    notes = workspace.helm("get", "notes", RELEASE).stdout
+    history, rollback = (line.split() for line in notes.splitlines() if line.startswith(("  helm hist", "  helm roll")))
+    rows = [
+        row
+        for row in workspace.run(*history).stdout.splitlines()
+        if "superseded" in row and row.rstrip().endswith(model)
+    ]
+    revision = rows[-1].split()[0]
+    workspace.run(*(revision if word == "REVISION" else word for word in rollback))
 
 
 @contextmanager
@@ -160,6 +180,22 @@ def test_replicas_that_another_manager_applies_cause_no_conflict(at_v1: Workspac
     fields = at_v1.get("deployment", RELEASE, "--show-managed-fields")["metadata"]["managedFields"]
     owners = {entry["manager"] for entry in fields if "f:replicas" in entry["fieldsV1"].get("f:spec", {})}
     assert owners and owners <= {"another", "kube-controller-manager"}, "of Helm's fields the count is none"
+
+
+@pytest.mark.full
+def test_what_kubectl_undid_conflicts_with_the_next_change_and_the_readmes_command_takes_it_back(at_v1: Workspace):
+    at_v1.edit_version("classifier", "v2")
+    at_v1.helmfile("apply", *ONLY)
+    at_v1.kubectl("rollout", "undo", f"deployment/{RELEASE}")
+    at_v1.wait("v1 to answer", lambda: served("v1"), 120)
+    change = ("--state-values-set", "classifier.podAnnotations.note=changed")
+    refused = at_v1.helmfile("apply", *ONLY, *change, check=False)
+    assert refused.returncode != 0 and "conflict" in refused.stdout + refused.stderr
+    section = (CHECKOUT / CHART / "README.md").read_text().partition("### Conflicts\n")[2]
+    command = re.search(r"`helmfile (apply --sync-args --force-conflicts)`", section)[1]
+    at_v1.helmfile(*command.split(), *ONLY, *change)
+    prove(at_v1, "v2")
+    at_v1.helmfile("apply", *ONLY)  # without the annotation: Helm owns the fields again
 
 
 @pytest.mark.full
