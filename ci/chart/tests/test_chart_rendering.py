@@ -120,11 +120,27 @@ def test_every_variable_that_the_chart_sets_is_one_that_the_services_read():
 
 
 def test_every_metric_that_alerts_and_dashboard_name_is_one_that_the_services_export():
-    exported = (rendering.ROOT / "apps/serving/metrics.py").read_text()
+    exported = "".join(path.read_text() for path in (rendering.ROOT / "apps").rglob("metrics.py"))
     kinds = ("PrometheusRule", "ConfigMap")
     text = "".join(str(of_kind(rendering.helmfile("production"), kind)) for kind in kinds)
-    named = {re.sub(r"_(bucket|total|info)$", "", name) for name in re.findall(r"inference_\w+", text)}
-    assert len(named) > 5 and {name for name in named if f'"{name}"' not in exported} == set()
+    named = {re.sub(r"_(bucket|total|info)$", "", name) for name in re.findall(r"(?:inference_|vllm:)\w+", text)}
+    assert len(named) > 7 and {name for name in named if f'"{name}"' not in exported} == set()
+
+
+def test_every_alert_has_a_runbook_of_three_commands_or_names_the_one_that_has():
+    alerts = {alert for app in APPS for alert in _alerts(app)}
+    readme = (CHART / "README.md").read_text()
+    runbooks = dict(re.findall(r"^### (Inference\w+)\n(.+?)(?=^##)", readme, re.M | re.S))
+    assert set(runbooks) == alerts
+    for alert, text in runbooks.items():
+        commands = re.findall(r"^(?:kubectl|helm) .+$", text, re.M)
+        assert len(commands) == 3 or "The commands\nare those of" in text or "The commands are those of" in text, alert
+
+
+def _alerts(app: str) -> list[str]:
+    found = rendering.template(f"--values={CHART}/values-{app}.yaml", "--set=prometheusRule.enabled=true")
+    (group,) = of_kind(found, "PrometheusRule")["r"]["spec"]["groups"]
+    return [rule["alert"] for rule in group["rules"]]
 
 
 def test_a_packaged_chart_holds_no_tests_and_no_environments(tmp_path):

@@ -87,6 +87,10 @@ REFUSED = {
     "podDisruptionBudget.maxUnavailable": ["1", -1],
     "serviceMonitor.interval": ["15", 15],
     "prometheusRule.errorRatio": [0, 1.1],
+    "prometheusRule.timeToFirstTokenSeconds": [0],
+    "prometheusRule.interTokenSeconds": ["0.5s"],
+    "prometheusRule.alertLabels": [{"a": 1}],
+    "prometheusRule.runbookUrl": ["README.md", "https://example.com/a#b"],
     "env": [["A=1"], {"A": 1}, {"A": {"value": "1"}}, {"1A": "x"}, {"A": {"valueFrom": {}, "value": "x"}}],
     "volumes": [
         {"x": {"emptyDir": {}}},
