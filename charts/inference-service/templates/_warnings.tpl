@@ -32,6 +32,16 @@
 {{- if not .Values.networkPolicy.enabled }}
 {{- $warnings = append $warnings "networkPolicy.enabled is false: every pod of the cluster may call the service." }}
 {{- end }}
+{{- $watching := list -}}
+{{- range tuple "prometheusRule" "dashboard" }}
+{{- if (get $.Values .).enabled }}{{ $watching = append $watching . }}{{ end }}
+{{- end }}
+{{- if and $watching (not .Values.serviceMonitor.enabled) }}
+{{- $warnings = append $warnings (printf "%s without serviceMonitor: unless another scrape names its job %s, the dashboard is empty and InferenceServiceDown never ends. Set serviceMonitor.enabled: true." (join " and " $watching) .Release.Name) }}
+{{- end }}
+{{- if and .Values.serviceMonitor.enabled .Values.networkPolicy.enabled (eq (keys .Values.networkPolicy.from | join " ") "same-namespace") }}
+{{- $warnings = append $warnings "serviceMonitor with networkPolicy.from of this namespace alone: where policies are enforced a Prometheus in another namespace is kept out. Add its namespace." }}
+{{- end }}
 {{- if lt (int (ternary .Values.autoscaling.minReplicas .Values.replicas .Values.autoscaling.enabled)) 2 }}
 {{- $warnings = append $warnings "At its least the service has a single pod: it is away while a node is drained or fails. Two or more pods close that gap." }}
 {{- end }}
