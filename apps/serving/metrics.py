@@ -3,6 +3,7 @@
 Only requests to the service's own endpoints count: probes and scrapes would distort rates and latencies.
 """
 
+import re
 from collections import Counter, deque
 from collections.abc import Iterator
 from math import ceil
@@ -19,6 +20,9 @@ from apps.serving.machine import cpu
 
 WINDOW = 4096  # latest requests that /metrics-simple summarises
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
+
+# Unless a scraper asks for no escaping, as Prometheus 3 does, the library writes `vllm_…` for `vllm:…` in OpenMetrics.
+MEDIA_TYPES = re.compile("application/openmetrics-text|text/plain")
 
 # Without this, each counter has a second series with its time of creation.
 prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it without annotations
@@ -78,7 +82,7 @@ class Metrics:
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Return the metrics and their content type, in the format that the Accept header asks for."""
         try:
-            return self._encoded(accept.replace('"', ""))
+            return self._encoded(MEDIA_TYPES.sub(r"\g<0>;escaping=allow-utf-8", accept.replace('"', "")))
         except TypeError:  # raised by the library for a version that is not a number
             return self._encoded("")
 

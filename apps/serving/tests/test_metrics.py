@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import prometheus_client
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -71,6 +72,16 @@ def test_openmetrics_is_returned_when_the_accept_header_asks_for_it(client):
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert answer.text.endswith("# EOF\n")
     assert client.get("/metrics").headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize("escaping", ["", ";escaping=underscores", ";escaping=allow-utf-8"])
+@pytest.mark.parametrize("media_type", ["application/openmetrics-text", "text/plain"])
+def test_names_keep_their_colons_whatever_a_scraper_asks_for(client, media_type, escaping):
+    registry = client.app.state.runtime.metrics.registry
+    counter = prometheus_client.Counter("toy:colons", "A name as vLLM's are.", registry=registry)
+    text = client.get("/metrics", headers={"accept": f"{media_type};version=1.0.0{escaping};q=0.5"}).text
+    registry.unregister(counter)
+    assert "\ntoy:colons_total 0.0\n" in text
 
 
 @pytest.mark.parametrize(
