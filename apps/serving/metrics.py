@@ -17,6 +17,7 @@ from apps.serving.admission import Admission
 from apps.serving.byte_budget import ByteBudget
 from apps.serving.identity import Identity
 from apps.serving.machine import cpu
+from apps.serving.machine.memory import memory_limit
 
 WINDOW = 4096  # latest requests that /metrics-simple summarises
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
@@ -59,6 +60,9 @@ class Metrics:
         }
         for name, (text, function) in gauges.items():
             prometheus.Gauge(name, text, registry=registry).set_function(function)
+        if (limit := memory_limit()) is not None:
+            gauge = prometheus.Gauge("inference_memory_limit_bytes", "Memory limit of the pod.", registry=registry)
+            gauge.set(limit)
         prometheus.ProcessCollector(registry=registry)
         registry.register(ThrottlingCollector())
         registry.register(DroppedCollector(budget))

@@ -6,9 +6,12 @@ from pathlib import Path
 import prometheus_client
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.testclient import TestClient
 
-from apps.serving import startup
+from apps.serving import metrics, startup
+from apps.serving.app import create_app
 from apps.serving.machine import cpu
+from apps.serving.tests.toy import ToyService, ToySettings
 
 
 def samples(text: str) -> dict[tuple, float]:
@@ -105,6 +108,13 @@ def test_cpu_time_and_throttling_of_the_process_are_measured(client, monkeypatch
     assert values["inference_cpu_cfs_periods_total",] == 100
     assert values["inference_cpu_cfs_throttled_periods_total",] == 7
     assert values["inference_cpu_cfs_throttled_seconds_total",] == 1.25
+
+
+def test_the_memory_limit_is_exported_where_there_is_one(monkeypatch):
+    for limit in (2**29, None):
+        monkeypatch.setattr(metrics, "memory_limit", lambda limit=limit: limit)
+        with TestClient(create_app(ToyService(), ToySettings())) as client:
+            assert samples(client.get("/metrics").text).get(("inference_memory_limit_bytes",)) == limit
 
 
 def test_throttling_is_read_from_both_versions_of_cgroups(tmp_path: Path):

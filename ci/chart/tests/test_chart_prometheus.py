@@ -8,12 +8,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import pytest
 import yaml
 
 from apps.classifier.tests import forests
+from apps.lm.tests import tiny
+from apps.lm.tests.process import serving
+from apps.serving import cpu
+from apps.serving.memory import memory_limit
 from apps.serving.tests.processes import Process, running, until
 from ci.chart import rendering
 from ci.chart.rendering import CHART, of_kind
@@ -27,14 +32,26 @@ FEATURES = {"features": forests.images(1)[0].tolist(), "scale": 255}
 OVERLOADED = {"ARTIFICIAL_CPU_SEC": 0.3, "MAX_QUEUE": 1}
 
 
-@pytest.fixture(scope="module")
-def chart() -> dict[str, dict]:
-    """The rendered objects of the monitoring, by kind."""
+class Monitoring(NamedTuple):
+    """What the chart renders for a release: the queries of its dashboard, its rules, and the scraped path."""
+
+    queries: list[str]
+    rules: list[dict]
+    path: str
+
+
+def monitoring(app: str) -> Monitoring:
+    """Render for an app what the Prometheus operator and Grafana read; without the queries that need a pod's limits."""
     options = [f"--set={option}" for option in (*OPTIONS, SLOW)]
-    found = rendering.template(f"--values={CHART}/values-classifier.yaml", *options, release=RELEASE)
-    boards = [one for one in of_kind(found, "ConfigMap").values() if any(".json" in key for key in one["data"])]
-    kinds = {kind: of_kind(found, kind)[RELEASE] for kind in ("PrometheusRule", "ServiceMonitor")}
-    return kinds | {"dashboard": json.loads(next(iter(boards[0]["data"].values())))}
+    release = f"{app}-service"
+    found = rendering.template(f"--values={CHART}/values-{app}.yaml", *options, release=release)
+    (dashboard,) = of_kind(found, "ConfigMap")[release]["data"].values()
+    queries = [target["expr"] for panel in json.loads(dashboard)["panels"] for target in panel["targets"]]
+    absent = {"inference_memory_limit_bytes": memory_limit() is None, "inference_cpu_cfs": cpu.throttling() is None}
+    queries = [query for query in queries if not any(name in query for name, missing in absent.items() if missing)]
+    groups = of_kind(found, "PrometheusRule")[release]["spec"]["groups"]
+    (endpoint,) = of_kind(found, "ServiceMonitor")[release]["spec"]["endpoints"]
+    return Monitoring(queries, [rule for group in groups for rule in group["rules"]], endpoint["path"])
 
 
 class Prometheus:
@@ -61,11 +78,11 @@ class Prometheus:
         except httpx.TransportError:
             return False
 
-    def watch(self, pods: dict[str, Process]) -> None:
-        """Scrape these, labelled as the operator does it for pods."""
+    def watch(self, pods: dict[str, Process], release: str = RELEASE) -> None:
+        """Scrape these pods of a release, labelled as the operator does it."""
+        labels = {"namespace": "inference", "job": release}
         groups = [
-            {"targets": [f"127.0.0.1:{process.port}"], "labels": {"namespace": "inference", "pod": pod}}
-            for pod, process in pods.items()
+            {"targets": [f"127.0.0.1:{process.port}"], "labels": labels | {"pod": pod}} for pod, process in pods.items()
         ]
         self.targets.with_suffix(".new").write_text(json.dumps(groups))
         self.targets.with_suffix(".new").replace(self.targets)
@@ -78,9 +95,8 @@ class Prometheus:
 
 
 @pytest.fixture
-def prometheus(tmp_path, chart) -> Iterator[Prometheus]:
-    (endpoint,) = chart["ServiceMonitor"]["spec"]["endpoints"]
-    server = Prometheus(tmp_path, endpoint.get("path", "/metrics"))
+def prometheus(tmp_path) -> Iterator[Prometheus]:
+    server = Prometheus(tmp_path, monitoring("classifier").path)
     yield server
     server.popen.terminate()
     server.popen.wait(10)
@@ -99,11 +115,11 @@ def pod(tmp_path) -> Iterator[Callable[..., Process]]:
         yield start
 
 
-def load(process: Process, prometheus: Prometheus, query: str) -> None:
-    """Send predictions, eight at a time, until the query has an answer."""
+def load(process: Process, prometheus: Prometheus, query: str, path: str = "/predict", body: object = FEATURES) -> None:
+    """Send requests, eight at a time, until the query has an answer."""
 
     def send(_: int) -> int:
-        return httpx.post(f"{process.url}/predict", json=FEATURES, timeout=30).status_code
+        return httpx.post(f"{process.url}{path}", json=body, timeout=30).status_code
 
     def answered() -> bool:
         assert set(pool.map(send, range(8))) <= {200, 503}
@@ -113,11 +129,10 @@ def load(process: Process, prometheus: Prometheus, query: str) -> None:
         until(answered, 30)
 
 
-def test_dashboard_and_alerts_see_a_healthy_pod_an_overloaded_one_of_another_model_and_none(chart, prometheus, pod):
-    queries = [target["expr"] for panel in chart["dashboard"]["panels"] for target in panel["targets"]]
+def test_dashboard_and_alerts_see_a_healthy_pod_an_overloaded_one_of_another_model_and_none(prometheus, pod):
+    queries, rules, _ = monitoring("classifier")
     keda = yaml.safe_load(rendering.readme_yaml("Scale on more than CPU")[0])["autoscaling"]["keda"]
     queries.append(keda["triggers"]["saturation"]["metadata"]["query"].replace("lm-service", RELEASE))
-    rules = [rule for group in chart["PrometheusRule"]["spec"]["groups"] for rule in group["rules"]]
 
     def firing() -> set[str]:
         return {rule["alert"] for rule in rules if prometheus.ask(rule["expr"])}
@@ -137,3 +152,14 @@ def test_dashboard_and_alerts_see_a_healthy_pod_an_overloaded_one_of_another_mod
     for process in (healthy, overloaded):
         process.popen.kill()
     until(lambda: "InferenceServiceDown" in firing(), 30)
+
+
+def test_every_query_of_the_language_models_dashboard_has_an_answer_and_no_alert_fires(prometheus, tmp_path):
+    queries, rules, _ = monitoring("lm")
+    folder = tiny.publish(tiny.save("gpt2", tmp_path / "tiny_v1"))
+    body = {"prompt": "the fox", "max_new_tokens": 8}
+    with serving(model_name=folder) as process:
+        prometheus.watch({"a": process}, "lm-service")
+        for query in queries:
+            load(process, prometheus, query, "/generate", body)
+        assert {rule["alert"] for rule in rules if prometheus.ask(rule["expr"])} == set()

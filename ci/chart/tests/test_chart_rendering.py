@@ -123,7 +123,8 @@ def test_every_metric_that_alerts_and_dashboard_name_is_one_that_the_services_ex
     exported = "".join(path.read_text() for path in (rendering.ROOT / "apps").rglob("metrics.py"))
     kinds = ("PrometheusRule", "ConfigMap")
     text = "".join(str(of_kind(rendering.helmfile("production"), kind)) for kind in kinds)
-    named = {re.sub(r"_(bucket|total|info)$", "", name) for name in re.findall(r"(?:inference_|vllm:)\w+", text)}
+    part = re.compile(r"^inference_cpu_cfs_|_(bucket|total|info)$")
+    named = {part.sub("", name) for name in re.findall(r"(?:inference_|vllm:)\w+", text)}
     assert len(named) > 7 and {name for name in named if f'"{name}"' not in exported} == set()
 
 
