@@ -22,7 +22,8 @@ NOT_HTTP = RefusedError(400, "This is not HTTP/1.1. Correct it.")
 def response(refusal: RefusedError) -> bytes:
     """Return the complete HTTP/1.1 response: a problem of RFC 9457, after which the connection ends."""
     title, request_id = HTTPStatus(refusal.status).phrase, uuid.uuid4().hex
-    LOG.info("refused", extra={"request_id": request_id, "status": refusal.status})
+    level = logging.ERROR if refusal.status >= 500 else logging.INFO
+    LOG.log(level, "refused", extra={"request_id": request_id, "status": refusal.status})
     problem = {"type": "about:blank", "title": title, "status": refusal.status, "detail": refusal.detail}
     body = json.dumps(problem | {"request_id": request_id, "errors": []}).encode()
     retry_after = "Retry-After: 1\r\n" if refusal.status == 503 else ""
