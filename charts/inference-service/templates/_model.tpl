@@ -52,14 +52,14 @@ inference-service/model-sha256: {{ . | quote }}
 {{- define "inference-service.copyModel" -}}
 {{- if eq (include "inference-service.modelSources" .) "image" -}}
 - name: copy-model
-  image: {{ .Values.model.image.reference }}
+  image: {{ .Values.model.image.reference | toYaml }}
   imagePullPolicy: {{ .Values.model.image.pullPolicy }}
-  command: [cp, -R, {{ trimSuffix "/" .Values.model.image.path }}/., /copied-models/]
+  command: [cp, -R, {{ trimSuffix "/" .Values.model.image.path | printf "%s/." | toJson }}, /copied-models/]
   terminationMessagePolicy: FallbackToLogsOnError
   securityContext:
-    {{- toYamlPretty .Values.securityContext | nindent 4 }}
+    {{- toYaml .Values.securityContext | nindent 4 }}
   resources:
-    {{- toYamlPretty (.resources | default .Values.resources) | nindent 4 }}
+    {{- toYaml (.resources | default .Values.resources) | nindent 4 }}
   volumeMounts:
     - name: models
       mountPath: /copied-models
@@ -69,7 +69,7 @@ inference-service/model-sha256: {{ . | quote }}
 {{/* The gate: no service starts on another model than the release's. The hub's commit is its own proof. */}}
 {{- define "inference-service.verifyModel" -}}
 - name: verify-model
-  image: {{ include "inference-service.image" . }}
+  image: {{ include "inference-service.image" . | toYaml }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
   command:
     - python
@@ -83,9 +83,9 @@ inference-service/model-sha256: {{ . | quote }}
     {{- end }}
   terminationMessagePolicy: FallbackToLogsOnError
   securityContext:
-    {{- toYamlPretty .Values.securityContext | nindent 4 }}
+    {{- toYaml .Values.securityContext | nindent 4 }}
   resources:
-    {{- toYamlPretty (.resources | default .Values.resources) | nindent 4 }}
+    {{- toYaml (.resources | default .Values.resources) | nindent 4 }}
   volumeMounts:
     {{- include "inference-service.modelMount" . | nindent 4 }}
     - name: tmp
@@ -101,7 +101,7 @@ inference-service/model-sha256: {{ . | quote }}
   mountPath: /models
   readOnly: true
   {{- with (.Values.model.persistentVolumeClaim).subPath }}
-  subPath: {{ . }}
+  subPath: {{ . | toYaml }}
   {{- end }}
 {{- end }}
 {{- end }}
@@ -112,24 +112,24 @@ inference-service/model-sha256: {{ . | quote }}
 {{- if eq $source "hostPath" -}}
 - name: models
   hostPath:
-    path: {{ $model.hostPath.path }}
+    path: {{ $model.hostPath.path | toYaml }}
     type: Directory
 {{- else if eq $source "persistentVolumeClaim" -}}
 - name: models
   persistentVolumeClaim:
-    claimName: {{ $model.persistentVolumeClaim.claimName }}
+    claimName: {{ $model.persistentVolumeClaim.claimName | toYaml }}
     readOnly: true
 {{- else if eq $source "image" -}}
 - name: models
   emptyDir:
-    sizeLimit: {{ $model.image.sizeLimit }}
+    sizeLimit: {{ $model.image.sizeLimit | toYaml }}
 {{- else if $model.hub.claimName -}}
 - name: hub-cache
   persistentVolumeClaim:
-    claimName: {{ $model.hub.claimName }}
+    claimName: {{ $model.hub.claimName | toYaml }}
 {{- else -}}
 - name: hub-cache
   emptyDir:
-    sizeLimit: {{ $model.hub.sizeLimit }}
+    sizeLimit: {{ $model.hub.sizeLimit | toYaml }}
 {{- end }}
 {{- end }}

@@ -1,15 +1,16 @@
-{{/* Every object is called like its release. */}}
+{{/* Every object has its release's name. A string or number that a user chooses is rendered by toYaml or quote: YAML
+reads no, 0123 and 1e5 as other types, and a template prints the number 1048576 as 1.048576e+06. */}}
 
 {{/* Immutable, and out of the values' reach: two releases never share a pod. */}}
 {{- define "inference-service.selectorLabels" -}}
 app.kubernetes.io/name: inference-service
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | toYaml }}
 {{- end }}
 
 {{/* Another name than the selector's: a pod that Helm runs is never an endpoint and no budget counts it. */}}
 {{- define "inference-service.testLabels" -}}
 app.kubernetes.io/name: inference-service-test
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | toYaml }}
 {{- end }}
 
 {{/* Without the model's version, which the Deployment and its pods alone bear: a switch changes nothing else. */}}

@@ -5,7 +5,7 @@ apiVersion: v1
 kind: Pod
 metadata:
   name: {{ .Release.Name }}-test-{{ .claim }}
-  namespace: {{ .Release.Namespace }}
+  namespace: {{ .Release.Namespace | toYaml }}
   labels:
     {{- include "inference-service.testLabels" . | nindent 4 }}
     {{- include "inference-service.commonLabels" . | nindent 4 }}
@@ -14,19 +14,19 @@ metadata:
     helm.sh/hook-delete-policy: before-hook-creation
 spec:
   restartPolicy: Never
-  activeDeadlineSeconds: {{ .Values.tests.timeoutSeconds }}
-  serviceAccountName: {{ include "inference-service.serviceAccountName" . }}
+  activeDeadlineSeconds: {{ .Values.tests.timeoutSeconds | toYaml }}
+  serviceAccountName: {{ include "inference-service.serviceAccountName" . | toYaml }}
   automountServiceAccountToken: false
   enableServiceLinks: false
   securityContext:
-    {{- toYamlPretty .Values.podSecurityContext | nindent 4 }}
+    {{- toYaml .Values.podSecurityContext | nindent 4 }}
   {{- with include "inference-service.copyModel" . | and $model }}
   initContainers:
     {{- . | nindent 4 }}
   {{- end }}
   containers:
     - name: {{ .claim }}
-      image: {{ include "inference-service.image" . }}
+      image: {{ include "inference-service.image" . | toYaml }}
       imagePullPolicy: {{ .Values.image.pullPolicy }}
       command:
         - python
@@ -35,13 +35,13 @@ spec:
         - {{ .claim }}
         - http://{{ .Release.Name }}:{{ .Values.service.port }}
         {{- range .arguments }}
-        - {{ . }}
+        - {{ . | toYaml }}
         {{- end }}
       terminationMessagePolicy: FallbackToLogsOnError
       securityContext:
-        {{- toYamlPretty .Values.securityContext | nindent 8 }}
+        {{- toYaml .Values.securityContext | nindent 8 }}
       resources:
-        {{- toYamlPretty .Values.tests.resources | nindent 8 }}
+        {{- toYaml .Values.tests.resources | nindent 8 }}
       volumeMounts:
         {{- if $model }}
         {{- include "inference-service.modelMount" . | nindent 8 }}
@@ -54,7 +54,7 @@ spec:
     {{- end }}
     - name: tmp
       emptyDir:
-        sizeLimit: {{ .Values.tmpSizeLimit }}
+        sizeLimit: {{ .Values.tmpSizeLimit | toYaml }}
   {{- include "inference-service.placement" . }}
 {{- end }}
 
@@ -62,14 +62,14 @@ spec:
 {{- define "inference-service.placement" -}}
   {{- with .Values.imagePullSecrets }}
   imagePullSecrets:
-    {{- toYamlPretty . | nindent 4 }}
+    {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- with .Values.nodeSelector }}
   nodeSelector:
-    {{- toYamlPretty . | nindent 4 }}
+    {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- with .Values.tolerations }}
   tolerations:
-    {{- toYamlPretty . | nindent 4 }}
+    {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- end }}
