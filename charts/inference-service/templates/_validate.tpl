@@ -2,6 +2,7 @@
 
 {{- define "inference-service.validate" -}}
 {{- $mistakes := concat
+      (include "inference-service.releaseMistakes" . | fromJsonArray)
       (include "inference-service.modelMistakes" . | fromJsonArray)
       (include "inference-service.pathMistakes" . | fromJsonArray)
       (include "inference-service.scalingMistakes" . | fromJsonArray)
