@@ -2,7 +2,6 @@
 
 import re
 import tarfile
-from functools import cache
 
 import kubernetes_validate
 import pytest
@@ -36,15 +35,6 @@ def test_values_of_an_app_are_short_and_hold_only_what_differs(app):
     assert len(text.splitlines()) < 40
     same = _leaves(yaml.safe_load(text)).items() & _leaves(yaml.safe_load((CHART / "values.yaml").read_text())).items()
     assert not {key for key, _ in same} - {("app",)}, "app is said in both, so that the file can be read alone"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _schemas_are_read_once():
-    """The library reads megabytes of definitions for each object."""
-    utils = kubernetes_validate.utils
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(utils, "schema_contents", cache(utils.schema_contents))
-        yield
 
 
 @pytest.mark.parametrize("minor", MINORS)

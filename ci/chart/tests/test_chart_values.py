@@ -5,6 +5,7 @@ import shutil
 import sys
 
 import jsonschema
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -132,6 +133,28 @@ def test_a_fraction_can_be_given_on_the_command_line_where_helm_makes_it_text():
     assert {"name": "DRAIN_SECONDS", "value": "4.5"} in service["env"]
 
 
+def test_a_section_or_value_set_to_null_is_a_missing_property_or_renders():
+    """Helm removes a default that is set to null, before the schema and the templates see the values."""
+    for path in _branches(DEFAULTS):
+        removed = _without(DEFAULTS, path)
+        if [error.message for error in VALIDATOR.iter_errors(removed)] == [f"{path[-1]!r} is a required property"]:
+            continue
+        values = (f"--values={CHART}/values-classifier.yaml", f"--set={'.'.join(path)}=null")
+        done = rendering.run("helm", "template", "r", CHART, *values)
+        assert done.returncode == 0 or "mistake(s)" in done.stderr, f"{path}: {done.stderr}"
+        for document in rendering.objects(done.stdout):
+            kubernetes_validate.validate(document, "1.35", strict=True)
+
+
+def test_a_section_set_to_null_is_one_sentence():
+    values = f"--values={CHART}/values-classifier.yaml"
+    done = rendering.run("helm", "template", "r", CHART, values, "--set=autoscaling.keda=null")
+    assert done.stderr.strip().splitlines()[1:] == [
+        "inference-service:",
+        "- at '/autoscaling': missing property 'keda'",
+    ]
+
+
 def test_every_level_that_is_ours_is_closed():
     levels = list(_levels(DEFAULTS))
     assert len(levels) > 20
@@ -213,6 +236,12 @@ def _with(tree: dict, dotted: str, value: object) -> dict:
     return tree | {key: _with(tree.get(key) or {}, rest, value) if rest else value}
 
 
+def _without(tree: dict, path: tuple[str, ...]) -> dict:
+    key, *rest = path
+    left = {name: below for name, below in tree.items() if name != key}
+    return left | {key: _without(tree[key], tuple(rest))} if rest else left
+
+
 def _levels(tree: dict, path: tuple[str, ...] = ()):
     if path and path[-1] in OPEN:
         return
@@ -220,6 +249,16 @@ def _levels(tree: dict, path: tuple[str, ...] = ()):
     for key, below in tree.items():
         if isinstance(below, dict):
             yield from _levels(below, (*path, key))
+
+
+def _branches(tree: dict, path: tuple[str, ...] = ()):
+    """Paths of sections and values, down to what values.yaml documents."""
+    documented = {value.path for value in reference.values((CHART / "values.yaml").read_text())}
+    for key, below in tree.items():
+        if below is not None:
+            yield (*path, key)
+        if isinstance(below, dict) and (*path, key) not in documented:
+            yield from _branches(below, (*path, key))
 
 
 def _paths(tree: object, path: str = ""):
