@@ -47,7 +47,8 @@ REFUSED = {
     "image.pullPolicy": ["never"],
     "imagePullSecrets": [["registry"], [{}], [{"name": "r", "namespace": "n"}]],
     "replicas": [-1, 1.5, "2"],
-    "resources.requests.cpu": ["100 m", "fast"],
+    "resources.requests.cpu": ["100 m", "fast", ".", "1.5.2", "-1", -1],
+    "resources.limits.memory": ["64ki", "64KI", "1gi", "1e", "1e3Ki"],
     "resources.request": [{"cpu": "1"}],
     "autoscaling.minReplicas": [-1, "1"],
     "autoscaling.maxReplicas": [0],
@@ -98,7 +99,7 @@ REFUSED = {
         {"x": {"mountPath": "/x"}},
         {"x": {"mountPath": "x", "emptyDir": {}}},
     ],
-    "tmpSizeLimit": ["lots"],
+    "tmpSizeLimit": ["lots", "64ki"],
     "topologySpreadConstraints": [{"zone": {"maxSkew": 1}}],
     "preflight.enabled": ["yes", None],
     "preflight.timeoutSeconds": [0, "2m"],
@@ -117,6 +118,15 @@ def test_schema_refuses(key, value):
 def test_schema_accepts_the_defaults():
     jsonschema.Draft7Validator.check_schema(SCHEMA)
     VALIDATOR.validate(DEFAULTS)
+
+
+@pytest.mark.parametrize(
+    "quantity", ["1Ki", "1e3", "1E-3", "1E", "1Ei", "100n", "5u", "1.5", ".5Gi", "5.", "250m", "0"]
+)
+def test_schema_accepts_quantities_in_the_grammar_of_the_api(quantity):
+    resources = {"requests": {"cpu": quantity, "memory": quantity}, "limits": {"cpu": 1.5}}
+    model = DEFAULTS["model"] | {"image": DEFAULTS["model"]["image"] | {"sizeLimit": quantity}}
+    VALIDATOR.validate(DEFAULTS | {"resources": resources, "model": model, "tmpSizeLimit": quantity})
 
 
 def test_helm_refuses_by_the_schema_and_names_the_value():
