@@ -100,8 +100,10 @@ inference-service/model-sha256: {{ . | quote }}
 - name: models
   mountPath: /models
   readOnly: true
-  {{- with (.Values.model.persistentVolumeClaim).subPath }}
+  {{- if eq (include "inference-service.modelSources" .) "persistentVolumeClaim" }}
+  {{- with .Values.model.persistentVolumeClaim.subPath }}
   subPath: {{ . | toYaml }}
+  {{- end }}
   {{- end }}
 {{- end }}
 {{- end }}

@@ -3,6 +3,7 @@
 {{- define "inference-service.validate" -}}
 {{- $mistakes := concat
       (include "inference-service.releaseMistakes" . | fromJsonArray)
+      (include "inference-service.podMistakes" . | fromJsonArray)
       (include "inference-service.modelMistakes" . | fromJsonArray)
       (include "inference-service.pathMistakes" . | fromJsonArray)
       (include "inference-service.scalingMistakes" . | fromJsonArray)

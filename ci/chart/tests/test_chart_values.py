@@ -24,6 +24,7 @@ OPEN = {  # Kubernetes' own shapes, and maps whose keys the user chooses
         "affinity",
         "tolerations",
         "topologySpreadConstraints",
+        "resourceClaims",
         "annotations",
     ),
     *("labels", "hosts", "metrics", "triggers", "from", "egress", "requests", "limits", "global"),
@@ -80,6 +81,8 @@ REFUSED = {
     "progressDeadlineSeconds": [0],
     "strategy.maxSurge": ["1", -1],
     "livenessProbe.timeoutSeconds": [0],
+    "livenessProbe.successThreshold": [2],
+    "startupProbe.successThreshold": [2],
     "livenessProbe.httpGet": [{"path": "/"}],
     "service.type": ["ExternalName", "nodeport"],
     "service.port": [0, 65536, "8000"],
@@ -100,7 +103,11 @@ REFUSED = {
         {"x": {"mountPath": "x", "emptyDir": {}}},
     ],
     "tmpSizeLimit": ["lots", "64ki"],
-    "topologySpreadConstraints": [{"zone": {"maxSkew": 1}}],
+    "topologySpreadConstraints": [
+        {"zone": {"maxSkew": 1}},
+        {"zone": {"maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule", "topologyKey": "rack"}},
+    ],
+    "resources.claims": [[{}]],
     "preflight.enabled": ["yes", None],
     "preflight.timeoutSeconds": [0, "2m"],
     "tests.timeoutSeconds": [0],
@@ -120,9 +127,7 @@ def test_schema_accepts_the_defaults():
     VALIDATOR.validate(DEFAULTS)
 
 
-@pytest.mark.parametrize(
-    "quantity", ["1Ki", "1e3", "1E-3", "1E", "1Ei", "100n", "5u", "1.5", ".5Gi", "5.", "250m", "0"]
-)
+@pytest.mark.parametrize("quantity", "1Ki 1e3 1E-3 1E 1Ei 100n 5u 1.5 .5Gi 5. 250m 0".split())
 def test_schema_accepts_quantities_in_the_grammar_of_the_api(quantity):
     resources = {"requests": {"cpu": quantity, "memory": quantity}, "limits": {"cpu": 1.5}}
     model = DEFAULTS["model"] | {"image": DEFAULTS["model"]["image"] | {"sizeLimit": quantity}}
