@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from apps.serving.refusals import RefusedError, response
+from apps.serving.connections.refusals import RefusedError, response
 
 
 @pytest.mark.parametrize(("status", "level"), [(400, "INFO"), (431, "INFO"), (503, "ERROR")])

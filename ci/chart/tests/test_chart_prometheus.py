@@ -17,8 +17,8 @@ import yaml
 from apps.classifier.tests import forests
 from apps.lm.tests import tiny
 from apps.lm.tests.process import serving
-from apps.serving import cpu
-from apps.serving.memory import memory_limit
+from apps.serving.machine import cpu
+from apps.serving.machine.memory import memory_limit
 from apps.serving.tests.processes import Process, running, until
 from ci.chart import rendering
 from ci.chart.rendering import CHART, of_kind

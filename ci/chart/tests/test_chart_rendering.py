@@ -61,7 +61,9 @@ def test_every_object_has_a_namespace_and_its_releases_name(environment):
         metadata = document["metadata"]
         release = metadata["labels"]["app.kubernetes.io/instance"]
         assert metadata["namespace"] == ("inference-test" if environment == "test" else "inference")
-        assert metadata["name"] in (release, f"{release}-preflight", f"{release}.test") or metadata["name"].startswith(f"{release}-test-")
+        assert metadata["name"] in (release, f"{release}-preflight", f"{release}.test") or metadata["name"].startswith(
+            f"{release}-test-"
+        )
 
 
 def test_releases_called_a_and_a_test_share_no_object():
