@@ -10,7 +10,7 @@ PREDICT = "#operations-prediction-predict_predict_post"
 
 
 @pytest.mark.service
-def test_the_example_is_a_digit_to_look_at_and_to_send(artifact):
+def test_the_example_looks_like_its_digit_and_can_be_sent(artifact):
     with running("apps.classifier", MODEL_PATH=artifact) as service, chromium() as browser:
         page = open_page(browser, f"{service.url}/docs")
         operation = page.locator(PREDICT)

@@ -40,7 +40,7 @@ def wait_for_answer(page: Page) -> None:
 
 
 def stroke(page: Page) -> list[tuple[float, float]]:
-    """Points of a stroke on the screen, in pixels."""
+    """Return the points of STROKE in pixels of the screen."""
     box = page.locator("#paper").bounding_box()
     assert box
     return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in STROKE]
@@ -78,7 +78,7 @@ def by_keyboard(page: Page) -> None:
 
 @pytest.mark.service
 @pytest.mark.parametrize("draw", [by_mouse, by_finger, by_keyboard])
-def test_what_is_drawn_is_classified_and_shown_as_ten_bars(page: Page, draw: Callable[[Page], None]):
+def test_a_drawing_is_classified_and_its_probabilities_are_shown_as_ten_bars(page: Page, draw: Callable[[Page], None]):
     assert page.evaluate(BARS) == [0] * 10
     draw(page)
     wait_for_answer(page)
@@ -92,16 +92,16 @@ def test_what_is_drawn_is_classified_and_shown_as_ten_bars(page: Page, draw: Cal
 
 
 @pytest.mark.service
-@pytest.mark.parametrize("how", ["button", "Escape"])
-def test_clear_and_escape_remove_the_drawing(page: Page, how: str):
+@pytest.mark.parametrize("means", ["button", "Escape"])
+def test_a_drawing_can_be_cleared(page: Page, means: str):
     by_mouse(page)
-    page.locator("#clear").click() if how == "button" else page.keyboard.press("Escape")
+    page.locator("#clear").click() if means == "button" else page.keyboard.press("Escape")
     expect(page.locator("#answer")).to_have_text("Nothing is drawn yet.")
     assert page.evaluate(BARS) == [0] * 10
 
 
 @pytest.mark.service
-def test_a_screen_reader_gets_a_name_for_everything_that_can_be_used_or_read(page: Page):
+def test_every_control_and_every_result_has_a_role_and_a_name_for_screen_readers(page: Page):
     expect_roles(
         page,
         ("heading", "Draw a digit"),
@@ -115,7 +115,7 @@ def test_a_screen_reader_gets_a_name_for_everything_that_can_be_used_or_read(pag
 
 
 @pytest.mark.service
-def test_the_page_says_when_the_service_is_gone(browser: Browser, artifact):
+def test_the_page_says_that_the_service_is_gone(browser: Browser, artifact):
     with running("apps.classifier", MODEL_PATH=artifact) as process:
         page = open_page(browser, process.url)
     with page:

@@ -38,8 +38,8 @@ def page(request, service, browser):
         yield page
 
 
-def ask(page, prompt: str, max_tokens: int) -> None:
-    """Fill the form by the keyboard, from its first field to its button."""
+def submit(page, prompt: str, max_tokens: int) -> None:
+    """Fill in the form with the keyboard, from its first field to its button."""
     page.locator("#prompt").focus()
     for text in (prompt, str(max_tokens)):
         page.keyboard.press("ControlOrMeta+A")
@@ -55,8 +55,8 @@ def expect_status(page, start: str) -> None:
 
 
 @pytest.mark.service
-def test_an_answer_streams_in_and_fills_the_budget(service, page):
-    ask(page, "the fox", 20)
+def test_an_answer_is_streamed_and_fills_the_budget(service, page):
+    submit(page, "the fox", 20)
     expect_status(page, "Cut at its length: 20 tokens, ")
     with process.client(service) as client:
         answer = client.post("/generate", json={"prompt": "the fox", "max_new_tokens": 20}).json()
@@ -69,13 +69,13 @@ def test_an_answer_streams_in_and_fills_the_budget(service, page):
 
 
 @pytest.mark.service
-@pytest.mark.parametrize("how", ["button", "Escape"])
-def test_a_stopped_answer_frees_the_service(service, page, how):
-    ask(page, "the fox", CONTEXT - 2)
+@pytest.mark.parametrize("control", ["button", "Escape"])
+def test_an_answer_can_be_stopped_and_the_service_is_free_again(service, page, control):
+    submit(page, "the fox", CONTEXT - 2)
     expect_status(page, "Writing")
     expect(page.locator("#answer")).to_have_attribute("aria-busy", "true")
     expect(page.locator("#stop")).to_be_focused()  # the next Enter stops
-    page.locator("#stop").click() if how == "button" else page.keyboard.press("Escape")
+    page.locator("#stop").click() if control == "button" else page.keyboard.press("Escape")
     expect_status(page, "Stopped")
     with process.client(service) as client:
         until(lambda: "inference_in_flight 0" in client.get("/metrics").text, 30)
@@ -84,17 +84,17 @@ def test_a_stopped_answer_frees_the_service(service, page, how):
 
 
 @pytest.mark.service
-def test_a_mistake_is_explained_until_the_next_answer(page):
+def test_an_error_is_shown_until_the_next_request(page):
     problem = page.locator("#problem")
-    ask(page, "the fox " * 2100, 5)
+    submit(page, "the fox " * 2100, 5)
     expect(problem).to_contain_text("prompt and answer together may have 4096")
-    ask(page, "the fox", 5)
+    submit(page, "the fox", 5)
     expect_status(page, "Cut")
     assert problem.text_content() == ""
 
 
 @pytest.mark.service
-def test_a_screen_reader_gets_a_name_for_everything_that_can_be_used(page):
+def test_everything_usable_has_a_name_for_screen_readers(page):
     expect_roles(
         page,
         ("heading", "Continue a text"),

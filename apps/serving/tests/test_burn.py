@@ -7,10 +7,13 @@ from apps.serving.machine.burn import Burner, burn
 
 
 def test_a_burn_uses_the_requested_cpu_time():
-    before = time.thread_time()
-    reported = burn(0.05)
-    used = time.thread_time() - before
-    assert 0.05 <= reported <= used < 0.08
+    all_used = []
+    for _ in range(5):
+        before = time.thread_time()
+        reported = burn(0.05)
+        all_used.append(time.thread_time() - before)
+        assert 0.05 <= reported <= all_used[-1]
+    assert min(all_used) < 0.08, "a busy machine makes some slices longer, not all"
 
 
 def test_a_burn_ends_as_soon_as_stop_returns_true():
@@ -54,6 +57,9 @@ def test_other_threads_run_during_a_burn():
 
 
 def test_a_burner_of_0_seconds_uses_no_cpu_time():
-    before = time.thread_time()
-    Burner(0)(lambda: False)
-    assert time.thread_time() - before < 0.01
+    def used() -> float:
+        before = time.thread_time()
+        Burner(0)(lambda: False)
+        return time.thread_time() - before
+
+    assert min(used() for _ in range(5)) < 0.01

@@ -125,10 +125,8 @@ def test_a_second_sigterm_ends_the_drain():
     with running(TOY, DRAIN_SECONDS=60) as toy:
         toy.signal(signal.SIGTERM)
         toy.expect("draining")
-        begun = time.monotonic()
         toy.signal(signal.SIGTERM)
         assert toy.wait(5) == 0
-        assert time.monotonic() - begun < 3
 
 
 def test_ctrl_c_skips_the_drain():
@@ -147,14 +145,12 @@ def computing(toy: Process) -> Iterator[Future]:
 
 
 def test_a_second_ctrl_c_does_not_wait_for_requests():
-    with running(TOY, STUBBORN=True) as toy, computing(toy) as response:
+    with running(TOY, STUBBORN=True, DRAIN_SECONDS=60) as toy, computing(toy) as response:
         toy.signal(signal.SIGINT)
         toy.expect("draining")
         assert not response.done()
-        begun = time.monotonic()
         toy.signal(signal.SIGINT)
         assert toy.wait(5) == 130
-        assert time.monotonic() - begun < 1
         assert isinstance(response.exception(5), httpx.TransportError)
 
 
