@@ -26,7 +26,9 @@ def main(words: list[str] | None = None) -> int:
         return 1
     except ModuleNotFoundError as error:
         extra = LM_EXTRA if arguments.command == "lm" else "'.[training]'"
-        print(f"{error.name} is not installed. Run: pip install {extra}", file=sys.stderr)
+        # A library that fails to import one of its own modules gives no name, but its cause.
+        missing = f"{error.name} is not installed" if error.name else f"A library cannot be imported ({error})"
+        print(f"{missing}. Run: pip install {extra}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped. Nothing was published.", file=sys.stderr)
