@@ -4,7 +4,7 @@ All of it runs side by side. Each group of unit tests is one pytest process that
 importing torch and transformers takes seconds, so equal workers that import everything (xdist) take longer.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ UNIT = {
     "classifier": ["apps/classifier", "training"],
     "others": ["apps/serving", "loadgen", "models", "ci", "--ignore=ci/chart", "--ignore=ci/e2e"],
 }
-PATIENT = ["classifier"]  # its tests measure no time, so they can leave the CPU to the longest group
+PATIENT = ["tests classifier"]  # its tests measure no time, so they can leave the CPU to the longest group
 QUICK = "not service and not full and not slow"
 OUTPUT_LINES = 200  # of a failed check, which its developer wants to read at once
 
@@ -28,15 +28,27 @@ def folder() -> Path:
     return CACHE / "check" / key(str(CHECKOUT))
 
 
-def environment() -> dict[str, str]:
-    """The variables for pytest: bytecode goes to the cache, so imports are fast and the checkout stays clean."""
-    return {"PYTHONPYCACHEPREFIX": str(python.folder() / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
+def environment(name: str) -> dict[str, str]:
+    """Variables for the pytest process `name`.
+
+    Bytecode goes to the cache, so imports are fast and the checkout stays clean. Coverage goes to a file per process.
+    """
+    return {
+        "PYTHONPYCACHEPREFIX": str(python.folder() / "bytecode"),
+        "PYTHONDONTWRITEBYTECODE": "",
+        "COVERAGE_FILE": str(folder() / "coverage" / name.replace(" ", "-")),
+    }
 
 
-def pytest(paths: list[str], marker: str, *options: str) -> list[str]:
+def pytest(paths: Sequence[str], marker: str, *options: str) -> list[str]:
     """The command that runs the tests in `paths` that `marker` selects."""
     selected = ["-m", marker] if marker else []
     return [str(python.executable()), "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, *selected, *paths]
+
+
+def measuring(coverage: bool) -> list[str]:
+    """Options of pytest that measure coverage, in subprocesses too; pyproject.toml says of what."""
+    return ["--cov", "--cov-report="] if coverage else []
 
 
 def lint() -> list[Step]:
@@ -50,13 +62,25 @@ def lint() -> list[Step]:
     ]
 
 
-def tests(groups: Mapping[str, list[str]], marker: str, *options: Callable[[str], str]) -> list[Step]:
-    """A step for each group of unit tests; `options` make options of pytest from the group's name."""
-    again = "Mend the tests or what they test. `ci/check PATH` runs the tests of a folder or file only."
-    return [
-        _step(f"tests {name}", pytest(paths, marker, *(option(name) for option in options)), again, name in PATIENT)
-        for name, paths in groups.items()
-    ]
+def tests(
+    groups: Mapping[str, Sequence[str]], marker: str, reports: Path | None = None, coverage: bool = False
+) -> list[Step]:
+    """A step for each group of unit tests. It writes pytest's report to `reports`, under its name with `.xml`."""
+    steps = []
+    for name, paths in ((f"tests {group}", paths) for group, paths in groups.items()):
+        options = [*measuring(coverage), *([f"--junitxml={reports}/{name}.xml"] if reports else [])]
+        remedy = "Mend the tests or what they test. `ci/check PATH` runs the tests of a folder or file only."
+        steps.append(_step(name, pytest(paths, marker, *options), remedy, name in PATIENT))
+    return steps
+
+
+def report_coverage() -> None:
+    """Prints the coverage of the last run of each lane, file by file, with the lines that no test executed."""
+    coverage: list[object] = [python.executable(), "-m", "coverage"]
+    data = {"COVERAGE_FILE": str(folder() / "coverage" / ".all")}
+    files = [path for path in (folder() / "coverage").iterdir() if not path.name.startswith(".")]
+    run([*coverage, "combine", "--keep", "--quiet", *files], cwd=CHECKOUT, env=data)
+    run([*coverage, "report"], cwd=CHECKOUT, env=data)
 
 
 def fix() -> Step:
@@ -71,11 +95,11 @@ def fix() -> Step:
 
 def _step(name: str, command: Sequence[object], remedy: str, patient: bool) -> Step:
     log = folder() / "logs" / f"{name.replace(' ', '-')}.log"
-    return Step(name, partial(_run, command, remedy), ("python",), patient=patient, log=log, tail=OUTPUT_LINES)
+    return Step(name, partial(_run, name, command, remedy), ("python",), patient=patient, log=log, tail=OUTPUT_LINES)
 
 
-def _run(command: Sequence[object], remedy: str) -> None:
+def _run(name: str, command: Sequence[object], remedy: str) -> None:
     try:
-        run(command, cwd=CHECKOUT, env=environment())
+        run(command, cwd=CHECKOUT, env=environment(name))
     except Failed as failure:
         raise Failed(failure.what, remedy) from failure

@@ -112,7 +112,8 @@ def served(app: str) -> dict[str, str]:
     url = f"http://127.0.0.1:{layout.NODE_PORTS[app]}/healthz"
     try:
         with DIRECT.open(url, timeout=10) as answer:
-            return json.load(answer)["model"]
+            model: dict[str, str] = json.load(answer)["model"]
+            return model
     except OSError as error:
         raise Failed(f"{url}: {error}") from error
 
@@ -121,7 +122,7 @@ def summary() -> str:
     """One line a service: its address, model and image."""
     lines = []
     for app in images.APPS:
-        url, model = f"http://127.0.0.1:{layout.NODE_PORTS[app]}", served(app)
-        model = f"{model['name']} {model['version']}, sha256 {model['sha256'][:12]}…"
-        lines.append(f"  {url}  {model}; image {images.sizes(app)}")
+        model, url = served(app), f"http://127.0.0.1:{layout.NODE_PORTS[app]}"
+        identity = f"{model['name']} {model['version']}, sha256 {model['sha256'][:12]}…"
+        lines.append(f"  {url}  {identity}; image {images.sizes(app)}")
     return "\n".join(lines)

@@ -123,7 +123,7 @@ def build_app(image: str, torch_index: str | None) -> None:
 
 def _mounts() -> list[str]:
     """The files of this machine that pip inside a build needs to reach what pip outside reaches."""
-    mounts = {CERTIFICATES: CERTIFICATES} if CERTIFICATES.exists() else {}
+    mounts = {str(CERTIFICATES): str(CERTIFICATES)} if CERTIFICATES.exists() else {}
     links = os.environ.get("PIP_FIND_LINKS", "")
     mounts |= {os.path.abspath(links): "/mnt"} if os.path.isdir(links) else {}
     return [word for path, inside in mounts.items() for word in ("--volume", f"{path}:{inside}:ro")]

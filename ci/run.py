@@ -1,4 +1,4 @@
-"""Starts other programs; their output goes to the log of the step that runs them."""
+"""Starts other programs, writes their output to the log of the step that runs them, and ends them on an interrupt."""
 
 import contextvars
 import os
@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import IO
 
 LOG: contextvars.ContextVar[IO[str] | None] = contextvars.ContextVar("log", default=None)
-# Open files that every program inherits: the machine's lock is free when the last of them has ended, killed or not.
+# Open files that every program inherits: the machine's lock stays held until the last of these programs has ended.
 INHERITED: contextvars.ContextVar[tuple[int, ...]] = contextvars.ContextVar("inherited", default=())
 
 STOPPED = threading.Event()  # set when the user interrupts: no step starts another program
-STARTED: set[subprocess.Popen] = set()  # what runs
-STARTING = threading.Lock()  # so that an interrupt misses none
-# Seconds that a program has to end after each signal: on SIGINT apt-get finishes a package, helm takes back a release.
+STARTED: set[subprocess.Popen[str]] = set()  # the programs that run
+STARTING = threading.Lock()  # so that an interrupt misses no program
+# Seconds to wait after each signal: on SIGINT apt-get finishes a package, and helm rolls a release back.
 PATIENCE = {signal.SIGINT: 30, signal.SIGTERM: 10, signal.SIGKILL: 5}
 
 
 class Failed(Exception):
-    """A step cannot go on: what happened, and how to mend it."""
+    """A step cannot go on: `what` happened, and the `remedy`."""
 
     def __init__(self, what: str, remedy: str = "") -> None:
         super().__init__(what)
@@ -51,7 +51,7 @@ def output(
     input: str | None = None,
     timeout: float | None = None,
 ) -> str:
-    """As `run`, and returns what the command printed."""
+    """Runs a command as `run` does, and returns its standard output."""
     return _start(command, cwd, env, input, timeout, subprocess.PIPE)
 
 
@@ -62,7 +62,7 @@ def succeeds(
     env: Mapping[str, str] | None = None,
     timeout: float = 10,
 ) -> bool:
-    """Whether a command exits 0 in time. One that does not exist does not."""
+    """Whether a command exits 0 within `timeout` seconds; False if it does not exist."""
     try:
         _start(command, cwd, env, None, timeout, subprocess.DEVNULL)
     except Failed:
@@ -82,14 +82,14 @@ def _interrupt(*_: object) -> None:
 
 
 def stop() -> None:
-    """Ends whatever runs, and starts nothing any more."""
+    """Ends all programs that run, and lets no other start."""
     with STARTING:
         STOPPED.set()
     end(list(STARTED))
 
 
-def end(processes: Sequence[subprocess.Popen]) -> None:
-    """Ends programs with their children, which are in their process groups; at a second interrupt by force."""
+def end(processes: Sequence[subprocess.Popen[str]]) -> None:
+    """Ends programs with their process groups: SIGINT, SIGTERM, SIGKILL. A second interrupt goes to SIGKILL at once."""
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             _signal(processes, number)
@@ -97,7 +97,7 @@ def end(processes: Sequence[subprocess.Popen]) -> None:
         _signal(processes, signal.SIGKILL)
 
 
-def _signal(processes: Sequence[subprocess.Popen], number: signal.Signals) -> None:
+def _signal(processes: Sequence[subprocess.Popen[str]], number: signal.Signals) -> None:
     for process in filter(_lives, processes):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
@@ -106,22 +106,39 @@ def _signal(processes: Sequence[subprocess.Popen], number: signal.Signals) -> No
         time.sleep(0.02)
 
 
-def _lives(process: subprocess.Popen) -> bool:
-    process.poll()  # or the program itself would count until somebody asks how it ended
+def _lives(process: subprocess.Popen[str]) -> bool:
+    process.poll()  # reaps the program itself, which would count as alive otherwise
     try:
         os.killpg(process.pid, 0)
-    except (ProcessLookupError, PermissionError):  # macOS refuses where all are dead
+    except (ProcessLookupError, PermissionError):  # macOS raises the latter for a group of dead processes
         return False
     return True
 
 
 @contextmanager
-def started(words: Sequence[str], **options) -> Iterator[subprocess.Popen]:
-    """A program that leads a process group; who leaves the block early ends it."""
+def started(
+    words: Sequence[str],
+    cwd: Path | str | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: int = subprocess.DEVNULL,
+    stdout: IO[str] | int | None = None,
+    stderr: IO[str] | int | None = None,
+) -> Iterator[subprocess.Popen[str]]:
+    """Starts a program in a process group of its own, with `env` added to ours. An exception in the block ends it."""
     with STARTING:
         if STOPPED.is_set():
             raise KeyboardInterrupt
-        process = subprocess.Popen(words, process_group=0, **options)
+        process = subprocess.Popen(
+            words,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            text=True,
+            pass_fds=INHERITED.get(),
+            process_group=0,
+        )
         STARTED.add(process)
     with process:  # closes its pipes
         try:
@@ -133,22 +150,22 @@ def started(words: Sequence[str], **options) -> Iterator[subprocess.Popen]:
             STARTED.discard(process)
 
 
-def _start(command, cwd, env, input, timeout, stdout) -> str | None:
+def _start(
+    command: Sequence[object],
+    cwd: Path | str | None,
+    env: Mapping[str, str] | None,
+    input: str | None,
+    timeout: float | None,
+    stdout: IO[str] | int | None,
+) -> str:
     words, log = [str(word) for word in command], LOG.get()
     short = f"`{' '.join(words[:6])}{' …' if words[6:] else ''}`"
     if log:
         print("$", *words, file=log, flush=True)
-    options = {
-        "cwd": cwd,
-        "env": {**os.environ, **(env or {})},
-        "stdin": subprocess.DEVNULL if input is None else subprocess.PIPE,
-        "stdout": stdout,
-        "stderr": subprocess.DEVNULL if stdout == subprocess.DEVNULL else (log or None),
-        "text": True,
-        "pass_fds": INHERITED.get(),
-    }
+    stdin = subprocess.DEVNULL if input is None else subprocess.PIPE
+    stderr = subprocess.DEVNULL if stdout == subprocess.DEVNULL else log
     try:
-        with started(words, **options) as process:
+        with started(words, cwd, env, stdin, stdout, stderr) as process:
             printed, _ = process.communicate(input, timeout)
     except FileNotFoundError as error:
         raise Failed(f"{words[0]} is not on this machine ({error.strerror})") from error
@@ -158,4 +175,4 @@ def _start(command, cwd, env, input, timeout, stdout) -> str | None:
         if STOPPED.is_set():
             raise KeyboardInterrupt
         raise Failed(f"{short} ended with {process.returncode}")
-    return printed
+    return printed or ""

@@ -27,7 +27,7 @@ class Step:
 
     `run` does the work. `after` names the steps that must succeed before it starts. `done` returns True if the result
     exists already; then `run` is not called. A `patient` step runs with low priority. `log` is the file for its output
-    (default: by name in LOGS), of which the last `tail` lines are shown when it fails.
+    (default: by name in LOGS), of which the last `tail` lines are shown when it fails. `run_steps` sets `succeeded`.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Step:
     patient: bool = False
     log: Path | None = None
     tail: int = TAIL
+    succeeded: bool = False
 
     def log_path(self) -> Path:
         return self.log or LOGS / f"{self.name.replace(' ', '-')}.log"
@@ -46,7 +47,6 @@ class Display:
     """Prints a line for each finished step; on a terminal also a last line with the steps that run."""
 
     def __init__(self) -> None:
-        self.done = 0
         self.started = time.monotonic()
         self.running: dict[str, float] = {}
         self.lock = threading.Lock()
@@ -102,11 +102,13 @@ def run_steps(steps: Sequence[Step]) -> bool:
                     display.line("FAILED", step.name)
                     _explain(step, error)
                 else:
-                    display.done += 1
+                    step.succeeded = True
                     graph.done(step.name)
             display.tick()
     failed = f"failed: {', '.join(step.name for step in failures)}" if failures else ""
-    display.line("stopped" if failures else "done", f"{display.done} of {len(steps)} steps", failed)
+    display.line(
+        "stopped" if failures else "done", f"{sum(step.succeeded for step in steps)} of {len(steps)} steps", failed
+    )
     return not failures
 
 

@@ -8,11 +8,15 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Iterable
+from functools import reduce
+from operator import getitem
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
+Tree = dict[str, Any]  # nested mappings, as YAML and JSON have them
 CHART = Path(__file__).resolve().parents[2] / "charts" / "inference-service"
 COMMAND = "python ci/chart/reference.py --write"
 BEGIN, END = "<!-- values: begin -->", "<!-- values: end -->"
@@ -35,7 +39,11 @@ def values(text: str) -> list[Value]:
 
     Raises ReferenceError for a scalar or an empty collection without a `# --` sentence.
     """
-    data, found, stack, sentence, mistakes = yaml.safe_load(text), [], [], None, []
+    data: Tree = yaml.safe_load(text)
+    documented: list[Value] = []
+    mistakes: list[str] = []
+    stack: list[str] = []
+    sentence: str | None = None
     covered: tuple[str, ...] | None = None
     for line in text.splitlines():
         if match := re.match(r" *# -- (.+)", line):
@@ -47,29 +55,27 @@ def values(text: str) -> list[Value]:
                 continue
             covered = path if sentence else None
             if sentence:
-                found.append(Value(path, sentence, at(data, path)))
+                documented.append(Value(path, sentence, at(data, path)))
             elif match[3].split("#")[0].strip():
                 mistakes.append(f"values.yaml: {'.'.join(path)} has no `# --` sentence above it.")
             sentence = None
     if mistakes:
         raise ReferenceError("\n".join(mistakes))
-    return found
+    return documented
 
 
-def at(tree: dict, path: tuple[str, ...]) -> object:
-    """Return what stands at `path` in nested mappings; raise KeyError where there is nothing."""
-    for key in path:
-        tree = tree[key]
-    return tree
+def at(tree: Tree, path: Iterable[str]) -> Any:
+    """Return the value at `path` in nested mappings; raise KeyError if there is none."""
+    return reduce(getitem, path, tree)
 
 
-def described(schema: dict, found: list[Value]) -> dict:
+def described(schema: Tree, documented: list[Value]) -> Tree:
     """Return `schema` with each value's sentence and default; raise ReferenceError where the keys differ."""
     schema, mistakes = json.loads(json.dumps(schema)), []
-    paths = {value.path for value in found}
-    for value in found:
+    paths = {value.path for value in documented}
+    for value in documented:
         try:
-            leaf = at(schema, tuple(key for part in value.path for key in ("properties", part)))
+            leaf = at(schema, (key for part in value.path for key in ("properties", part)))
         except KeyError:
             mistakes.append(f"values.schema.json: {'.'.join(value.path)} of values.yaml is missing.")
             continue
@@ -85,7 +91,7 @@ def described(schema: dict, found: list[Value]) -> dict:
     return schema
 
 
-def _leaves(schema: dict, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+def _leaves(schema: Tree, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     """Paths of the schema's documented properties, or of those that nothing above documents."""
     if "properties" not in schema or (path and "description" in schema):
         return [path]
@@ -104,10 +110,10 @@ def dump(node: object, depth: int = 0) -> str:
     return "{\n" + ",\n".join(lines) + "\n" + "  " * depth + "}"
 
 
-def table(found: list[Value]) -> str:
+def table(documented: list[Value]) -> str:
     """Return the README's table, a row a value."""
     rows = ["| key | default | what it is |", "| --- | --- | --- |"]
-    for value in found:
+    for value in documented:
         default = "see values.yaml" if _long(value.default) else f"`{json.dumps(value.default)}`"
         rows.append(f"| `{'.'.join(value.path)}` | {default} | {value.sentence} |")
     return "\n".join(rows)
@@ -119,13 +125,13 @@ def _long(default: object) -> bool:
 
 def generated(chart: Path) -> dict[Path, str]:
     """Return what the schema and the README of `chart` should hold."""
-    found = values((chart / "values.yaml").read_text())
+    documented = values((chart / "values.yaml").read_text())
     schema, readme = chart / "values.schema.json", chart / "README.md"
     before, _, rest = readme.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
     return {
-        schema: dump(described(json.loads(schema.read_text()), found)) + "\n",
-        readme: f"{before}{BEGIN}\n{table(found)}\n{END}{after}",
+        schema: dump(described(json.loads(schema.read_text()), documented)) + "\n",
+        readme: f"{before}{BEGIN}\n{table(documented)}\n{END}{after}",
     }
 
 

@@ -10,15 +10,17 @@ import tempfile
 import textwrap
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+Object = dict[str, Any]  # a Kubernetes object as YAML has it: what its keys hold depends on its kind
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "inference-service"
 APPS = ("classifier", "lm")
 ENVIRONMENTS = ("default", "local", "test", "production")
 CUSTOM = {"ServiceMonitor", "PrometheusRule", "ScaledObject"}  # their schemas are not Kubernetes' own
-# What this machine knows must not reach the tests: no cluster, no models of its own, no tags.
+# Keeps this machine's cluster, models and tags out of the tests.
 NEUTRAL = {
     "KUBECONFIG": os.devnull,
     "MODELS_DIR": "",
@@ -31,35 +33,34 @@ NEUTRAL = {
 
 
 class MissingTool(Exception):
-    """A program of the lane `chart` is not there."""
+    """A program that lane `chart` needs is not on PATH."""
 
 
 def run(
-    *command: str | Path, cwd: Path = ROOT, input: str | None = None, **environment: str
-) -> subprocess.CompletedProcess:
-    """Run a program, whatever its exit status; raise MissingTool where it is not on PATH."""
+    *command: str | Path, cwd: Path = ROOT, input: str | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a program and return its outcome, failed or not. Raises MissingTool if it is not on PATH."""
     if shutil.which(str(command[0])) is None:
         raise MissingTool(
             f'{command[0]} is not on PATH. `ci/test chart` and `ci/up` build it; by hand: eval "$(ci/env)"'
         )
-    environment = os.environ | NEUTRAL | environment
-    options = {"cwd": cwd, "env": environment, "input": input}
-    return subprocess.run(list(map(str, command)), **options, capture_output=True, text=True)
+    environment = os.environ | NEUTRAL | variables
+    return subprocess.run(command, cwd=cwd, env=environment, input=input, capture_output=True, text=True)
 
 
-def succeed(*command: str | Path, **options: object) -> str:
-    """Run a program that must end with 0; return what it printed."""
-    done = run(*command, **options)
+def succeed(*command: str | Path, cwd: Path = ROOT, input: str | None = None, **variables: str) -> str:
+    """Run a program that must exit 0; return its standard output."""
+    done = run(*command, cwd=cwd, input=input, **variables)
     assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
-def objects(text: str) -> list[dict]:
+def objects(text: str) -> list[Object]:
     """Return the Kubernetes objects in a stream of YAML."""
     return [document for document in yaml.safe_load_all(text) if document]
 
 
-def template(*arguments: str | Path, release: str = "r") -> list[dict]:
+def template(*arguments: str | Path, release: str = "r") -> list[Object]:
     """Render the chart by helm alone."""
     return objects(succeed("helm", "template", release, CHART, "--namespace=inference", *arguments))
 
@@ -90,23 +91,24 @@ def publish(folder: Path, name: str, version: str, sha256: str, **members: str) 
 
 
 @cache
-def helmfile(environment: str, *arguments: str, root: Path | None = None, **variables: str) -> list[dict]:
+def helmfile(environment: str, *arguments: str, root: Path | None = None, **variables: str) -> list[Object]:
     """Render both releases of an environment by the helmfile in `root`; without it, in `checkout()`."""
     command = ("helmfile", "--quiet", "--environment", environment, *arguments, "template")
     return objects(succeed(*command, cwd=root or checkout(), **variables))
 
 
 def readme_yaml(title: str) -> list[str]:
-    """The examples in YAML of a section of the chart's README."""
+    """The YAML examples in a section of the chart's README."""
     section = (CHART / "README.md").read_text().partition(f"## {title}\n")[2].partition("\n## ")[0]
     return [textwrap.dedent(text) for text in re.findall(r"^ *```yaml\n(.*?)^ *```", section, re.M | re.S)]
 
 
-def of_kind(found: list[dict], kind: str) -> dict[str, dict]:
+def of_kind(rendered: list[Object], kind: str) -> dict[str, Object]:
     """Return the objects of `kind` by name."""
-    return {document["metadata"]["name"]: document for document in found if document["kind"] == kind}
+    return {document["metadata"]["name"]: document for document in rendered if document["kind"] == kind}
 
 
-def container(found: list[dict], release: str) -> dict:
+def container(rendered: list[Object], release: str) -> Object:
     """Return the serving container of a release."""
-    return of_kind(found, "Deployment")[release]["spec"]["template"]["spec"]["containers"][0]
+    serving: Object = of_kind(rendered, "Deployment")[release]["spec"]["template"]["spec"]["containers"][0]
+    return serving

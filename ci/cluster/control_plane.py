@@ -78,7 +78,7 @@ def _images() -> None:
         images.load(name)
 
 
-def _image(name: str, dockerfile: str, context) -> None:
+def _image(name: str, dockerfile: str, context: Path) -> None:
     if not images.loaded(name) and not images.built(name):
         images.build(name, dockerfile, context)
 

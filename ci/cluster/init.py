@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def kubelet() -> list[str] | None:
 
 def supervise(doors: list[str]) -> None:
     """Starts each service, and again when it ends. Collects every dead process, for no one else here would."""
-    commands = {
+    commands: dict[str, Callable[[], list[str] | None]] = {
         "containerd": lambda: ["containerd"],
         "kubelet": kubelet,
         "portforward": lambda: ["portforward", *doors],

@@ -241,12 +241,12 @@ def unpack(archive: Path, kube: Path) -> None:
     (layout.NODE / "etc/machine-id").write_text(key(layout.NAME).ljust(32, "0") + "\n")
     (layout.NODE / "etc/resolv.conf").write_text("# nothing outside can be reached from here\n")
     for program in ("kube", *(p.name for p in kube.iterdir() if p.is_symlink())):
-        target = layout.BINARIES / program
-        target.unlink(missing_ok=True)
+        binary = layout.BINARIES / program
+        binary.unlink(missing_ok=True)
         if program == "kube":
-            shutil.copy2(kube / program, target)
+            shutil.copy2(kube / program, binary)
         else:
-            os.symlink("kube", target)
+            binary.symlink_to("kube")
 
 
 def inside(*words: object, input: str | None = None, timeout: float | None = None) -> str:

@@ -109,9 +109,12 @@ def ask(url: str, body: object = None, timeout: float = 60) -> tuple[int, dict[s
 
 
 @contextmanager
-def client(url: str, body: object, *members: str) -> Iterator[list[tuple[int | str, ...]]]:
-    """Posts `body` without a pause, a new connection each time; collects status and these members of each answer."""
-    seen: list[tuple[int | str, ...]] = []
+def client(url: str, body: object, *members: str) -> Iterator[list[tuple[object, ...]]]:
+    """Posts `body` again and again, each time on a new connection; collects status and these members of each answer.
+
+    A request without an answer has its error for a status.
+    """
+    seen: list[tuple[object, ...]] = []
     stop = threading.Event()
 
     def loop() -> None:

@@ -52,11 +52,11 @@ def attacked(app: str, name: str) -> Iterator[None]:
     command = [str(python.executable()), "-m", "apps.serving.tests.attacks", app, name, "--url", URLS[app]]
     with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as attacker:
         try:
-            assert attacker.stdout.readline() == "begun\n"
+            assert attacker.stdout and attacker.stdout.readline() == "begun\n"
             yield
         finally:
             attacker.terminate()
-            print(name, attacker.stdout.read())
+            print(name, *attacker.stdout or ())
 
 
 @pytest.mark.parametrize("app", WORST)

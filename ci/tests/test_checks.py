@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ci import checks
-from ci.cache import CHECKOUT
+from ci.cache import CACHE, CHECKOUT
 
 # ci/check with a program that stands in for Python, and so for ruff, mypy and pytest.
 COMMAND = """
@@ -73,7 +73,7 @@ def test_caches_are_outside_of_the_checkout(check, tmp_path):
     _, calls = check("nothing")
     for call in calls:
         assert f"--cache-dir={tmp_path}/cache/" in call or "-p no:cacheprovider" in call
-    assert checks.environment()["PYTHONPYCACHEPREFIX"].startswith(str(checks.CACHE))
+    assert checks.environment("unit")["PYTHONPYCACHEPREFIX"].startswith(str(CACHE))
 
 
 def test_every_unit_test_is_in_one_group():

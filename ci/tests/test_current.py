@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ci import current, deploy
+from ci import current, deploy, images
 from ci.cluster import layout
 from ci.run import Failed
 
@@ -63,7 +63,7 @@ def test_the_engine_that_runs_is_taken(machine):
 def test_images_reach_kind_and_minikube_by_their_own_commands(machine, monkeypatch, cluster, command):
     for name in ("docker", "kind", "minikube"):
         machine.program(name)
-    monkeypatch.setattr(current.images, "tags", lambda app: [f"{app}-service:v1-x", f"{app}-service:v1"])
+    monkeypatch.setattr(images, "tags", lambda app: [f"{app}-service:v1-x", f"{app}-service:v1"])
     current.build("lm", "docker", None, current.transport(cluster, "docker", None))
     built = next(call for call in machine.calls() if call.startswith("docker build"))
     arguments = "--build-arg APP=lm --build-arg EXTRA=lm --secret id=pip,env=PIP_CONF"
@@ -81,7 +81,7 @@ def test_another_cluster_needs_a_registry_and_the_option_is_named(machine):
 
 def test_a_registry_gets_the_image_and_the_chart_its_name(machine, monkeypatch):
     machine.program("docker")
-    monkeypatch.setattr(current.images, "tags", lambda app: [f"{app}-service:v1-x", f"{app}-service:v1"])
+    monkeypatch.setattr(images, "tags", lambda app: [f"{app}-service:v1-x", f"{app}-service:v1"])
     way = current.transport("prod", "docker", "registry.example.com/team/")
     current.build("lm", "docker", None, way)
     pushed = [call for call in machine.calls() if call.startswith("docker push")]

@@ -15,12 +15,13 @@ ROOT = Path(__file__).parents[2]
 # A ci/ command whose only step, and whose pytest, are shell scripts.
 COMMAND = """
 import os, runpy, sys
-from ci import cache, lock, plan, preflight, python
+from ci import cache, checks, lock, plan, preflight, python
 from ci.run import run
 from ci.steps import Step
 
-steps = [Step("slow", lambda: run(["sh", "-c", os.environ["STEP"]]))]
+steps = [Step("python", lambda: run(["sh", "-c", os.environ["STEP"]]))]
 lock.MACHINE, preflight.check, python.executable = cache.CACHE, lambda: None, lambda: os.environ["PYTEST"]
+checks.lint, checks.UNIT = list, {"all": []}
 plan.cluster_with_images, plan.installed, plan.python_environment = lambda *_: steps, list, lambda *_: steps
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
@@ -63,10 +64,16 @@ def interrupted(pipe: Pipe, number: int, command: str, **scripts: str) -> str:
     """Sends a signal to a ci/ command once its script runs, and returns what it says when all have ended."""
     words = [sys.executable, "-c", COMMAND, command, *LANES[command]]
     variables = {**os.environ, "PYTEST": "", **scripts}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    # These tests may run under nohup, and what is tested here is a terminal's.
-    pipes["preexec_fn"] = lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    with subprocess.Popen(words, cwd=ROOT, env=variables, **pipes) as process:
+    with subprocess.Popen(
+        words,
+        cwd=ROOT,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # As in a terminal, also where these tests run under nohup.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    ) as process:
         try:
             assert pipe.runs()
             process.send_signal(number)

@@ -68,7 +68,12 @@ class Prometheus:
         config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [scrape]}
         (folder / "prometheus.yml").write_text(json.dumps(config))
         options = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
-        command = [extra.prometheus("prometheus"), *options, f"--web.listen-address={address}", "--log.level=error"]
+        command = [
+            str(extra.prometheus("prometheus")),
+            *options,
+            f"--web.listen-address={address}",
+            "--log.level=error",
+        ]
         self.popen = subprocess.Popen(command)
         until(self.ready, 30)
 

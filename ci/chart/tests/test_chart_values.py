@@ -29,7 +29,7 @@ OPEN = {  # Kubernetes' own shapes, and maps whose keys the user chooses
     ),
     *("labels", "hosts", "metrics", "triggers", "from", "egress", "requests", "limits", "global"),
 }
-REFUSED = {
+REFUSED: dict[str, list[object]] = {
     "app": ["web", "", None],
     "model.name": ["../other", "a/b", 7],
     "model.version": ["2", "v1_2", "v1.", "v" + "1" * 63, 1],
