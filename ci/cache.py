@@ -1,13 +1,17 @@
-"""Results that outlive a checkout, each in a folder named by the hash of what went into it."""
+"""Build results that outlive a checkout, each in a folder named by the hash of its inputs."""
 
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "inference-service"
+
+UNUSED_DAYS = 30  # after which a result is removed; several checkouts share the cache, each with results of its own
+RESULTS = ["python/*", "tools/*", "debian/*", "check/*", "go-1.*", "checkov-*"]  # below CACHE
 
 
 def key(*inputs: str | Path) -> str:
@@ -36,3 +40,18 @@ def unfinished(result: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
+
+
+def use(*results: Path) -> None:
+    """Marks results as used now, where they exist."""
+    for result in results:
+        if result.exists():
+            os.utime(result)
+
+
+def remove_unused() -> None:
+    """Removes the results that no checkout has used for UNUSED_DAYS. They are made again when needed."""
+    oldest = time.time() - UNUSED_DAYS * 86_400
+    for result in (path for pattern in RESULTS for path in CACHE.glob(pattern)):
+        if result.stat().st_mtime < oldest:
+            shutil.rmtree(result)

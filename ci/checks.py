@@ -48,7 +48,10 @@ def pytest(paths: Sequence[str], marker: str, *options: str) -> list[str]:
 
 def measuring(coverage: bool) -> list[str]:
     """Options of pytest that measure coverage, in subprocesses too; pyproject.toml says of what."""
-    return ["--cov", "--cov-report="] if coverage else []
+    if not coverage:
+        return []
+    (folder() / "coverage").mkdir(parents=True, exist_ok=True)
+    return ["--cov", "--cov-report="]
 
 
 def lint() -> list[Step]:

@@ -1,11 +1,13 @@
-"""The steps from a bare machine to two served models: what `ci/up` runs whole, and `ci/test` as far as it needs."""
+"""The steps from a bare machine to two served models: `ci/up` runs all of them, `ci/test` those that its lanes need."""
 
+import os
 from functools import partial
 
-from ci import deploy, environment, images, models, packages, python
+from ci import cache, deploy, environment, images, models, packages, python
 from ci.cluster import control_plane
+from ci.run import run
 from ci.steps import Step
-from ci.tools import build
+from ci.tools import build, extra
 
 
 def python_environment(torch_index: str | None) -> list[Step]:
@@ -30,11 +32,23 @@ def cluster_with_images(torch_index: str | None, openvino: bool = False) -> list
         _packages("packages", packages.CLUSTER),
         Step("python", partial(python.install, torch_index), needs_packages, python.ready, patient=True),
         *(_tools(module, needs_packages) for module in build.PACKAGES),
+        Step("clean caches", clean_caches, tuple(f"build {module}" for module in build.PACKAGES)),
         *archives,
         *models.steps(openvino),
         Step("cluster", control_plane.up, ("build kube", "debian node"), control_plane.ready),
         *(step for image in images.wanted(openvino) for step in _image(image, torch_index)),
     ]
+
+
+def clean_caches() -> None:
+    """Removes what the next run does not need: Go's modules and objects, and results that no checkout uses."""
+    cache.use(*map(build.folder, build.PACKAGES), *map(extra.folder, extra.PROGRAMS))
+    cache.use(*(images.archive(name).parent for name in images.DEBIAN), cache.CACHE / f"go-{build.GO}")
+    cache.remove_unused()
+    for folder in (build.ENVIRONMENT["GOCACHE"], build.ENVIRONMENT["GOMODCACHE"]):
+        if os.path.exists(folder):
+            run(["chmod", "-R", "u+w", folder])  # Go protects its modules
+            run(["rm", "-r", folder])
 
 
 def installed() -> list[Step]:

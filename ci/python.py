@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from ci import cache
 from ci.cache import CACHE, CHECKOUT, key
 from ci.run import run
 
@@ -24,6 +25,7 @@ def executable() -> Path:
 
 
 def ready() -> bool:
+    cache.use(folder())
     return (folder() / "complete").exists()
 
 

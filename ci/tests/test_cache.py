@@ -1,8 +1,14 @@
-"""A cached result's name changes with what goes into it, and with nothing else."""
+"""A result is named by its inputs, and the cache keeps what the next run needs."""
 
+import os
+import time
 from pathlib import Path
 
+import pytest
+
+from ci import cache, images, plan
 from ci.cache import key
+from ci.tools import build, extra
 
 
 def source(folder: Path, **files: str) -> Path:
@@ -31,3 +37,51 @@ def test_key_does_not_change_with_tests_or_compiled_files(tmp_path):
 
 def test_key_tells_two_texts_from_their_concatenation():
     assert key("ab", "c") != key("a", "bc")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """A cache of the test's own."""
+    monkeypatch.setattr(cache, "CACHE", tmp_path)
+    return tmp_path
+
+
+def result(path: Path, days: float) -> Path:
+    """Makes a result that was last used so many days ago."""
+    path.mkdir(parents=True)
+    (path / "file").touch()
+    os.utime(path, (time.time() - days * 86_400,) * 2)
+    return path
+
+
+def test_results_that_no_checkout_has_used_for_a_month_are_removed_and_all_else_is_kept(folder):
+    old = [result(folder / name, 31) for name in ("python/a", "tools/kube-a", "debian/node-a", "check/a", "go-1.26.6")]
+    kept = [result(folder / name, 29) for name in ("python/b", "tools/kube-b", "check/b")]
+    kept += [result(folder / name, 99) for name in ("mnist", "buildah", "go-build")]
+    cache.remove_unused()
+    assert not any(path.exists() for path in old) and all(path.exists() for path in kept)
+
+
+def test_a_result_in_use_is_kept_however_old_it_is(folder):
+    path = result(folder / "python/a", 99)
+    cache.use(path, folder / "python/never-made")
+    cache.remove_unused()
+    assert (path / "file").exists() and not (folder / "python/never-made").exists()
+
+
+def test_what_this_checkout_uses_survives_the_step_that_cleans_and_gos_own_caches_do_not(folder, monkeypatch):
+    for module in (build, extra, images):
+        monkeypatch.setattr(module, "CACHE", folder)
+    go = {name: str(folder / name) for name in ("GOCACHE", "GOMODCACHE")}
+    monkeypatch.setattr(build, "ENVIRONMENT", go)
+    tools = [result(build.folder(module), 99) for module in build.PACKAGES]
+    other = result(folder / "tools/kube-of-another-checkout", 99)
+    result(folder / "GOMODCACHE/module", 0).chmod(0o555)
+    plan.clean_caches()
+    assert all(path.exists() for path in tools)
+    assert not other.exists() and not any(os.path.exists(path) for path in go.values())
+
+
+def test_gos_caches_are_cleaned_only_when_both_builds_are_done():
+    (step,) = (step for step in plan.cluster_with_images(None) if step.name == "clean caches")
+    assert set(step.after) == {"build kube", "build helm"}
