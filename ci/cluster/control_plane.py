@@ -19,13 +19,13 @@ def kubectl(*words: object, input: str | None = None, timeout: float = 60) -> st
 
 
 def made_by() -> str:
-    """What a cluster is made of, as far as a change of it needs another cluster."""
+    """The key of the inputs that need a new cluster when they change."""
     programs = [build.folder("kube").name, images.archive("node").parent.name]
     return key(layout.MANIFESTS, Path(init.__file__), *programs, str(layout.DOORS))
 
 
 def ready() -> bool:
-    """Whether the node is up, and Kubernetes on it says that the node and its own pods are ready."""
+    """Whether the node runs, and Kubernetes reports the node, CoreDNS and metrics-server as ready."""
     if not _made_by_us() or node.first_process() is None:
         return False
     kubectl_path = build.folder("kube") / "kubectl"
@@ -43,7 +43,7 @@ def _made_by_us() -> bool:
 
 
 def up() -> None:
-    """Makes the cluster, or brings back the one that was there after a reboot or a crash."""
+    """Makes the cluster, or restarts the existing one after a reboot or a crash."""
     layout.STATE.mkdir(parents=True, exist_ok=True)
     if layout.INITIALISED.exists() and not _made_by_us():
         raise Failed(
@@ -51,7 +51,7 @@ def up() -> None:
             "`ci/down` removes it, with what is installed in it; models and caches stay. Then run this again.",
         )
     if not layout.INITIALISED.exists():
-        node.end()  # a first start that was interrupted leaves halves: nothing of value is in them yet
+        node.end()  # an interrupted first start leaves an incomplete node
         shutil.rmtree(layout.NODE, ignore_errors=True)
     if node.first_process() is None:
         node.unpack(images.archive("node"), build.folder("kube"))
@@ -62,7 +62,7 @@ def up() -> None:
     try:
         _wait()
     except Failed:
-        node.boot()  # what its own supervisor could not mend, a reboot does
+        node.boot()  # a reboot mends what restarting single services could not
         _wait()
 
 
@@ -89,7 +89,7 @@ def _kube_dockerfile() -> str:
 
 
 def _initialise() -> None:
-    # Preflight expects services and kernel files that are not here, and asks a resolver for the node's name.
+    # Preflight expects services and kernel files that this node lacks, and resolves the node's name.
     skipped = "--skip-phases=preflight,addon/coredns"
     run(node.command("kubeadm", "init", "--config=/etc/kubeadm/kubeadm.yaml", skipped), timeout=240)
     admin = ADMIN.read_text().replace(f"https://{layout.ADDRESS}:6443", f"https://127.0.0.1:{layout.API_PORT}")
@@ -101,17 +101,9 @@ def _initialise() -> None:
 
 
 def _coredns() -> str:
-    """kubeadm's CoreDNS, with one replica and without forwarding: there is nothing outside to ask."""
-    words = [
-        "kubeadm",
-        "init",
-        "phase",
-        "addon",
-        "coredns",
-        "--print-manifest",
-        "--config=/etc/kubeadm/kubeadm.yaml",
-    ]
-    _, _, manifest = node.inside(*words).partition("---")  # kubeadm speaks of its patches first
+    """kubeadm's CoreDNS, with one replica, and without forwarding, because the node has no way out."""
+    words = "kubeadm init phase addon coredns --print-manifest --config=/etc/kubeadm/kubeadm.yaml"
+    _, _, manifest = node.inside(*words.split()).partition("---")  # kubeadm first prints lines about its patches
     kept, forwarding = [], False
     for line in manifest.splitlines():
         forwarding = forwarding or line.strip().startswith("forward .")

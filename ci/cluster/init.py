@@ -1,12 +1,12 @@
-"""The node's first process. It leaves the machine's namespaces, makes the node's root, devices and network, and keeps
-containerd, kubelet and the port forwarding alive.
+"""The node's first process: makes the node's root file system, devices and network in namespaces of its own, and keeps
+containerd, kubelet and the port forwarding running.
 
-The node has no network link to the machine: it is reached through sockets that were opened before it left, and nothing
-of it can get out. All of it (mounts, bridge, routes, firewall rules, processes) ends with this process.
+The node has no network link to the machine. It is reached through sockets that were opened on the machine's side and
+inherited; nothing in it can open a connection to the outside. All of it (mounts, bridge, routes, firewall rules,
+processes) ends with this process.
 
-Started three times: as `init.py enter` in the machine's namespaces, as `init.py descend` when the node's control group
-is the root of its view, and as `init.py boot` in namespaces of its own.
-It imports the standard library only, all of it before the root changes.
+It runs three times: `init.py enter` in the machine's namespaces, `init.py descend` in a control group namespace, and
+`init.py boot` in all other namespaces. It imports the standard library only, and before the root file system changes.
 """
 
 import os
@@ -21,14 +21,16 @@ from pathlib import Path
 
 INIT = "init"  # the control group of this process and its services, below the node's
 RESTART_SECONDS = 1.0  # at least this long between two starts of a service
+MOUNTS = Path("/proc/mounts")
 LOGS = Path("/var/log")
-LOG_BYTES = 10_000_000  # of a service's log, and of the one before it
+LOG_BYTES = 10_000_000  # of a service's log, and of the previous one
+KUBELET_FLAGS, KUBELET_CONFIG = Path("/var/lib/kubelet/kubeadm-flags.env"), Path("/var/lib/kubelet/config.yaml")
 KUBELET = "--config=/var/lib/kubelet/config.yaml --kubeconfig=/etc/kubernetes/kubelet.conf"
 KUBELET += " --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf"
 
 
 def enter(group: str, arguments: list[str]) -> None:
-    """Joins the node's control group in every hierarchy, so that it becomes the root of the node's own view."""
+    """Joins the node's control group in every hierarchy, so that the group is the root of the node's namespace."""
     for _, folder, _ in hierarchies():
         if (Path(folder) / group).is_dir():
             (Path(folder) / group / "cgroup.procs").write_text(str(os.getpid()))
@@ -36,7 +38,7 @@ def enter(group: str, arguments: list[str]) -> None:
 
 
 def descend(group: str, arguments: list[str]) -> None:
-    """Moves one group down where it must, and leaves the machine's other namespaces."""
+    """Moves to the group INIT where groups have version 2, and leaves the machine's other namespaces."""
     if unified(groups := hierarchies()):
         # A group of version 2 cannot hold both processes and limited children.
         (Path(groups[0][1]) / group / INIT / "cgroup.procs").write_text(str(os.getpid()))
@@ -46,13 +48,13 @@ def descend(group: str, arguments: list[str]) -> None:
 
 def hierarchies() -> list[tuple[str, str, str]]:
     """(type, mount point, options) of each control group hierarchy: many of version 1, one of version 2."""
-    lines = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
-    return [(kind, folder, options) for _, folder, kind, options, *_ in lines if kind in ("cgroup", "cgroup2")]
+    lines = [line.split() for line in MOUNTS.read_text().splitlines()]
+    return [(type, folder, options) for _, folder, type, options, *_ in lines if type in ("cgroup", "cgroup2")]
 
 
 def unified(groups: list[tuple[str, str, str]]) -> bool:
     """Whether the machine has control groups of version 2 only."""
-    return all(kind == "cgroup2" for kind, _, _ in groups)
+    return all(type == "cgroup2" for type, _, _ in groups)
 
 
 def make_root(root: Path) -> None:
@@ -71,7 +73,7 @@ def make_root(root: Path) -> None:
     mount_groups(groups)
     subprocess.run(["pivot_root", ".", "host"], check=True)
     os.chdir("/")
-    # Of the machine only its files stay in sight: kubelet would take the machine's control groups for the node's.
+    # Only the machine's files stay visible: kubelet would mistake the machine's control groups for the node's.
     for name in ("sys", "proc", "dev"):
         subprocess.run(["umount", "--recursive", "--lazy", f"/host/{name}"], check=True)
 
@@ -84,11 +86,11 @@ def mount_groups(groups: list[tuple[str, str, str]]) -> None:
         return
     mount("-t", "tmpfs", "tmpfs", "sys/fs/cgroup")
     general = ("rw", "nosuid", "nodev", "noexec", "relatime", "xattr", "nsdelegate")
-    for kind, folder, options in groups:
+    for type, folder, options in groups:
         target = Path(folder.lstrip("/"))
         target.mkdir(parents=True, exist_ok=True)
         own = [o for o in options.split(",") if o not in general and not o.startswith("release_agent=")]
-        mount("-t", kind, *(["-o", ",".join(own)] if own else []), kind, target)
+        mount("-t", type, *(["-o", ",".join(own)] if own else []), type, target)
 
 
 def mount(*arguments: object) -> None:
@@ -96,8 +98,11 @@ def mount(*arguments: object) -> None:
 
 
 def make_network(address: str) -> None:
-    """The bridge exists before the node, which bears its address. A Service address that kube-proxy does not know yet
-    and a pod address that is gone must end here, for there is no default route to end at."""
+    """Makes the bridge of the pods, with the node's address, and routes to the pods and Services.
+
+    There is no default route. The routes here end connections to a Service that kube-proxy does not know yet and to a
+    pod that no longer exists.
+    """
     pods, services = "10.244.0.0/16", "10.96.0.0/16"
     for words in (
         "link set lo up",
@@ -114,14 +119,13 @@ def make_network(address: str) -> None:
 
 def kubelet() -> list[str] | None:
     """kubelet's command, or None until kubeadm has written what it needs."""
-    flags, config = Path("/var/lib/kubelet/kubeadm-flags.env"), Path("/var/lib/kubelet/config.yaml")
-    if not (flags.exists() and config.exists()):
+    if not (KUBELET_FLAGS.exists() and KUBELET_CONFIG.exists()):
         return None
-    return ["kubelet", *KUBELET.split(), *flags.read_text().partition('"')[2].rpartition('"')[0].split()]
+    return ["kubelet", *KUBELET.split(), *KUBELET_FLAGS.read_text().partition('"')[2].rpartition('"')[0].split()]
 
 
 def supervise(doors: list[str]) -> None:
-    """Starts each service, and again when it ends. Collects every dead process, for no one else here would."""
+    """Starts each service, and restarts it when it ends. Reaps every orphan of the node, as process 1 has to."""
     commands: dict[str, Callable[[], list[str] | None]] = {
         "containerd": lambda: ["containerd"],
         "kubelet": kubelet,
@@ -146,10 +150,10 @@ def supervise(doors: list[str]) -> None:
 
 
 def bound(log: Path) -> None:
-    """Empties a log that is full, and keeps what it held as `.1`. Its service appends, and so goes on at the beginning;
-    what it writes between the copy and the cut is lost."""
+    """Copies a log of more than LOG_BYTES to `.1`, and empties it. Its service appends, so it goes on at the beginning;
+    lines that it writes between the copy and the truncation are lost."""
     if log.exists() and log.stat().st_size > LOG_BYTES:
-        with suppress(OSError):  # a full disk holds no copy
+        with suppress(OSError):  # the disk may be full
             shutil.copyfile(log, f"{log}.1")
         os.truncate(log, 0)
 

@@ -1,4 +1,4 @@
-"""The node seen from the machine: started, found again, entered, ended."""
+"""Manages the node from the machine: start, find, enter, end, remove."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ from ci.cache import key
 from ci.cluster import init, layout
 from ci.run import STOPPED, Failed, output, run, succeeds
 
-# What kubelet sets for the whole machine; everything else that the node sets is its own.
+# Kernel settings that kubelet changes for the whole machine. All others that the node changes are in its namespaces.
 GLOBAL_SYSCTLS = [
     f"/proc/sys/{name}"
     for name in (
@@ -28,28 +28,28 @@ GLOBAL_SYSCTLS = [
         "kernel/keys/root_maxbytes",
     )
 ]
-BRIDGES = Path("/proc/sys/net/bridge")  # there once the kernel module br_netfilter is
-CONTROLLERS = Path("/sys/fs/cgroup/cgroup.subtree_control")  # of version 2: what groups may be limited in
+BRIDGES = Path("/proc/sys/net/bridge")  # exists once the kernel module br_netfilter is loaded
+CONTROLLERS = Path("/sys/fs/cgroup/cgroup.subtree_control")  # version 2: resources that groups can limit
 
 
 def processes() -> list[int]:
-    """Every process of the node, containers' ones too, by the machine's numbers."""
-    found: set[int] = set()
+    """The process ids on the machine of all processes of the node, those of containers included."""
+    pids: set[int] = set()
     for group in groups():
-        for folder, _, _ in os.walk(group):  # unlike rglob it does not mind a group that ends while we look
+        for folder, _, _ in os.walk(group):  # unlike rglob, it ignores a group that ends meanwhile
             with contextlib.suppress(OSError):
-                found.update(int(line) for line in Path(folder, "cgroup.procs").read_text().split())
-    return sorted(found - {0})
+                pids.update(int(line) for line in Path(folder, "cgroup.procs").read_text().split())
+    return sorted(pids - {0})
 
 
 def groups() -> list[Path]:
-    """The node's control groups, one a hierarchy."""
-    found = (Path(folder) / layout.GROUP for _, folder, _ in init.hierarchies())
-    return [group for group in found if group.is_dir()]
+    """The node's control groups, one in each hierarchy."""
+    candidates = (Path(folder) / layout.GROUP for _, folder, _ in init.hierarchies())
+    return [group for group in candidates if group.is_dir()]
 
 
 def first_process() -> int | None:
-    """The node's process 1 by the machine's numbers, once the node is booted."""
+    """The process id on the machine of the node's process 1, once the node has booted."""
     for members in (m for group in groups() for m in (group / "cgroup.procs", group / init.INIT / "cgroup.procs")):
         for pid in members.read_text().split() if members.exists() else []:
             if _is_first(int(pid)):
@@ -119,6 +119,7 @@ def _listen(port: int) -> socket.socket:
     try:
         listener.bind(("127.0.0.1", port))
     except OSError as error:
+        listener.close()
         raise Failed(f"port {port} of 127.0.0.1 cannot be opened: {error.strerror}", "Stop what holds it.") from error
     listener.listen(1024)
     return listener
@@ -133,7 +134,7 @@ def _make_group(hierarchy: Path) -> None:
 
 
 def end() -> None:
-    """Kills whatever is left of the node and removes its control groups. Its disk stays."""
+    """Kills all processes of the node and removes its control groups. Its disk stays."""
     deadline = time.monotonic() + 30
     while pids := [pid for pid in processes() if not _is_zombie(pid)]:
         if time.monotonic() > deadline:
@@ -171,7 +172,7 @@ def _is_zombie(pid: int) -> bool:
 
 
 def _prepare_machine() -> None:
-    """Makes the machine fit for the node, and writes down beforehand how to give back what that changes."""
+    """Prepares the machine's kernel for the node. First saves the present settings, which `remove` restores."""
     module = not BRIDGES.exists()
     if not layout.MACHINE.exists():
         files = {path: Path(path).read_text().strip() for path in GLOBAL_SYSCTLS}
@@ -185,13 +186,13 @@ def _prepare_machine() -> None:
     if module:
         run(["modprobe", "br_netfilter"])
         for setting in BRIDGES.glob("bridge-nf-call-*"):
-            setting.write_text("0")  # the machine's own bridges go on as they did
+            setting.write_text("0")  # as before for the machine's own bridges
     if CONTROLLERS.exists():
         CONTROLLERS.write_text(json.loads(layout.MACHINE.read_text())["files"][str(CONTROLLERS)].replace("-", "+"))
 
 
 def remove() -> None:
-    """Ends the node and takes back everything that it changed on the machine. Safe to repeat."""
+    """Ends the node, removes its files and restores the machine's settings. Safe to repeat."""
     end()
     if layout.MACHINE.exists():
         before = json.loads(layout.MACHINE.read_text())
@@ -250,5 +251,5 @@ def unpack(archive: Path, kube: Path) -> None:
 
 
 def inside(*words: object, input: str | None = None, timeout: float | None = None) -> str:
-    """Runs a command in the node and returns what it printed."""
+    """Runs a command in the node and returns its standard output."""
     return output(command(*words), input=input, timeout=timeout)

@@ -10,7 +10,7 @@ import yaml
 
 from ci.cluster import layout
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # The node's first process; its containerd writes three lines of 100 bytes and ends, and is started again.
 COMMAND = """
 from pathlib import Path
