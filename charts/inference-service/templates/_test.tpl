@@ -1,6 +1,6 @@
 {{/* A helm test: one command in the release's own image. Its pod stays until the next run, for `helm test --logs`. */}}
 {{- define "inference-service.testPod" -}}
-{{- $model := eq .claim "prediction" | and (ne (include "inference-service.modelSources" .) "hub") -}}
+{{- $model := eq .claim "prediction" | and (include "inference-service.testsReadModel" .) -}}
 apiVersion: v1
 kind: Pod
 metadata:
@@ -9,9 +9,15 @@ metadata:
   labels:
     {{- include "inference-service.testLabels" . | nindent 4 }}
     {{- include "inference-service.commonLabels" . | nindent 4 }}
+    {{- with omit .Values.podLabels "app.kubernetes.io/managed-by" "helm.sh/chart" }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   annotations:
     helm.sh/hook: test
     helm.sh/hook-delete-policy: before-hook-creation
+    {{- with .Values.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
 spec:
   restartPolicy: Never
   activeDeadlineSeconds: {{ .Values.tests.timeoutSeconds | toYaml }}
@@ -20,7 +26,7 @@ spec:
   enableServiceLinks: false
   securityContext:
     {{- toYaml .Values.podSecurityContext | nindent 4 }}
-  {{- with include "inference-service.copyModel" . | and $model }}
+  {{- with include "inference-service.copyModel" (merge (dict "resources" .Values.tests.resources) .) | and $model }}
   initContainers:
     {{- . | nindent 4 }}
   {{- end }}
@@ -58,6 +64,14 @@ spec:
   {{- include "inference-service.placement" . }}
 {{- end }}
 
+{{/* Whether a test pod mounts the model: not one from the hub, nor a claim that the serving pod keeps from others. */}}
+{{- define "inference-service.testsReadModel" -}}
+{{- $source := include "inference-service.modelSources" . -}}
+{{- $mode := (.Values.model.persistentVolumeClaim).accessMode | default "" -}}
+{{- $exclusive := eq $source "persistentVolumeClaim" | and (hasPrefix "ReadWriteOnce" $mode) -}}
+{{- if and (ne $source "hub") (not $exclusive) }}true{{ end }}
+{{- end }}
+
 {{/* The end of a pod that Helm runs: how it gets its image, and on which nodes it may run. */}}
 {{- define "inference-service.placement" -}}
   {{- with .Values.imagePullSecrets }}
@@ -71,5 +85,15 @@ spec:
   {{- with .Values.tolerations }}
   tolerations:
     {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.affinity }}
+  affinity:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.priorityClassName }}
+  priorityClassName: {{ . | toYaml }}
+  {{- end }}
+  {{- with .Values.runtimeClassName }}
+  runtimeClassName: {{ . | toYaml }}
   {{- end }}
 {{- end }}

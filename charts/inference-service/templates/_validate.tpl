@@ -101,6 +101,10 @@
 {{- if and ($claim).claimName (has ($claim).accessMode (list "ReadWriteOnce" "ReadWriteOncePod")) (not (has $surge $none)) }}
 {{- $mistakes = append $mistakes (printf "model.persistentVolumeClaim.accessMode is %s while strategy.maxSurge is %s: an update would wait for ever for a claim that the old pod holds. Use a ReadOnlyMany claim, or set maxSurge 0 and maxUnavailable 1." $claim.accessMode $surge) }}
 {{- end }}
+{{- $hub := .Values.model.hub -}}
+{{- if and ($hub).id ($hub).claimName (hasPrefix "ReadWriteOnce" (($hub).accessMode | default "")) (not (has $surge $none)) }}
+{{- $mistakes = append $mistakes (printf "model.hub.accessMode is %s while strategy.maxSurge is %s: an update would wait for ever for a claim that the old pod holds. Use a ReadWriteMany claim, or set maxSurge 0 and maxUnavailable 1." $hub.accessMode $surge) }}
+{{- end }}
 {{- if and (has $surge $none) (has (.Values.strategy.maxUnavailable | toString) $none) }}
 {{- $mistakes = append $mistakes "strategy.maxSurge and strategy.maxUnavailable are both 0: an update could not begin. Raise one of them." }}
 {{- end }}
