@@ -11,7 +11,7 @@ from ci.chart import rendering
 from ci.chart.rendering import APPS, CHART, CUSTOM, ENVIRONMENTS, of_kind
 from ci.tools import extra
 
-MINORS = ("1.33", "1.34", "1.35")
+MINORS = tuple(f"1.{minor}" for minor in range(30, 38))
 KEDA_TRIGGER = "autoscaling.keda.triggers.queue.type=prometheus,autoscaling.keda.triggers.queue.metadata.threshold=5"
 CONTROL_PLANE_MILLICORES = 200  # what the pods of kube-system request on the local cluster
 NODE_MILLICORES = 2000
@@ -39,8 +39,21 @@ def test_values_of_an_app_are_short_and_hold_only_what_differs(app):
 
 @pytest.mark.parametrize("minor", MINORS)
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_objects_are_valid_in_three_minors(environment, minor):
+def test_objects_are_valid_in_every_supported_minor(environment, minor):
     for document in rendering.helmfile(environment):
+        if document["kind"] not in CUSTOM:
+            kubernetes_validate.validate(document, minor, strict=True)
+
+
+def test_the_oldest_minor_that_the_chart_admits_is_one_of_them():
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert chart["kubeVersion"] == f">={MINORS[0]}.0-0"
+
+
+@pytest.mark.parametrize("minor", MINORS)
+def test_objects_with_every_field_are_valid_in_every_supported_minor(minor):
+    everything = CHART.parents[1] / "ci/chart/tests/everything.yaml"
+    for document in rendering.template(f"--values={CHART}/values-lm.yaml", f"--values={everything}"):
         if document["kind"] not in CUSTOM:
             kubernetes_validate.validate(document, minor, strict=True)
 
