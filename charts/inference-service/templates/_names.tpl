@@ -18,6 +18,9 @@ app.kubernetes.io/instance: {{ .Release.Name | toYaml }}
 app.kubernetes.io/component: {{ .Values.app }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "inference-service.labels" -}}
@@ -44,4 +47,11 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- $image := .Values.image -}}
 {{- $repository := $image.repository | default (printf "%s-service" .Values.app) -}}
 {{- if $image.digest }}{{ $repository }}@{{ $image.digest }}{{ else }}{{ $repository }}:{{ $image.tag }}{{ end }}
+{{- end }}
+
+{{/* Containers that a user gives by name. */}}
+{{- define "inference-service.containers" -}}
+{{- $containers := list -}}
+{{- range $name, $container := . }}{{ $containers = append $containers (merge (dict "name" $name) $container) }}{{ end -}}
+{{- if $containers }}{{ toYaml $containers }}{{ end -}}
 {{- end }}

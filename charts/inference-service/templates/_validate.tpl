@@ -147,8 +147,11 @@
 {{- $mistakes = append $mistakes "ingress.enabled is true without a host. Set ingress.hosts, such as {classifier.example.com: {path: /}}." }}
 {{- end }}
 {{- range tuple "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "app.kubernetes.io/version" }}
-{{- if hasKey $.Values.podLabels . }}
-{{- $mistakes = append $mistakes (printf "podLabels (%s) is the chart's own label. Choose another name." .) }}
+{{- $label := . -}}
+{{- range $key := tuple "podLabels" "commonLabels" }}
+{{- if hasKey (get $.Values $key | default dict) $label }}
+{{- $mistakes = append $mistakes (printf "%s (%s) is the chart's own label. Choose another name." $key $label) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- if and .Values.maxTotalBodyBytes .Values.maxBodyBytes (lt (int64 .Values.maxTotalBodyBytes) (int64 .Values.maxBodyBytes)) }}

@@ -7,6 +7,19 @@
 {{- $mistakes = append $mistakes (printf "podAnnotations (%s) is the chart's own annotation, by which a pod tells its model. Choose another name." $name) }}
 {{- end }}
 {{- end }}
+{{- range $name, $_ := .Values.commonLabels }}
+{{- if has $name (list "app.kubernetes.io/managed-by" "helm.sh/chart") }}
+{{- $mistakes = append $mistakes (printf "commonLabels (%s) is the chart's own label. Choose another name." $name) }}
+{{- else if hasKey $.Values.podLabels $name }}
+{{- $mistakes = append $mistakes (printf "podLabels (%s) is in commonLabels too, which pods bear as well. Remove one." $name) }}
+{{- end }}
+{{- end }}
+{{- $fields := dict "loadBalancerClass" (list "LoadBalancer") "loadBalancerSourceRanges" (list "LoadBalancer") "externalTrafficPolicy" (list "NodePort" "LoadBalancer") -}}
+{{- range $field, $types := $fields }}
+{{- if and (get $.Values.service $field) (not (has $.Values.service.type $types)) }}
+{{- $mistakes = append $mistakes (printf "service.%s needs service.type %s, which is %s. Set the type, or remove %s." $field (join " or " $types) $.Values.service.type $field) }}
+{{- end }}
+{{- end }}
 {{- range tuple "PORT" "APP" "PATH" }}
 {{- if hasKey ($.Values.env | default dict) . }}
 {{- $mistakes = append $mistakes (printf "env (%s) is set by the image; another value keeps the service from starting, or its probes from reaching it. Remove it." .) }}
