@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "inference-service"
 APPS = ("classifier", "lm")
 ENVIRONMENTS = ("default", "local", "test", "production")
-CUSTOM = {"ServiceMonitor", "PrometheusRule", "ScaledObject"}  # their schemas are not Kubernetes' own
+CUSTOM = {"ServiceMonitor", "PrometheusRule", "ScaledObject", "HTTPRoute"}  # their schemas are not Kubernetes' own
 # Keeps this machine's cluster, models and tags out of the tests.
 NEUTRAL = {
     "KUBECONFIG": os.devnull,

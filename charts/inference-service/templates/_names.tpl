@@ -35,7 +35,8 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- $own := list "localhost" "127.0.0.1" -}}
 {{- range tuple 1 2 3 5 }}{{ $own = append $own (slice $service 0 . | join ".") }}{{ end -}}
 {{- $ingress := ternary .Values.ingress.hosts dict .Values.ingress.enabled | keys | sortAlpha -}}
-{{- concat .Values.allowedHosts $ingress $own | uniq | join "," -}}
+{{- $routes := ternary .Values.httpRoute.hostnames list .Values.httpRoute.enabled | default list -}}
+{{- concat .Values.allowedHosts $ingress $routes $own | uniq | join "," -}}
 {{- end -}}
 {{- end }}
 

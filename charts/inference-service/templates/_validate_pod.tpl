@@ -14,6 +14,9 @@
 {{- $mistakes = append $mistakes (printf "podLabels (%s) is in commonLabels too, which pods bear as well. Remove one." $name) }}
 {{- end }}
 {{- end }}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
+{{- $mistakes = append $mistakes "httpRoute.enabled is true without a Gateway. Set httpRoute.parentRefs, such as {public: {namespace: gateways}}." }}
+{{- end }}
 {{- $fields := dict "loadBalancerClass" (list "LoadBalancer") "loadBalancerSourceRanges" (list "LoadBalancer") "externalTrafficPolicy" (list "NodePort" "LoadBalancer") -}}
 {{- range $field, $types := $fields }}
 {{- if and (get $.Values.service $field) (not (has $.Values.service.type $types)) }}
