@@ -68,6 +68,21 @@ def test_objects_of_custom_kinds_have_only_fields_that_their_owners_know():
     assert sorted(said.split()) == ["PrometheusRule"] * 2 + ["ScaledObject"] + ["ServiceMonitor"] * 2
 
 
+def test_production_pins_every_model_and_lets_in_no_whole_namespace():
+    found = rendering.helmfile("production")
+    for release in ("classifier-service", "lm-service"):
+        variables = {variable["name"]: variable.get("value") for variable in rendering.container(found, release)["env"]}
+        assert len(variables["MODEL_SHA256"]) == 64
+        callers = of_kind(found, "NetworkPolicy")[release]["spec"]["ingress"][0]["from"]
+        assert len(callers) == 3 and all(caller.get("podSelector") for caller in callers)
+    assert len(of_kind(found, "HTTPRoute")) == 2 and not of_kind(found, "Ingress")
+
+
+def test_the_language_models_memory_request_covers_what_was_measured():
+    service = rendering.container(rendering.template(f"--values={CHART}/values-lm.yaml"), "r")
+    assert service["resources"]["requests"]["memory"] == "1536Mi", "1,521 MiB at most, with a limit of 2 GiB"
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_every_object_has_a_namespace_and_its_releases_name(environment):
     for document in rendering.helmfile(environment):
