@@ -135,3 +135,12 @@ inference-service/model-sha256: {{ . | quote }}
     sizeLimit: {{ $model.hub.sizeLimit | toYaml }}
 {{- end }}
 {{- end }}
+
+{{/* The chart's emptyDirs, which hold nothing of worth; nothing where a hostPath or a user's annotation decides. */}}
+{{- define "inference-service.evictableVolumes" -}}
+{{- $source := include "inference-service.modelSources" . -}}
+{{- $given := hasKey (.Values.podAnnotations | default dict) "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes" -}}
+{{- if and (ne $source "hostPath") (not $given) -}}
+tmp{{ if eq $source "image" }},models{{ else if and (eq $source "hub") (not .Values.model.hub.claimName) }},hub-cache{{ end }}
+{{- end -}}
+{{- end }}

@@ -1,4 +1,4 @@
-"""Each way of README to install the chart without `helm install` renders the same objects, and no hook where none runs."""
+"""Each way of README to install the chart without `helm install` renders the same objects."""
 
 import yaml
 
