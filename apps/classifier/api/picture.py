@@ -13,12 +13,13 @@ from apps.classifier.pictures import digit
 from apps.classifier.pictures.decoding import Bounds, bounds_within_memory
 from apps.classifier.settings import ClassifierSettings
 from apps.serving.http.body import media_type, read_body, unread
+from apps.serving.http.routing import DirectRoute
 from apps.serving.problems import COMPUTED, RESPONSES, Problem
 from apps.serving.runtime import Work, runtime_of
 
 REMEDY = f"Send {' or '.join(digit.FORMATS)} as the body: curl --data-binary @digit.png -H 'content-type: image/png'."
 BINARY = {"schema": {"type": "string", "format": "binary"}}
-router = APIRouter(responses=RESPONSES)
+router = APIRouter(route_class=DirectRoute, responses=RESPONSES)
 
 
 @router.post(

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image, ImageChops
 from starlette.testclient import TestClient
 
-from apps.classifier.service import ClassifierService, ClassifierSettings
+from apps.classifier.service import ClassifierService
+from apps.classifier.settings import ClassifierSettings
 from apps.classifier.tests import digit
 from apps.serving import startup
 from apps.serving.app import create_app
@@ -32,6 +33,7 @@ def test_any_forest_classifies_it(client):
 def test_the_trained_forest_recognises_a_seven():
     app = create_app(ClassifierService(), ClassifierSettings(model_path=str(TRAINED)))
     with TestClient(app) as client:
+        assert client.portal is not None
         client.portal.call(startup.load, app.state.runtime)
         response = client.post("/predict/image", content=digit.FILE.read_bytes(), headers=PNG)
         assert response.json()["label"] == "7", response.text
