@@ -112,7 +112,7 @@ def test_forty_connections_get_no_503_and_no_504_and_health_stays_quick(artifact
         return statuses, health
 
     with running(MODULE, MODEL_PATH=artifact, ARTIFICIAL_CPU_SEC=0.1) as process:
-        p99s = []
+        p99s: list[float] = []
         while len(p99s) < 3 and min(p99s, default=1) >= 0.25:  # seconds; other work on the machine is not the service's
             before = process.cpu_seconds()
             statuses, health = asyncio.run(scenario(process))

@@ -1,5 +1,7 @@
 """Each way of README to install the chart without `helm install` renders the same objects."""
 
+from pathlib import Path
+
 import yaml
 
 from ci.chart import rendering
@@ -10,8 +12,8 @@ PLAIN = ("--skip-tests", "--no-hooks")
 
 
 def rendered(release: str, namespace: str, values: str, *options: str) -> list[dict]:
-    command = ("helm", "template", release, CHART, f"--namespace={namespace}", f"--values={values}", *options)
-    return ordered(objects(rendering.succeed(*command)))
+    arguments: tuple[str | Path, ...] = (release, CHART, f"--namespace={namespace}", f"--values={values}", *options)
+    return ordered(objects(rendering.succeed("helm", "template", *arguments)))
 
 
 def ordered(documents: list[dict]) -> list[dict]:

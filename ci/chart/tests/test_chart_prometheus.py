@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -112,7 +112,7 @@ def pod(tmp_path) -> Iterator[Callable[..., Process]]:
     """Start a classifier of a version; the test's end stops it."""
     with ExitStack() as pods:
 
-        def start(version: str, **settings: object) -> Process:
+        def start(version: str, **settings: Any) -> Process:
             artifact = tmp_path / f"tiny_{version}.joblib"
             forests.publish(forests.digits_forest(trees=2), artifact)
             return pods.enter_context(running("apps.classifier", MODEL_PATH=artifact, **settings))

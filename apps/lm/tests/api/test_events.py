@@ -34,7 +34,7 @@ class Breaking:
 
     engine: Engine
     error: Exception | None = None
-    failure: None = None
+    failure: str | None = None
 
     def generate(self, request, cancelled):
         yield from islice(self.engine.generate(request, cancelled), 5)
