@@ -1,5 +1,5 @@
-"""Installs into the cluster that kubectl's current context names, with the tools on PATH. Compiles nothing, needs
-neither root nor Linux, and changes nothing but that cluster's namespace `inference`."""
+"""Installs the services in the cluster of kubectl's current context, with the tools on PATH. Compiles nothing, needs
+neither root nor Linux, and changes only namespace `inference` of that cluster."""
 
 import functools
 import os
@@ -12,7 +12,7 @@ from ci.cache import CHECKOUT
 from ci.run import Failed, output, run, succeeds
 from ci.steps import Step, run_steps
 
-# Program -> how it tells its version, and the versions that were tried with this chart and helmfile.
+# Program -> the command that prints its version, and the versions tested with this chart and helmfile.
 TOOLS = {
     "kubectl": (["kubectl", "version", "--client"], r"v1\.(2[89]|[3-9]\d)\.", "1.28 or newer"),
     "helm": (["helm", "version", "--short"], r"v(3\.(1[7-9]|[2-9]\d)|4)\.", "3.17 or newer, or 4"),
@@ -24,7 +24,7 @@ ENGINES = ["docker", "podman"]
 
 @dataclass
 class Transport:
-    """How images reach a cluster: commands to run on each name of a local image, and the name's prefix there."""
+    """How images reach a cluster: commands for each name of a local image, and the prefix of its name there."""
 
     commands: list[list[str]]
     prefix: str = ""
@@ -33,17 +33,17 @@ class Transport:
 def tools() -> None:
     """Raises Failed with every tool that is missing or too old."""
     problems = []
-    for name, (command, pattern, wanted) in TOOLS.items():
+    for name, (command, pattern, versions) in TOOLS.items():
         if not shutil.which(command[0]):
-            problems.append(f"{command[0]} is not on PATH; {wanted} is needed")
+            problems.append(f"{command[0]} is not on PATH; {versions} is needed")
             continue
         try:
             said = output(command, timeout=30).strip()
         except Failed as failure:
-            problems.append(f"{name} does not tell its version: {failure.what}")
+            problems.append(f"{name} does not print its version: {failure.what}")
             continue
         if not re.search(pattern, said):
-            problems.append(f"{name} is {said.splitlines()[0] if said else 'not installed'!r}; {wanted} is needed")
+            problems.append(f"{name} is {said.splitlines()[0] if said else 'not installed'!r}; {versions} is needed")
     if problems:
         remedy = "Install them, or let ci/up without --cluster current build all of it (Linux, root)."
         raise Failed("\n".join(["nothing was changed, because", *(f"- {p}" for p in dict.fromkeys(problems))]), remedy)
@@ -61,13 +61,15 @@ def context() -> str:
 
 
 def engine() -> str:
-    """A container engine that runs; a program on PATH proves nothing."""
+    """The name of a container engine that answers; a client on PATH is not enough."""
     for name in ENGINES:
         if shutil.which(name) and succeeds([name, "info"], timeout=30):
             return name
-    found = [name for name in ENGINES if shutil.which(name)]
-    told = f"{' and '.join(found)} on PATH, but no engine answers" if found else "neither docker nor podman on PATH"
-    raise Failed(f"no container engine builds the images here: {told}", "Start one (`docker info` must succeed).")
+    clients = [name for name in ENGINES if shutil.which(name)]
+    reason = (
+        f"{' and '.join(clients)} on PATH, but no engine answers" if clients else "neither docker nor podman on PATH"
+    )
+    raise Failed(f"no container engine builds the images here: {reason}", "Start one (`docker info` must succeed).")
 
 
 def transport(cluster: str, engine_name: str, registry: str | None) -> Transport:
@@ -131,18 +133,18 @@ def up(registry: str | None, torch_index: str | None) -> bool:
         variables["IMAGE_REGISTRY"] = way.prefix.rstrip("/")
     folder = os.environ.get("MODELS_DIR", "/models")
     print(f"Into context {cluster}, images by {engine_name}, models from its nodes' {folder}:")
-    print("README, 'minikube' and 'kind', tells how this checkout's models folder gets there.")
-    openvino = models.openvino_asked()
-    artifacts, wanted = models.steps(openvino), images.wanted(openvino)
+    print("README, 'minikube' and 'kind', explains how this checkout's models folder gets there.")
+    openvino = models.openvino_selected()
+    artifacts, names = models.steps(openvino), images.names(openvino)
     return run_steps(
         [
             Step("python", functools.partial(python.install, torch_index), (), python.ready),
             *artifacts,
-            *(Step(f"image {a}", functools.partial(build, a, engine_name, torch_index, way)) for a in wanted),
+            *(Step(f"image {a}", functools.partial(build, a, engine_name, torch_index, way)) for a in names),
             Step(
                 "helmfile apply",
                 functools.partial(deploy.apply, variables),
-                (*(s.name for s in artifacts), *(f"image {a}" for a in wanted)),
+                (*(s.name for s in artifacts), *(f"image {a}" for a in names)),
             ),
             Step("helm test", functools.partial(deploy.test, variables), ("helmfile apply",)),
         ]

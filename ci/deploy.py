@@ -1,4 +1,4 @@
-"""Installs both releases with helmfile and asks them whether they serve."""
+"""Installs both releases with helmfile, and checks that they serve."""
 
 import json
 import urllib.request
@@ -13,11 +13,10 @@ from ci.cluster import control_plane, layout
 from ci.run import Failed, output, run, succeeds
 
 NAMESPACE = "inference"
-# A helm that waits notes nothing in the cluster. One that began longer ago than any `--timeout` here or in the README
-# has been killed.
+# A release that is pending for longer than any `--timeout` here or in the README was left by a helm that was killed.
 ABANDONED = timedelta(hours=1)
 PROCESSES = Path("/proc")
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy would look for 127.0.0.1 on itself
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy would resolve 127.0.0.1 to itself
 
 
 def apply(environment: Mapping[str, str]) -> None:
@@ -27,12 +26,12 @@ def apply(environment: Mapping[str, str]) -> None:
 
 
 def _settle(environment: Mapping[str, str]) -> None:
-    """Ends what a killed helm had begun: while a release is pending, Helm refuses every other change of it.
+    """Ends changes that a killed helm had begun: while a release is pending, Helm refuses every other change of it.
 
-    Raises Failed where a helm may still be at work on one.
+    Raises Failed if a helm may still be changing one.
     """
     listed = ["helm", "list", "--pending", "--namespace", NAMESPACE, "--output", "json"]
-    listed += ["--time-format", "2006-01-02T15:04:05Z07:00"]  # Go's way to say ISO 8601
+    listed += ["--time-format", "2006-01-02T15:04:05Z07:00"]  # ISO 8601 in Go's notation
     ours = {f"{app}-service" for app in images.APPS}
     pending = [release for release in json.loads(output(listed, env=environment)) if release["name"] in ours]
     if busy := [release for release in pending if not _abandoned(release, environment)]:
@@ -52,7 +51,7 @@ def _last_good_revision(name: str, environment: Mapping[str, str]) -> str | None
 
 def _abandoned(release: Mapping[str, str], environment: Mapping[str, str]) -> bool:
     """Whether the helm that changes a release has been killed."""
-    local = environment.get("KUBECONFIG") == str(layout.KUBECONFIG)  # which is reached from this machine only
+    local = environment.get("KUBECONFIG") == str(layout.KUBECONFIG)  # reachable from this machine only
     return (local and not _helm_runs()) or datetime.now(UTC) - _began(release) > ABANDONED
 
 
@@ -70,14 +69,14 @@ def _helm_runs() -> bool:
 
 
 def _busy(releases: list[Mapping[str, str]]) -> Failed:
-    told = [f"{r['name']} ({r['status']} since {_began(r):%F %T} UTC)" for r in releases]
+    changes = [f"{r['name']} ({r['status']} since {_began(r):%F %T} UTC)" for r in releases]
     remedy = (
         f"Wait until `helm list --pending --namespace {NAMESPACE}` is empty, then run this again. If that helm was "
         f"killed, `helm rollback NAME REVISION --namespace {NAMESPACE}` ends it, REVISION being the last that `helm "
         "history` shows as deployed or superseded (without any, `helm uninstall NAME`); an hour after its begin this "
         "command does so by itself."
     )
-    return Failed(f"another helm may be changing {', '.join(told)}: it is left alone", remedy)
+    return Failed(f"another helm may be changing {', '.join(changes)}: it is left alone", remedy)
 
 
 def test(environment: Mapping[str, str]) -> None:
@@ -96,19 +95,19 @@ def remove(environment: Mapping[str, str]) -> None:
 
 
 def forget_images() -> None:
-    """Removes from the node the images that no rollback could bring back: Kubernetes keeps no ReplicaSet with them."""
+    """Removes from the node the images that no ReplicaSet has, so that no rollback can need them."""
     said = control_plane.kubectl("get", "replicasets", "--all-namespaces", "--output=jsonpath={..image}")
     images.forget({name if "/" in name else f"docker.io/library/{name}" for name in said.split()})
 
 
 def answers() -> None:
-    """Both services answer on 127.0.0.1 as ready."""
+    """Raises Failed unless both services answer on 127.0.0.1."""
     for app in images.APPS:
         served(app)
 
 
 def served(app: str) -> dict[str, str]:
-    """The identity of the model that the app's service says it serves."""
+    """The identity of the model that the app's service reports."""
     url = f"http://127.0.0.1:{layout.NODE_PORTS[app]}/healthz"
     try:
         with DIRECT.open(url, timeout=10) as answer:

@@ -1,4 +1,4 @@
-"""What a shell needs so that `helmfile apply`, typed by hand, does what ci/up did."""
+"""Variables with which `helmfile apply`, typed in a shell, does what ci/up does."""
 
 import os
 import shlex
@@ -23,12 +23,12 @@ def local() -> dict[str, str]:
 
 
 def image_tags() -> dict[str, str]:
-    names = images.wanted(openvino=True)
+    names = images.names(openvino=True)
     return {f"{name.upper().replace('-', '_')}_IMAGE_TAG": images.tags(name)[0].partition(":")[2] for name in names}
 
 
 def exports() -> str:
-    """The same as lines that a shell evaluates. A second evaluation leaves PATH as the first made it."""
+    """The same variables as lines for a shell. Evaluating them again does not extend PATH again."""
     variables = local()
     own = variables["PATH"].removesuffix(os.environ["PATH"]).rstrip(os.pathsep)
     if own in os.environ["PATH"]:

@@ -1,4 +1,4 @@
-"""Builds container images with buildah and hands them to the cluster. Its store is our own, not the machine's."""
+"""Builds container images with buildah, in a store of our own, and loads them into the cluster."""
 
 import functools
 import os
@@ -9,26 +9,26 @@ from ci.cache import CACHE, CHECKOUT, key, unfinished
 from ci.cluster import node
 from ci.run import output, run, succeeds
 
-# kube-proxy needs iptables, so the node's own Debian is the base of the Kubernetes image too.
+# kube-proxy needs iptables, so the node's Debian is also the base of the Kubernetes image.
 DEBIAN = {
     "python": ["python3", "python3-venv", "ca-certificates"],
     "node": ["containerd", "runc", "containernetworking-plugins", "iptables", "conntrack", "iproute2"],
 }
 APPS = ["classifier", "lm"]
-OPENVINO = "lm-openvino"  # the same app on another engine; made only where it is asked for
+OPENVINO = "lm-openvino"  # the same app on another engine; made only where it is selected
 BUILDAH = {"STORAGE_DRIVER": "overlay", "BUILDAH_ISOLATION": "chroot"}
 RUNROOT = Path("/run/inference-service/buildah")
 PIP_SECRET = ["--secret", "id=pip,env=PIP_CONF"]  # as buildah, podman and docker's buildx take it
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
-def wanted(openvino: bool) -> list[str]:
-    """The images of the apps, and where it is asked for that of the language model on OpenVINO."""
+def names(openvino: bool) -> list[str]:
+    """The images of the apps, with `openvino` also that of the language model on OpenVINO."""
     return [*APPS, OPENVINO] if openvino else APPS
 
 
 def archive(debian: str) -> Path:
-    """Where the root file system of a minimal Debian with some packages is, or will be."""
+    """The path of the root file system of a minimal Debian with some packages; it may not exist yet."""
     return CACHE / "debian" / f"{debian}-{key('bookworm', *DEBIAN[debian])}" / "root.tar"
 
 
@@ -47,7 +47,7 @@ def buildah(*words: object) -> list[object]:
 
 
 def forget_builds() -> None:
-    """Ends what a build that was killed left behind: its containers and their mounts."""
+    """Removes the containers and mounts of builds that were killed."""
     if (CACHE / "buildah").exists() and shutil.which("buildah"):
         succeeds(buildah("rm", "--all"), env=BUILDAH, timeout=60)
     mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
@@ -66,7 +66,7 @@ def _identity(name: str) -> str:
 
 
 def base(debian: str) -> str:
-    """The image of an archive, made if need be."""
+    """The name of the image of an archive, which is made unless it exists."""
     name = f"localhost/debian-{debian}:{key('bookworm', *DEBIAN[debian])}"
     if not built(name):
         build(
@@ -81,10 +81,10 @@ def build(name: str, dockerfile: str, context: Path) -> None:
     run(buildah("build", "--quiet", "--file", "-", "--tag", name, context), env=BUILDAH, input=dockerfile)
 
 
-@functools.cache  # one run speaks of one image, also when a source changes meanwhile
+@functools.cache  # all steps of a run use the same tag, even if a source changes meanwhile
 def tags(image: str) -> list[str]:
-    """The names of the image of an app, or of `OPENVINO`: by the hash of its inputs, which a rollback finds again, and
-    `v1` or `v1-openvino`."""
+    """The names of the image of an app, or of `OPENVINO`: one with the hash of its inputs, for rollbacks, and `v1` or
+    `v1-openvino`."""
     app, _, engine = image.partition("-")
     parts, version = ["Dockerfile", "serving", app], f"v1-{engine}" if engine else "v1"
     inputs = key(
@@ -97,7 +97,7 @@ def tags(image: str) -> list[str]:
 
 
 def app_built(image: str) -> bool:
-    """Whether both names of the image stand for what the sources say now."""
+    """Whether both names of the image are those of an image that the present sources made."""
     name, latest = app_names(image)
     return built(name) and built(latest) and _identity(name) == _identity(latest)
 
@@ -107,7 +107,7 @@ def app_names(image: str) -> list[str]:
 
 
 def app_arguments(image: str) -> list[str]:
-    """What tells `apps/Dockerfile` which image is wanted."""
+    """The build arguments that select the image in `apps/Dockerfile`."""
     return ["--build-arg", f"APP={image.partition('-')[0]}", "--build-arg", f"EXTRA={image}"]
 
 
@@ -122,7 +122,7 @@ def build_app(image: str, torch_index: str | None) -> None:
 
 
 def _mounts() -> list[str]:
-    """The files of this machine that pip inside a build needs to reach what pip outside reaches."""
+    """Mounts for the build, so that pip in it reaches the same indexes and wheels as pip on this machine."""
     mounts = {str(CERTIFICATES): str(CERTIFICATES)} if CERTIFICATES.exists() else {}
     links = os.environ.get("PIP_FIND_LINKS", "")
     mounts |= {os.path.abspath(links): "/mnt"} if os.path.isdir(links) else {}
@@ -153,8 +153,8 @@ def loaded(name: str) -> bool:
 
 
 def forget(used: set[str]) -> None:
-    """Removes the apps' images that are neither `used` nor what the sources make now."""
-    keep = used.union(*(app_names(image) for image in wanted(openvino=True)))
+    """Removes the apps' images that are neither in `used` nor made by the present sources."""
+    keep = used.union(*(app_names(image) for image in names(openvino=True)))
     repositories = tuple(f"docker.io/library/{app}-service:v1-" for app in APPS)
     if unused := [name for name in in_node() if name.startswith(repositories) and name not in keep]:
         node.inside("ctr", "--namespace=k8s.io", "images", "remove", *unused)
@@ -177,7 +177,7 @@ def load(name: str, *aliases: str) -> None:
 
 
 def app_loaded(image: str) -> bool:
-    """Whether the node has the image that the sources make, and knows it as `v1` too."""
+    """Whether the node has the image of the present sources, under both names."""
     listed = node.inside("ctr", "--namespace=k8s.io", "images", "list").splitlines()
     digests = {line.split()[0]: line.split()[2] for line in listed[1:]}
     name, latest = app_names(image)
@@ -190,7 +190,7 @@ def load_app(image: str) -> None:
 
 
 def sizes(app: str) -> str:
-    """The unpacked sizes of the app's image and of its base, as buildah words them."""
+    """The unpacked sizes of the app's image and of its base, as buildah prints them."""
     words = (buildah("images", "--format", "{{.Size}}", name) for name in (app_names(app)[0], base("python")))
     whole, below = (output(w, env=BUILDAH).split("\n")[0] for w in words)
     return f"{whole} on a base of {below}"

@@ -1,4 +1,4 @@
-"""One ci/ command at a time: several checkouts share the machine's cluster and caches."""
+"""Lets one ci/ command run at a time: several checkouts share the machine's cluster and caches."""
 
 import errno
 import fcntl
@@ -11,7 +11,7 @@ from pathlib import Path
 from ci.cache import CACHE
 from ci.run import INHERITED, Failed
 
-# The cluster is the machine's; a cache may be one of several. Root alone writes there, unlike in /run/lock.
+# There is one cluster on a machine, but there may be several caches. Only root may write to /run, unlike /run/lock.
 MACHINE = Path("/run")
 
 
@@ -22,7 +22,7 @@ def path() -> Path:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Waits for the other command, saying so."""
+    """Holds the lock. Waits while another command has it, and prints so."""
     path().parent.mkdir(parents=True, exist_ok=True)
     with open(path(), "rb", opener=_opener) as file:
         try:
@@ -38,7 +38,7 @@ def held() -> Iterator[None]:
 
 
 def _opener(name: str, flags: int) -> int:
-    """Opens the lock itself, never what a link names, and leaves its content alone."""
+    """Opens the lock without following a symbolic link, and keeps its content."""
     try:
         return os.open(name, flags | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:

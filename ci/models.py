@@ -1,4 +1,4 @@
-"""The data set and the models of the demonstration, each made once."""
+"""Makes the data set and the models of the demonstration, each once."""
 
 import re
 import sys
@@ -14,23 +14,26 @@ LANGUAGE_MODELS = {"smollm2-135m-instruct_v1": "transformers", "smollm2-135m-ins
 LANGUAGE_VALUES = CHECKOUT / "charts/inference-service/values-lm.yaml"
 
 
-def openvino_asked() -> bool:
-    """Whether the values name a version that OpenVINO runs."""
-    found = re.findall(r"(?m)^  (?:name|version): *(\S+)", LANGUAGE_VALUES.read_text())[:2]
-    return LANGUAGE_MODELS.get("_".join(found)) == "openvino"
+def openvino_selected() -> bool:
+    """Whether the chart's values select a version that runs on OpenVINO."""
+    identity = re.findall(r"(?m)^  (?:name|version): *(\S+)", LANGUAGE_VALUES.read_text())[:2]
+    return LANGUAGE_MODELS.get("_".join(identity)) == "openvino"
 
 
 def steps(openvino: bool = False) -> list[Step]:
-    """The data set, then what is made of it; they need the step `python`."""
+    """Steps that make the data set and the models; they come after the step `python`."""
     patient = partial(Step, patient=True)
-    wanted = [name for name, engine in LANGUAGE_MODELS.items() if openvino or engine != "openvino"]
+    languages = [name for name, engine in LANGUAGE_MODELS.items() if openvino or engine != "openvino"]
     return [
         patient("mnist", fetch_mnist, ("python",), mnist_ready),
         *(
             patient(f"train {name}", partial(train_forest, name), ("mnist",), partial(published, name))
             for name in FORESTS
         ),
-        *(patient(f"prepare {name}", partial(prepare, name), ("python",), partial(published, name)) for name in wanted),
+        *(
+            patient(f"prepare {name}", partial(prepare, name), ("python",), partial(published, name))
+            for name in languages
+        ),
     ]
 
 
@@ -43,7 +46,7 @@ def fetch_mnist() -> None:
 
 
 def published(version_id: str) -> bool:
-    """Whether the registry vouches for this version: artifact and manifest are there and agree."""
+    """Whether this version is complete: the registry verifies its artifact against its manifest."""
     artifact = CHECKOUT / "models" / (f"{version_id}.joblib" if version_id in FORESTS else version_id)
     verify = [sys.executable, "-m", "models.registry", "verify", artifact]
     return succeeds(verify, cwd=CHECKOUT, timeout=120)
@@ -52,7 +55,7 @@ def published(version_id: str) -> bool:
 def train_forest(version_id: str) -> None:
     trees, depth = FORESTS[version_id]
     sizes = ["--n-estimators", trees, "--max-depth", depth, "--train-ratio", 0.8]
-    _training("classifier", *sizes, "--version-id", version_id, "--force")  # what an interrupt left is replaced
+    _training("classifier", *sizes, "--version-id", version_id, "--force")  # replaces what an interrupted run left
 
 
 def prepare(version_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Debian packages that the local cluster, and the tests with other people's programs, need on the machine itself."""
+"""Debian packages that the local cluster and the tests with other programs need on the machine."""
 
 import importlib.util
 import json
@@ -11,27 +11,27 @@ from ci.run import Failed, output, run
 
 CLUSTER = "buildah", "mmdebstrap", "python3-venv"
 CLIENTS = "chromium", "curl", "default-jdk-headless"  # of the services, in tests
-PROGRAMS = {"default-jdk-headless": "java"}  # of packages that are not called as their program is
+PROGRAMS = {"default-jdk-headless": "java"}  # where package and program have different names
 NGINX = CACHE / "nginx"
-INSTALLED = CACHE / "debian-packages.json"  # what we installed, with all that came along
+INSTALLED = CACHE / "debian-packages.json"  # what we installed, dependencies included
 
-APT = ["apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=120"]  # a fresh machine may be updating itself
+APT = ["apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=120"]  # a fresh machine may be updating its packages
 
 
-def missing(wanted: Iterable[str]) -> list[str]:
+def missing(packages: Iterable[str]) -> list[str]:
     venv = {"python3-venv"} if importlib.util.find_spec("ensurepip") else set()
-    return [name for name in wanted if name not in venv and not shutil.which(PROGRAMS.get(name, name))]
+    return [name for name in packages if name not in venv and not shutil.which(PROGRAMS.get(name, name))]
 
 
 def can_install() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def install(wanted: Iterable[str]) -> None:
+def install(packages: Iterable[str]) -> None:
     before = _names()
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     run([*APT, "update"], env=quiet)
-    run([*APT, "install", "--yes", "--no-install-recommends", *missing(wanted)], env=quiet)
+    run([*APT, "install", "--yes", "--no-install-recommends", *missing(packages)], env=quiet)
     ours = set(json.loads(INSTALLED.read_text())) if INSTALLED.exists() else set()
     INSTALLED.parent.mkdir(parents=True, exist_ok=True)
     INSTALLED.write_text(json.dumps(sorted(ours | (_names() - before))))
@@ -47,7 +47,7 @@ def unpack_nginx() -> None:
 
 
 def purge() -> None:
-    """Removes what `install` brought, as far as it is still there."""
+    """Removes the packages that `install` installed, as far as they still are."""
     if not INSTALLED.exists():
         return
     left = sorted(set(json.loads(INSTALLED.read_text())) & _names())

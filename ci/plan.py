@@ -21,9 +21,9 @@ def helm_tools() -> list[Step]:
 def cluster_with_images(torch_index: str | None, openvino: bool = False) -> list[Step]:
     """The local cluster with the images loaded, and the models trained; nothing is installed in it.
 
-    The language model on OpenVINO is among them where it is wanted, by `openvino` or by the values.
+    The language model on OpenVINO is included with `openvino`, or if the values select it.
     """
-    needs_packages, openvino = ("packages",), openvino or models.openvino_asked()
+    needs_packages, openvino = ("packages",), openvino or models.openvino_selected()
     archives = [
         Step(f"debian {name}", partial(images.make_archive, name), needs_packages, images.archive(name).exists)
         for name in images.DEBIAN
@@ -36,7 +36,7 @@ def cluster_with_images(torch_index: str | None, openvino: bool = False) -> list
         *archives,
         *models.steps(openvino),
         Step("cluster", control_plane.up, ("build kube", "debian node"), control_plane.ready),
-        *(step for image in images.wanted(openvino) for step in _image(image, torch_index)),
+        *(step for image in images.names(openvino) for step in _image(image, torch_index)),
     ]
 
 
@@ -54,9 +54,9 @@ def clean_caches() -> None:
 def installed() -> list[Step]:
     """Both releases in the local cluster, tested; follows `cluster_with_images`."""
     variables = environment.local()
-    openvino = models.openvino_asked()
+    openvino = models.openvino_selected()
     artifacts = [step.name for step in models.steps(openvino)]
-    prepared = ("build helm", *artifacts, *(f"load {image}" for image in images.wanted(openvino)))
+    prepared = ("build helm", *artifacts, *(f"load {image}" for image in images.names(openvino)))
     return [
         Step("helmfile apply", partial(deploy.apply, variables), prepared),
         Step("helm test", partial(deploy.test, variables), ("helmfile apply",)),
@@ -73,8 +73,8 @@ def clients(after: tuple[str, ...]) -> list[Step]:
     return [_packages("clients", packages.CLIENTS, after), nginx]
 
 
-def _packages(name: str, wanted: tuple[str, ...], after: tuple[str, ...] = ()) -> Step:
-    return Step(name, partial(packages.install, wanted), after, lambda: not packages.missing(wanted))
+def _packages(name: str, names: tuple[str, ...], after: tuple[str, ...] = ()) -> Step:
+    return Step(name, partial(packages.install, names), after, lambda: not packages.missing(names))
 
 
 def _tools(module: str, after: tuple[str, ...] = ()) -> Step:

@@ -1,4 +1,4 @@
-"""Looks at the machine before anything on it is changed, and tells all that stands in the way at once."""
+"""Checks the machine before anything on it is changed, and reports all problems at once."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from ci.cache import CACHE
 from ci.cluster import layout, node
 from ci.run import Failed
 
-DISK_GB = {True: 5, False: 25}  # what is needed with the caches full, and with them empty
+DISK_GB = {True: 5, False: 25}  # free space needed, by whether the caches exist
 
 
 def check() -> None:
@@ -40,7 +40,7 @@ def _disk() -> list[str]:
 
 def _ports() -> list[str]:
     if Path("/proc/mounts").exists() and node.processes():
-        return []  # it is our own cluster that holds them
+        return []  # our own cluster has them open
     taken = []
     for port in layout.DOORS:
         with socket.socket() as probe:
@@ -54,5 +54,5 @@ def _ports() -> list[str]:
 
 
 def node_runs() -> bool:
-    """Whether this machine runs our cluster's node. A machine without control groups runs none."""
+    """Whether this machine runs our cluster's node; False without control groups."""
     return Path("/proc/mounts").exists() and node.first_process() is not None

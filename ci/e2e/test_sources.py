@@ -44,7 +44,7 @@ def claim(folder: str) -> list[dict]:
     """A read-only claim on a folder of the node, bound by name, and its volume."""
     access = {"accessModes": ["ReadOnlyMany"], "storageClassName": ""}
     size = {"storage": "1Gi"}
-    wanted = {**access, "volumeName": "inference-models", "resources": {"requests": size}}
+    spec = {**access, "volumeName": "inference-models", "resources": {"requests": size}}
     metadata = {"name": "models", "namespace": NAMESPACE}
     return [
         {
@@ -53,7 +53,7 @@ def claim(folder: str) -> list[dict]:
             "metadata": {"name": "inference-models"},
             "spec": {**access, "capacity": size, "hostPath": {"path": folder}},
         },
-        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": wanted},
+        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec},
     ]
 
 

@@ -40,16 +40,16 @@ def two_pods(at_v1: Workspace) -> Workspace:
 
 
 @contextmanager
-def wanted_pods(workspace: Workspace) -> Iterator[set[str]]:
+def replica_counts(workspace: Workspace) -> Iterator[set[str]]:
     """Collects each value that the Deployment's spec.replicas takes."""
     watch = ["get", "deployment", RELEASE, "--watch", "--output=jsonpath={.spec.replicas}{'\\n'}"]
-    seen: set[str] = set()
+    counts: set[str] = set()
     with workspace.start("kubectl", *watch) as process:
         try:
-            yield seen
+            yield counts
         finally:
             process.terminate()
-            seen.update(process.communicate()[0].split())
+            counts.update(process.communicate()[0].split())
 
 
 def served(version: str) -> bool:
@@ -72,14 +72,14 @@ def prove(workspace: Workspace, version: str) -> None:
 def test_upgrade_and_rollback_fail_no_request_and_keep_the_autoscalers_pods(two_pods: Workspace):
     sha256 = two_pods.manifest("mnist_rf_v2")["sha256"]
     prove(two_pods, "v1")
-    with client(*PREDICT) as seen, wanted_pods(two_pods) as pods:
+    with client(*PREDICT) as answers, replica_counts(two_pods) as pods:
         values = ["--set", "model.version=v2", "--set", f"model.sha256={sha256}"]
         two_pods.helm("upgrade", RELEASE, CHART, "--reuse-values", *values, "--wait", "--timeout=5m")
         prove(two_pods, "v2")
         two_pods.helm("rollback", RELEASE, "--wait", "--timeout=5m")
         prove(two_pods, "v1")
-    assert {status for status, _ in seen} == {200}
-    assert {version for _, version in seen} == {"v1", "v2"}
+    assert {status for status, _ in answers} == {200}
+    assert {version for _, version in answers} == {"v1", "v2"}
     assert pods == {"2"}
 
 
@@ -146,7 +146,7 @@ def test_preflight_refuses_a_damaged_artifact_and_helm_prints_why(at_v1: Workspa
     (revision, _) = at_v1.history(RELEASE)[-1]
     at_v1.edit_version("classifier", "v2")
     before = at_v1.get("deployment", RELEASE)["spec"]["template"]
-    with damaged(at_v1, damage), client(*PREDICT) as seen:
+    with damaged(at_v1, damage), client(*PREDICT) as answers:
         started = time.monotonic()
         done = at_v1.helmfile("apply", *ONLY, check=False)
         seconds = time.monotonic() - started
@@ -154,7 +154,7 @@ def test_preflight_refuses_a_damaged_artifact_and_helm_prints_why(at_v1: Workspa
     assert done.returncode != 0 and "mnist_rf_v2.joblib' " in printed, printed
     assert "deadline exceeded" not in printed and seconds < 60, f"{seconds:.0f} s\n{printed}"
     assert at_v1.get("deployment", RELEASE)["spec"]["template"] == before
-    assert set(seen) == {(200, "v1")}
+    assert set(answers) == {(200, "v1")}
     assert at_v1.history(RELEASE)[-2:] == [(revision + 1, "failed"), (revision + 2, "deployed")]
     assert at_v1.get("pod", f"{RELEASE}-preflight")["status"]["phase"] == "Failed"
 
@@ -164,11 +164,11 @@ def test_gate_of_a_pod_refuses_a_damaged_artifact_while_the_old_version_serves(a
     (revision, _) = at_v1.history(RELEASE)[-1]
     at_v1.edit_version("classifier", "v2")
     unchecked = ("--state-values-set", "classifier.preflight.enabled=false", "--timeout", "30")
-    with damaged(at_v1, damage), client(*PREDICT) as seen, ThreadPoolExecutor() as pool:
+    with damaged(at_v1, damage), client(*PREDICT) as answers, ThreadPoolExecutor() as pool:
         applying = pool.submit(at_v1.helmfile, "apply", *ONLY, *unchecked, check=False)
         at_v1.wait("the gate to tell why", lambda: "mnist_rf_v2" in refusal(at_v1), 60)
         assert applying.result().returncode != 0
-    assert set(seen) == {(200, "v1")}
+    assert set(answers) == {(200, "v1")}
     assert at_v1.history(RELEASE)[-2:] == [(revision + 1, "failed"), (revision + 2, "deployed")]
 
 

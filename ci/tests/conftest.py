@@ -1,4 +1,4 @@
-"""What several tests of ci/ start from."""
+"""Fixtures of several tests of ci/."""
 
 import os
 

@@ -1,10 +1,10 @@
-"""A machine whose programs are scripts that note how they were called."""
+"""A machine whose programs are scripts that log how they were called."""
 
 from pathlib import Path
 
 
 class Machine:
-    """A PATH of its own with programs that print what they are told to, and a note of every call."""
+    """A PATH of its own with programs that print fixed texts, and a log of every call."""
 
     def __init__(self, folder: Path) -> None:
         self.bin, self.note = folder / "bin", folder / "calls"

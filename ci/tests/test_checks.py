@@ -1,4 +1,4 @@
-"""`ci/check` runs every check whatever the others say, and leaves nothing in the checkout."""
+"""`ci/check`, and lane `unit` of `ci/test`, run every check even if others fail, and leave nothing in the checkout."""
 
 import os
 import subprocess
@@ -10,28 +10,40 @@ import pytest
 from ci import checks
 from ci.cache import CACHE, CHECKOUT
 
-# ci/check with a program that stands in for Python, and so for ruff, mypy and pytest.
+# A command of ci/ with a program that stands in for Python, and so for ruff, mypy and pytest.
 COMMAND = """
 import os, runpy, sys
-from ci import python
+from ci import cache, lock, python
 
+lock.MACHINE = cache.CACHE
 python.executable, python.ready = lambda: os.environ["STAND_IN"], lambda: True
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
+# Logs its call, fails where it should, and reports three tests as pytest does.
+STAND_IN = """#!/bin/sh
+echo "$*" >>{calls}
+case "$*" in *{failing}*) echo "x.py:1: error: wrong"; exit 1 ;; esac
+for word; do case $word in --junitxml=*)
+    echo '<testsuites><testsuite tests="3" failures="0" errors="0" skipped="1"/></testsuites>' >"${{word#*=}}"
+esac done
+"""
+
+
 @pytest.fixture
 def check(tmp_path):
-    """Runs ci/check where commands that contain `failing` fail; returns its outcome and the commands."""
+    """Runs a command of ci where programs whose call contains `failing` fail; returns its outcome and their calls."""
 
-    def run(failing: str, *options: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    def run(
+        failing: str, *options: str, command: str = "ci/check"
+    ) -> tuple[subprocess.CompletedProcess[str], list[str]]:
         program, calls = tmp_path / "python", tmp_path / "calls"
-        body = f'echo "$*" >>{calls}\ncase "$*" in *{failing}*) echo "x.py:1: error: wrong"; exit 1 ;; esac'
-        program.write_text(f"#!/bin/sh\n{body}\n")
+        program.write_text(STAND_IN.format(calls=calls, failing=failing))
         program.chmod(0o755)
         variables = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "STAND_IN": str(program)}
-        words = [sys.executable, "-c", COMMAND, "ci/check", *options]
+        words = [sys.executable, "-c", COMMAND, command, *options]
         done = subprocess.run(words, cwd=CHECKOUT, env=variables, capture_output=True, text=True)
         return done, calls.read_text().splitlines()
 
@@ -52,6 +64,21 @@ def test_a_check_that_fails_is_named_with_its_output_and_remedy_and_all_others_r
     assert "| x.py:1: error: wrong" in done.stderr and remedy in done.stderr
     assert done.stdout.splitlines()[-1].endswith(f"failed: {name}")
     assert len(calls) == 3 + len(checks.UNIT) and done.stdout.count("  ok  ") == len(calls) - 1
+
+
+@pytest.mark.parametrize(
+    ("failing", "totals"),
+    [
+        ("nothing", "9 passed, 0 failed, 3 skipped"),
+        ("mypy", "8 passed, 1 failed, 3 skipped"),
+        ("apps/lm", "7 passed, 1 failed, 2 skipped"),
+    ],
+    ids=["all pass", "mypy fails", "pytest fails without a report"],
+)
+def test_lane_unit_counts_lint_and_types_with_the_tests(check, failing, totals):
+    done, _ = check(failing, "unit", command="ci/test")
+    assert done.stdout.splitlines()[-1] == totals
+    assert done.returncode == (failing != "nothing")
 
 
 def test_a_path_is_what_pytest_is_given_and_lint_and_types_are_checked_as_ever(check):

@@ -1,4 +1,4 @@
-"""`--cluster current` speaks with the tools on PATH: here programs that note how they were called."""
+"""`--cluster current` uses the tools on PATH: here programs that log how they were called."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Whoever ends a ci/ command ends what it has started, with the children of that."""
+"""An interrupt of a ci/ command ends the programs that it has started, and their children."""
 
 import os
 import select
@@ -26,13 +26,13 @@ plan.cluster_with_images, plan.installed, plan.python_environment = lambda *_: s
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
-CHILD = "exec >$PIPE; tail --pid=$PPID -f $LINE; true"  # says by itself that it runs, and does so for ever
+CHILD = "exec >$PIPE; tail --pid=$PPID -f $LINE; true"  # reports that it runs, and never ends
 LANES = {"ci/up": [], "ci/test": ["unit"]}
-SECONDS = 20  # until something has happened
+SECONDS = 20  # to wait for something to happen
 
 
 class Pipe:
-    """A FIFO by which a script says that it runs, and that all who have it open have ended."""
+    """A FIFO that shows when a script runs, and when all processes that have it open have ended."""
 
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
@@ -61,7 +61,7 @@ def pipe(tmp_path, monkeypatch):
 
 
 def interrupted(pipe: Pipe, number: int, command: str, **scripts: str) -> str:
-    """Sends a signal to a ci/ command once its script runs, and returns what it says when all have ended."""
+    """Sends a signal to a ci/ command once its script runs; returns its output when all processes have ended."""
     words = [sys.executable, "-c", COMMAND, command, *LANES[command]]
     variables = {**os.environ, "PYTEST": "", **scripts}
     with subprocess.Popen(
@@ -100,7 +100,7 @@ def test_a_signal_ends_what_the_tests_have_left(pipe, tmp_path):
     assert "ci/test: interrupted" in interrupted(pipe, signal.SIGTERM, "ci/test", **scripts)
 
 
-def test_a_child_that_minds_no_signal_is_killed(pipe, monkeypatch):
+def test_a_child_that_ignores_signals_is_killed(pipe, monkeypatch):
     monkeypatch.setattr(run, "PATIENCE", dict.fromkeys(run.PATIENCE, 0.01))
     with run.started(["sh", "-c", f"trap '' INT TERM; {CHILD}"]) as process:
         assert pipe.runs()
@@ -114,7 +114,7 @@ def test_a_program_that_takes_too_long_is_ended_with_its_children(pipe):
     assert pipe.runs() and pipe.ended()
 
 
-def test_what_nohup_has_started_outlives_its_terminal():
+def test_a_command_under_nohup_ignores_the_end_of_its_terminal():
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

@@ -1,4 +1,4 @@
-"""Commands of several checkouts take turns."""
+"""Commands of several checkouts run one after another."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""What stands in the way is told all at once, before anything is changed."""
+"""All problems of the machine are reported at once, before anything is changed."""
 
 import os
 import socket

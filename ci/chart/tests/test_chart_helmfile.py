@@ -47,9 +47,9 @@ def calls(checkout: Path, folder: Path, *command: str) -> list[str]:
     return log.read_text().splitlines()
 
 
-def identity(found: list[dict], release: str = "classifier-service") -> tuple[str | None, str | None]:
+def identity(rendered: list[dict], release: str = "classifier-service") -> tuple[str | None, str | None]:
     """Return the version and the sha256 that the release's pods are told."""
-    env = {variable["name"]: variable.get("value") for variable in container(found, release)["env"]}
+    env = {variable["name"]: variable.get("value") for variable in container(rendered, release)["env"]}
     return env["MODEL_VERSION"], env.get("MODEL_SHA256")
 
 
@@ -119,8 +119,8 @@ def test_readmes_command_adds_a_release(checkout):
     (checkout / "charts/inference-service/values-digits-small.yaml").write_text(
         "app: classifier\nmodel: {name: mnist_rf, version: v1, hostPath: {path: /models}}\n"
     )
-    found = of_kind(rendering.helmfile("default", root=checkout), "Deployment")
-    assert list(found) == ["classifier-service", "lm-service", "digits-small-service"]
+    rendered = of_kind(rendering.helmfile("default", root=checkout), "Deployment")
+    assert list(rendered) == ["classifier-service", "lm-service", "digits-small-service"]
 
 
 def test_diff_shows_three_lines_around_a_change(checkout, tmp_path):
@@ -136,28 +136,28 @@ def test_a_model_from_the_hub_gets_no_sha256_of_a_local_one(checkout):
 
 def test_models_dir_is_where_the_nodes_find_the_models(checkout):
     for variables, folder in (({}, "/models"), ({"MODELS_DIR": "/srv/models"}, "/srv/models")):
-        found = rendering.helmfile("default", root=checkout, **variables)
-        for deployment in of_kind(found, "Deployment").values():
+        rendered = rendering.helmfile("default", root=checkout, **variables)
+        for deployment in of_kind(rendered, "Deployment").values():
             assert deployment["spec"]["template"]["spec"]["volumes"][0]["hostPath"]["path"] == folder
 
 
 def test_image_tags_come_from_the_environment(checkout):
-    found = rendering.helmfile("default", root=checkout, CLASSIFIER_IMAGE_TAG="v1-0123456789ab")
-    assert container(found, "classifier-service")["image"] == "classifier-service:v1-0123456789ab"
-    assert container(found, "lm-service")["image"] == "lm-service:v1"
+    rendered = rendering.helmfile("default", root=checkout, CLASSIFIER_IMAGE_TAG="v1-0123456789ab")
+    assert container(rendered, "classifier-service")["image"] == "classifier-service:v1-0123456789ab"
+    assert container(rendered, "lm-service")["image"] == "lm-service:v1"
 
 
 @pytest.mark.parametrize(("variables", "tag"), [({}, "v1-openvino"), ({"LM_OPENVINO_IMAGE_TAG": "v1-x"}, "v1-x")])
 def test_the_image_is_one_that_has_the_engine_of_the_models_manifest(checkout, variables, tag):
     rendering.publish(checkout, LM, "v1", "4" * 64, engine="openvino")
-    found = rendering.helmfile("default", root=checkout, LM_IMAGE_TAG="v1-torch", **variables)
-    assert container(found, "lm-service")["image"] == f"lm-service:{tag}"
+    rendered = rendering.helmfile("default", root=checkout, LM_IMAGE_TAG="v1-torch", **variables)
+    assert container(rendered, "lm-service")["image"] == f"lm-service:{tag}"
 
 
 def test_a_registry_is_put_before_the_images_names(checkout):
-    found = rendering.helmfile("default", root=checkout, IMAGE_REGISTRY="registry.example.com/team")
+    rendered = rendering.helmfile("default", root=checkout, IMAGE_REGISTRY="registry.example.com/team")
     for app in rendering.APPS:
-        assert container(found, f"{app}-service")["image"] == f"registry.example.com/team/{app}-service:v1"
+        assert container(rendered, f"{app}-service")["image"] == f"registry.example.com/team/{app}-service:v1"
 
 
 @pytest.mark.parametrize(("environment", "ports"), [("local", (30080, 30081)), ("test", (30180, 30181))])
@@ -179,8 +179,8 @@ def test_the_test_environment_scales_down_after_15_seconds_and_the_others_after_
 
 
 def test_production_pins_programs_and_models_by_digest():
-    found = rendering.helmfile("production")
-    pods = [deployment["spec"]["template"]["spec"] for deployment in of_kind(found, "Deployment").values()]
-    pods += [pod["spec"] for pod in of_kind(found, "Pod").values()]
+    rendered = rendering.helmfile("production")
+    pods = [deployment["spec"]["template"]["spec"] for deployment in of_kind(rendered, "Deployment").values()]
+    pods += [pod["spec"] for pod in of_kind(rendered, "Pod").values()]
     images = [c["image"] for pod in pods for c in (*pod["containers"], *pod.get("initContainers", ()))]
     assert len(images) == 18 and all("@sha256:" in image for image in images)

@@ -44,13 +44,13 @@ def monitoring(app: str) -> Monitoring:
     """Render for an app what the Prometheus operator and Grafana read; without the queries that need a pod's limits."""
     options = [f"--set={option}" for option in (*OPTIONS, SLOW)]
     release = f"{app}-service"
-    found = rendering.template(f"--values={CHART}/values-{app}.yaml", *options, release=release)
-    (dashboard,) = of_kind(found, "ConfigMap")[release]["data"].values()
+    rendered = rendering.template(f"--values={CHART}/values-{app}.yaml", *options, release=release)
+    (dashboard,) = of_kind(rendered, "ConfigMap")[release]["data"].values()
     queries = [target["expr"] for panel in json.loads(dashboard)["panels"] for target in panel["targets"]]
     absent = {"inference_memory_limit_bytes": memory_limit() is None, "inference_cpu_cfs": cpu.throttling() is None}
     queries = [query for query in queries if not any(name in query for name, missing in absent.items() if missing)]
-    groups = of_kind(found, "PrometheusRule")[release]["spec"]["groups"]
-    (endpoint,) = of_kind(found, "ServiceMonitor")[release]["spec"]["endpoints"]
+    groups = of_kind(rendered, "PrometheusRule")[release]["spec"]["groups"]
+    (endpoint,) = of_kind(rendered, "ServiceMonitor")[release]["spec"]["endpoints"]
     return Monitoring(queries, [rule for group in groups for rule in group["rules"]], endpoint["path"])
 
 

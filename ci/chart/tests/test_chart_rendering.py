@@ -62,9 +62,9 @@ def test_objects_with_every_field_are_valid_in_every_supported_minor(minor):
 def test_objects_of_custom_kinds_have_only_fields_that_their_owners_know():
     extra.build("custom-kinds")
     values = (f"--values={CHART}/values-classifier.yaml", f"--set=autoscaling.keda.enabled=true,{KEDA_TRIGGER}")
-    found = [*rendering.helmfile("production"), *rendering.template(*values)]
+    rendered = [*rendering.helmfile("production"), *rendering.template(*values)]
     program = extra.folder("custom-kinds") / "custom-kinds"
-    said = rendering.succeed(program, input=yaml.safe_dump_all(found))
+    said = rendering.succeed(program, input=yaml.safe_dump_all(rendered))
     assert sorted(said.split()) == ["PrometheusRule"] * 2 + ["ScaledObject"] + ["ServiceMonitor"] * 2
 
 
@@ -106,12 +106,12 @@ def test_releases_called_a_and_a_test_share_no_object():
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_releases_share_no_pod_and_select_none_that_helm_runs(environment):
-    found = rendering.helmfile(environment)
-    serving = {name: d["spec"]["template"]["metadata"]["labels"] for name, d in of_kind(found, "Deployment").items()}
-    helms = {name: d["metadata"]["labels"] for name, d in of_kind(found, "Pod").items()}
+    rendered = rendering.helmfile(environment)
+    serving = {name: d["spec"]["template"]["metadata"]["labels"] for name, d in of_kind(rendered, "Deployment").items()}
+    helms = {name: d["metadata"]["labels"] for name, d in of_kind(rendered, "Pod").items()}
     assert len(serving) == 2 and len(helms) == 8
     for release in serving:
-        for selector in _selectors(found, release):
+        for selector in _selectors(rendered, release):
             assert [name for name, labels in (serving | helms).items() if selector.items() <= labels.items()] == [
                 release
             ]
@@ -134,8 +134,8 @@ def test_a_switch_of_the_model_changes_the_deployment_and_the_pods_that_helm_run
 
 
 def test_both_namespaces_at_their_maximum_fit_two_cores():
-    asked = sum(_millicores(rendering.helmfile(name)) for name in ("local", "test"))
-    assert asked + CONTROL_PLANE_MILLICORES <= NODE_MILLICORES
+    requested = sum(_millicores(rendering.helmfile(name)) for name in ("local", "test"))
+    assert requested + CONTROL_PLANE_MILLICORES <= NODE_MILLICORES
 
 
 def test_every_variable_that_the_chart_sets_is_one_that_the_services_read():
@@ -169,8 +169,8 @@ def test_every_alert_has_a_runbook_of_three_commands_or_names_the_one_that_has()
 
 
 def _alerts(app: str) -> list[str]:
-    found = rendering.template(f"--values={CHART}/values-{app}.yaml", "--set=prometheusRule.enabled=true")
-    (group,) = of_kind(found, "PrometheusRule")["r"]["spec"]["groups"]
+    rendered = rendering.template(f"--values={CHART}/values-{app}.yaml", "--set=prometheusRule.enabled=true")
+    (group,) = of_kind(rendered, "PrometheusRule")["r"]["spec"]["groups"]
     return [rule["alert"] for rule in group["rules"]]
 
 
@@ -184,22 +184,22 @@ def test_a_packaged_chart_holds_no_tests_and_no_environments(tmp_path):
     }
 
 
-def _selectors(found: list[dict], release: str) -> list[dict]:
-    deployment = of_kind(found, "Deployment")[release]["spec"]
+def _selectors(rendered: list[dict], release: str) -> list[dict]:
+    deployment = of_kind(rendered, "Deployment")[release]["spec"]
     return [
-        of_kind(found, "Service")[release]["spec"]["selector"],
+        of_kind(rendered, "Service")[release]["spec"]["selector"],
         deployment["selector"]["matchLabels"],
         deployment["template"]["spec"]["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"],
-        of_kind(found, "PodDisruptionBudget")[release]["spec"]["selector"]["matchLabels"],
-        of_kind(found, "NetworkPolicy")[release]["spec"]["podSelector"]["matchLabels"],
+        of_kind(rendered, "PodDisruptionBudget")[release]["spec"]["selector"]["matchLabels"],
+        of_kind(rendered, "NetworkPolicy")[release]["spec"]["podSelector"]["matchLabels"],
     ]
 
 
-def _millicores(found: list[dict]) -> int:
+def _millicores(rendered: list[dict]) -> int:
     """CPU requests with every HPA at its maximum, one surge pod, and a test pod."""
     pods = {}
-    for name, scaler in of_kind(found, "HorizontalPodAutoscaler").items():
-        request = rendering.container(found, name)["resources"]["requests"]["cpu"]
+    for name, scaler in of_kind(rendered, "HorizontalPodAutoscaler").items():
+        request = rendering.container(rendered, name)["resources"]["requests"]["cpu"]
         pods[name] = (int(request.removesuffix("m")), scaler["spec"]["maxReplicas"])
     surge = max(request for request, _ in pods.values())
     return sum(request * count for request, count in pods.values()) + surge + 10

@@ -14,8 +14,8 @@ def scaled(tmp_path):
     def render(number: int) -> dict:
         values = tmp_path / "saturation.yaml"
         values.write_text(rendering.readme_yaml("Scale on more than CPU")[number])
-        found = rendering.template(f"--values={CHART}/values-lm.yaml", f"--values={values}")
-        (scaler,) = [one for one in found if one["kind"] in ("HorizontalPodAutoscaler", "ScaledObject")]
+        rendered = rendering.template(f"--values={CHART}/values-lm.yaml", f"--values={values}")
+        (scaler,) = [one for one in rendered if one["kind"] in ("HorizontalPodAutoscaler", "ScaledObject")]
         return scaler
 
     return render

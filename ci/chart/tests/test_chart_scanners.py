@@ -37,7 +37,7 @@ def kube_score(path: Path) -> set[str]:
     extra.build("kube-score")
     program = extra.folder("kube-score") / "kube-score"
     scored = json.loads(rendering.run(program, "score", "--output-format=json", path).stdout)
-    checks = [check for found in scored for check in found["checks"]]
+    checks = [check for scored_object in scored for check in scored_object["checks"]]
     assert len(checks) > 200
     return {check["check"]["id"] for check in checks if not check["skipped"] and check["grade"] < 10}
 
@@ -45,5 +45,5 @@ def kube_score(path: Path) -> set[str]:
 def test_every_finding_is_answered_in_the_readme_and_every_answer_is_of_a_finding(manifests):
     section = (CHART / "README.md").read_text().partition("## What scanners ask")[2].partition("\n## ")[0]
     answered = {name for row in re.findall(r"\|([^|\n]*)\|$", section, re.M) for name in re.findall(r"`(.+?)`", row)}
-    found = {name for path in manifests for scan in (checkov, kube_score) for name in scan(path)}
-    assert found == answered
+    findings = {name for path in manifests for scan in (checkov, kube_score) for name in scan(path)}
+    assert findings == answered

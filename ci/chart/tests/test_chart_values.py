@@ -224,9 +224,9 @@ def test_values_schema_and_readme_say_the_same():
 
 def test_a_changed_sentence_is_found_and_the_command_that_mends_it_works(tmp_path):
     chart = _copy(tmp_path, "Tag of the image.", "Tag of that image.")
-    found = rendering.run(sys.executable, "ci/chart/reference.py", "--chart", chart)
-    assert found.returncode == 1
-    assert found.stdout.count("run: python ci/chart/reference.py --write") == 2
+    stale = rendering.run(sys.executable, "ci/chart/reference.py", "--chart", chart)
+    assert stale.returncode == 1
+    assert stale.stdout.count("run: python ci/chart/reference.py --write") == 2
     assert rendering.run(sys.executable, "ci/chart/reference.py", "--chart", chart, "--write").returncode == 0
     assert "| Tag of that image. |" in (chart / "README.md").read_text()
     assert rendering.run(sys.executable, "ci/chart/reference.py", "--chart", chart).returncode == 0

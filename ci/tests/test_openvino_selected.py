@@ -1,4 +1,4 @@
-"""The language model on OpenVINO costs time and disk: it is made only where the values or the full tests ask for it."""
+"""The language model on OpenVINO takes time and disk space: it is made only if the values or the full tests need it."""
 
 import pytest
 
@@ -24,8 +24,8 @@ def test_as_delivered_neither_its_image_nor_its_model_is_made(values):
 
 def test_the_edited_version_brings_model_and_image_before_the_releases(values):
     values.write_text(values.read_text().replace("version: v1", "version: v2"))
-    wanted = {"prepare smollm2-135m-instruct_v2", "image lm-openvino", "load lm-openvino"}
-    assert wanted <= names()
+    steps = {"prepare smollm2-135m-instruct_v2", "image lm-openvino", "load lm-openvino"}
+    assert steps <= names()
     assert {"prepare smollm2-135m-instruct_v2", "load lm-openvino"} <= set(plan.installed()[0].after)
 
 
