@@ -46,6 +46,7 @@ def test_connections_are_used_until_their_age_limit_and_not_beyond(users, stub):
     assert max(last - first for first, last in stub.connections.values()) < 0.6
 
 
+@pytest.mark.slow
 def test_first_renewals_are_spread_over_time(users, stub):
     users(1.6, 2.0)
     began = sorted(first for first, _ in stub.connections.values())

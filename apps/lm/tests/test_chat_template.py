@@ -63,7 +63,10 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+SLOW = ("an endless number", "loops in loops")  # these compute until their CPU time is used up
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in HOSTILE])
 def test_a_template_that_takes_too_much_is_an_error_and_takes_little_of_the_service(name):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(RenderError):

@@ -24,6 +24,7 @@ def wide(vocabulary: int, context: int, layers: int) -> LlamaForCausalLM:
     return LlamaForCausalLM(config).eval()
 
 
+@pytest.mark.slow
 def test_a_row_takes_memory_when_it_is_written_and_returns_it_when_its_sequence_leaves():
     batch = AlternatingBatch(wide(300, 4096, layers=4), rows=8, context=4096)
     before = resident_bytes()
