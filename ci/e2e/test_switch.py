@@ -205,7 +205,7 @@ def test_what_kubectl_undid_conflicts_with_the_next_change_and_the_readmes_comma
     refused = at_v1.helmfile("apply", *ONLY, *change, check=False)
     assert refused.returncode != 0 and "conflict" in refused.stdout + refused.stderr
     section = (CHECKOUT / CHART / "README.md").read_text().partition("### Conflicts\n")[2]
-    (command,) = re.findall(r"`helmfile (apply --sync-args --force-conflicts)`", section)
+    (command,) = re.findall(r"`helmfile (apply --sync-args --force-conflicts)`", section)[:1]
     at_v1.helmfile(*command.split(), *ONLY, *change)
     prove(at_v1, "v2")
     at_v1.helmfile("apply", *ONLY)  # without the annotation: Helm owns the fields again

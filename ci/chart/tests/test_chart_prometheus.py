@@ -112,10 +112,10 @@ def pod(tmp_path) -> Iterator[Callable[..., Process]]:
     """Start a classifier of a version; the test's end stops it."""
     with ExitStack() as pods:
 
-        def start(version: str, **settings: Any) -> Process:
+        def start(version: str, **settings: float) -> Process:
             artifact = tmp_path / f"tiny_{version}.joblib"
             forests.publish(forests.digits_forest(trees=2), artifact)
-            return pods.enter_context(running("apps.classifier", MODEL_PATH=artifact, **settings))
+            return pods.enter_context(running("apps.classifier", ready=True, MODEL_PATH=artifact, **settings))
 
         yield start
 
