@@ -3,7 +3,7 @@
 {{- $warnings := list -}}
 {{- $model := .Values.model -}}
 {{- $source := include "inference-service.modelSources" . -}}
-{{- $open := or .Values.ingress.enabled (ne .Values.service.type "ClusterIP") -}}
+{{- $open := or .Values.ingress.enabled .Values.httpRoute.enabled (ne .Values.service.type "ClusterIP") -}}
 {{- $many := and .Values.autoscaling.enabled (gt (int .Values.autoscaling.maxReplicas) 1) -}}
 {{- if and (ne $source "hub") (not $model.sha256) }}
 {{- $warnings = append $warnings "model.sha256 is empty: a pod serves whatever artifact its manifest describes, and a rollback too. Set it to the manifest's sha256." }}
