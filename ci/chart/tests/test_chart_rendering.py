@@ -62,10 +62,13 @@ def test_objects_with_every_field_are_valid_in_every_supported_minor(minor):
 def test_objects_of_custom_kinds_have_only_fields_that_their_owners_know():
     extra.build("custom-kinds")
     values = (f"--values={CHART}/values-classifier.yaml", f"--set=autoscaling.keda.enabled=true,{KEDA_TRIGGER}")
-    rendered = [*rendering.helmfile("production"), *rendering.template(*values)]
+    everything = (f"--values={CHART}/values-lm.yaml", f"--values={CHART.parents[1]}/ci/chart/tests/everything.yaml")
+    rendered = [*rendering.helmfile("production"), *rendering.template(*values), *rendering.template(*everything)]
     program = extra.folder("custom-kinds") / "custom-kinds"
-    said = rendering.succeed(program, input=yaml.safe_dump_all(rendered))
-    assert sorted(said.split()) == ["PrometheusRule"] * 2 + ["ScaledObject"] + ["ServiceMonitor"] * 2
+    kinds = rendering.succeed(program, input=yaml.safe_dump_all(rendered))
+    assert (
+        sorted(kinds.split()) == ["HTTPRoute"] * 3 + ["PrometheusRule"] * 3 + ["ScaledObject"] + ["ServiceMonitor"] * 3
+    )
 
 
 def test_production_pins_every_model_and_lets_in_no_whole_namespace():

@@ -1,5 +1,5 @@
-// Reads a stream of YAML and decodes Prometheus' and KEDA's kinds into their owners' types; a field that they do not have
-// is an error. Other kinds are passed over.
+// Reads a stream of YAML and decodes kinds of Prometheus, KEDA and the Gateway API into their owners' types; a field that
+// they do not have is an error. Other kinds are passed over.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 
 	keda "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
 	prometheus "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	gateway "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -17,6 +18,7 @@ var kinds = map[string]func() any{
 	"ServiceMonitor": func() any { return new(prometheus.ServiceMonitor) },
 	"PrometheusRule": func() any { return new(prometheus.PrometheusRule) },
 	"ScaledObject":   func() any { return new(keda.ScaledObject) },
+	"HTTPRoute":      func() any { return new(gateway.HTTPRoute) },
 }
 
 func main() {
