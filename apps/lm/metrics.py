@@ -19,8 +19,8 @@ class TokenMeter:
         self._model = model
         first = _histogram("vllm:time_to_first_token_seconds", "From arrival to the first token.", FIRST_BUCKETS)
         next_ = _histogram("vllm:inter_token_latency_seconds", "From one token of an answer to the next.", NEXT_BUCKETS)
-        prompt = prometheus.Counter("vllm:prompt_tokens", "Tokens of prompts that were read.", (LABEL,), registry=None)
-        generated = prometheus.Counter("vllm:generation_tokens", "Tokens that were generated.", (LABEL,), registry=None)
+        prompt = prometheus.Counter("vllm:prompt_tokens", "Tokens of prompts.", (LABEL,), registry=None)
+        generated = prometheus.Counter("vllm:generation_tokens", "Tokens of answers.", (LABEL,), registry=None)
         self._collectors = (first, next_, prompt, generated)
         self._first, self._next = first.labels(model), next_.labels(model)
         self._prompt, self._generated = prompt.labels(model), generated.labels(model)
@@ -31,9 +31,9 @@ class TokenMeter:
             registry.register(collector)
         for name, text, function in (
             ("vllm:num_requests_running", "Requests in the batch.", lambda: admission.in_flight),
-            ("vllm:num_requests_waiting", "Requests that wait to join it.", lambda: admission.waiting),
-            ("inference_batch_tokens", "Tokens that have room in the batch.", lambda: admission.held),
-            ("inference_batch_tokens_limit", "Tokens that may have it.", lambda: admission.capacity),
+            ("vllm:num_requests_waiting", "Requests that wait to join the batch.", lambda: admission.waiting),
+            ("inference_batch_tokens", "Tokens reserved in the batch.", lambda: admission.held),
+            ("inference_batch_tokens_limit", "Limit of inference_batch_tokens.", lambda: admission.capacity),
         ):
             prometheus.Gauge(name, text, (LABEL,), registry=registry).labels(self._model).set_function(function)
 

@@ -28,7 +28,7 @@ def _compare(model: LanguageModel, probe: dict[str, Any], what: str, actual: obj
     if actual != published:
         raise LoadError(
             f"{model.identity.name} {model.identity.version}, probe {probe['prompt']!r}: {what} are "
-            f"{actual} here and were {published} when published. Publish it again with the libraries of here."
+            f"{actual} here and were {published} when published. Publish it again with the installed libraries."
         )
 
 

@@ -47,7 +47,7 @@ class GenerateRequest(AnswerRequest):
     @model_validator(mode="after")
     def _require_temperature(self) -> "GenerateRequest":
         if self.temperature == 0 and not (self.top_p is None and self.top_k is None):
-            raise ValueError("top_p and top_k narrow what is drawn from, and temperature 0 draws nothing; set it too")
+            raise ValueError("top_p and top_k restrict sampling, but temperature 0 does not sample; set it too")
         return self
 
     def tokenize(self, model: LanguageModel) -> list[int]:

@@ -3,48 +3,17 @@
 Parameters that would change an answer and are not supported are refused. Those that change nothing are ignored.
 """
 
-import json
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    WithJsonSchema,
-)
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
-from pydantic_core.core_schema import no_info_after_validator_function
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from apps.lm.api.openai.only import Only
 from apps.lm.api.openai.problems import require
 from apps.lm.api.schemas import AnswerRequest, Stop, Stops, TemperatureRule
 from apps.lm.budget import DEFAULT_ANSWER_TOKENS
 from apps.lm.engines.protocol import Sampling
 from apps.lm.model import LanguageModel
-
-
-@dataclass(frozen=True, eq=False)  # typing would take Only(0) for Only(False)
-class Only:
-    """Marks a field that must be absent, null or `value`, which says what is done anyway."""
-
-    value: object
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return no_info_after_validator_function(self._check, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return handler(schema) | {"description": f"only {json.dumps(self.value)}"}
-
-    def _check(self, value: object) -> object:
-        if value not in (None, self.value):
-            raise ValueError(f"is not computed here; leave it out or give {json.dumps(self.value)}")
-        return value
 
 
 def _text(value: object) -> object:
