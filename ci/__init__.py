@@ -1,4 +1,4 @@
-"""Commands that take a machine to two served models, test them, and leave no trace."""
+"""Commands that set up two served models on a machine, test them, and remove everything."""
 
 import sys
 

@@ -15,7 +15,7 @@ RESULTS = ["python/*", "tools/*", "debian/*", "check/*", "go-1.*", "checkov-*"] 
 
 
 def key(*inputs: str | Path) -> str:
-    """12 hex digits of the hash of texts and of files' names and contents (a folder: its files, tests left out)."""
+    """12 hex digits of the hash of texts and of files' names and contents (for a folder: all its files but tests)."""
     digest = hashlib.sha256()
     for part in inputs:
         if isinstance(part, str):
@@ -27,7 +27,7 @@ def key(*inputs: str | Path) -> str:
 
 
 def files(path: Path) -> Iterable[Path]:
-    """The files of a folder that decide what is built from it, sorted."""
+    """The files of a folder that its build depends on, sorted."""
     if path.is_file():
         return [path]
     ignored = {"tests", "__pycache__"}

@@ -1,6 +1,6 @@
-"""Lint, formatting, types and unit tests: what `ci/check` runs, and lane `unit` of `ci/test` with the slow tests too.
+"""Lint, formatting, types and unit tests, for `ci/check` and, with the slow tests, for lane `unit` of `ci/test`.
 
-All of it runs side by side. Each group of unit tests is one pytest process that imports only what its parts need:
+All checks run side by side. Each group of unit tests is one pytest process that imports only what its parts need:
 importing torch and transformers takes seconds, so equal workers that import everything (xdist) take longer.
 """
 
@@ -18,9 +18,9 @@ UNIT = {
     "classifier": ["apps/classifier", "training"],
     "others": ["apps/serving", "loadgen", "models", "ci", "--ignore=ci/chart", "--ignore=ci/e2e"],
 }
-PATIENT = ["tests classifier"]  # its tests measure no time, so they can leave the CPU to the longest group
+LOW_PRIORITY = ["tests classifier"]  # its tests measure no times; the longest group gets the CPU first
 QUICK = "not service and not full and not slow"
-OUTPUT_LINES = 200  # of a failed check, which its developer wants to read at once
+OUTPUT_LINES = 200  # enough of a failed check's output to see its cause
 
 
 def folder() -> Path:
@@ -57,11 +57,11 @@ def measuring(coverage: bool) -> list[str]:
 def lint() -> list[Step]:
     ruff = [python.executable(), "-m", "ruff"]
     cache = f"--cache-dir={folder()}"
-    mend = "`ci/check --fix` mends what ruff can."
+    mend = "`ci/check --fix` corrects what ruff can."
     return [
         _step("ruff check", [*ruff, "check", f"{cache}/ruff"], mend, True),
         _step("ruff format", [*ruff, "format", "--check", f"{cache}/ruff"], mend, True),
-        _step("mypy", [python.executable(), "-m", "mypy", f"{cache}/mypy"], "Mend the types that mypy names.", True),
+        _step("mypy", [python.executable(), "-m", "mypy", f"{cache}/mypy"], "Correct the types that mypy names.", True),
     ]
 
 
@@ -72,8 +72,8 @@ def tests(
     steps = []
     for name, paths in ((f"tests {group}", paths) for group, paths in groups.items()):
         options = [*measuring(coverage), *([f"--junitxml={reports}/{name}.xml"] if reports else [])]
-        remedy = "Mend the tests or what they test. `ci/check PATH` runs the tests of a folder or file only."
-        steps.append(_step(name, pytest(paths, marker, *options), remedy, name in PATIENT))
+        remedy = "Correct the tests or the code under test. `ci/check PATH` runs the tests of a folder or file only."
+        steps.append(_step(name, pytest(paths, marker, *options), remedy, name in LOW_PRIORITY))
     return steps
 
 
@@ -96,13 +96,14 @@ def fix() -> Step:
     return Step("ruff --fix", work, ("python",))
 
 
-def _step(name: str, command: Sequence[object], remedy: str, patient: bool) -> Step:
+def _step(name: str, command: Sequence[object], remedy: str, low_priority: bool) -> Step:
     log = folder() / "logs" / f"{name.replace(' ', '-')}.log"
-    return Step(name, partial(_run, name, command, remedy), ("python",), patient=patient, log=log, tail=OUTPUT_LINES)
+    work = partial(_run, name, command, remedy)
+    return Step(name, work, ("python",), low_priority=low_priority, log=log, tail=OUTPUT_LINES)
 
 
 def _run(name: str, command: Sequence[object], remedy: str) -> None:
     try:
         run(command, cwd=CHECKOUT, env=environment(name))
     except Failed as failure:
-        raise Failed(failure.what, remedy) from failure
+        raise Failed(failure.problem, remedy) from failure

@@ -38,12 +38,12 @@ def tools() -> None:
             problems.append(f"{command[0]} is not on PATH; {versions} is needed")
             continue
         try:
-            said = output(command, timeout=30).strip()
+            printed = output(command, timeout=30).strip()
         except Failed as failure:
-            problems.append(f"{name} does not print its version: {failure.what}")
+            problems.append(f"{name} does not print its version: {failure.problem}")
             continue
-        if not re.search(pattern, said):
-            problems.append(f"{name} is {said.splitlines()[0] if said else 'not installed'!r}; {versions} is needed")
+        if not re.search(pattern, printed):
+            problems.append(f"{name} is {(printed or 'not installed').splitlines()[0]!r}; {versions} is needed")
     if problems:
         remedy = "Install them, or let ci/up without --cluster current build all of it (Linux, root)."
         raise Failed("\n".join(["nothing was changed, because", *(f"- {p}" for p in dict.fromkeys(problems))]), remedy)
@@ -102,14 +102,14 @@ def _is_minikube(cluster: str) -> bool:
     return bool(shutil.which("minikube")) and succeeds(["minikube", "status", "--profile", cluster], timeout=30)
 
 
-def build(app: str, engine_name: str, torch_index: str | None, way: Transport) -> None:
+def build(app: str, engine_name: str, torch_index: str | None, delivery: Transport) -> None:
     """Builds one app's image with the engine and brings it to the cluster."""
     names = images.tags(app)
     options = [*images.app_arguments(app), *images.PIP_SECRET, *(word for name in names for word in ("--tag", name))]
-    words = [engine_name, "build", "--file", CHECKOUT / "apps/Dockerfile", *options, CHECKOUT]
-    run(words, env=images.pip_secret(torch_index))
+    build_command = [engine_name, "build", "--file", CHECKOUT / "apps/Dockerfile", *options, CHECKOUT]
+    run(build_command, env=images.pip_secret(torch_index))
     for name in names:
-        for command in way.commands:
+        for command in delivery.commands:
             run([word.replace("{image}", name) for word in command])
 
 
@@ -123,14 +123,14 @@ Both services are up. Call them:
 
 
 def up(registry: str | None, torch_index: str | None) -> bool:
-    """Everything from the Python environment to `helm test`; True if all of it succeeded."""
+    """Runs every step from the Python environment to `helm test`; returns whether all of them succeeded."""
     tools()
     cluster = context()
     engine_name = engine()
-    way = transport(cluster, engine_name, registry)
+    delivery = transport(cluster, engine_name, registry)
     variables = {**environment.image_tags(), "HELMFILE_ENVIRONMENT": "default"}
-    if way.prefix:
-        variables["IMAGE_REGISTRY"] = way.prefix.rstrip("/")
+    if delivery.prefix:
+        variables["IMAGE_REGISTRY"] = delivery.prefix.rstrip("/")
     folder = os.environ.get("MODELS_DIR", "/models")
     print(f"Into context {cluster}, images by {engine_name}, models from its nodes' {folder}:")
     print("README, 'minikube' and 'kind', explains how this checkout's models folder gets there.")
@@ -140,7 +140,7 @@ def up(registry: str | None, torch_index: str | None) -> bool:
         [
             Step("python", functools.partial(python.install, torch_index), (), python.ready),
             *artifacts,
-            *(Step(f"image {a}", functools.partial(build, a, engine_name, torch_index, way)) for a in names),
+            *(Step(f"image {a}", functools.partial(build, a, engine_name, torch_index, delivery)) for a in names),
             Step(
                 "helmfile apply",
                 functools.partial(deploy.apply, variables),

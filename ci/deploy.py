@@ -13,27 +13,27 @@ from ci.cluster import control_plane, layout
 from ci.run import Failed, output, run, succeeds
 
 NAMESPACE = "inference"
-# A release that is pending for longer than any `--timeout` here or in the README was left by a helm that was killed.
+# Longer than any `--timeout` here or in the README: the helm behind a change that is pending for longer was killed.
 ABANDONED = timedelta(hours=1)
 PROCESSES = Path("/proc")
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy would resolve 127.0.0.1 to itself
 
 
 def apply(environment: Mapping[str, str]) -> None:
-    """`helmfile apply`: only a release whose values, chart or image changed is touched."""
-    _settle(environment)
+    """Runs `helmfile apply`, which changes only the releases whose values, chart or image changed."""
+    _end_abandoned_changes(environment)
     run(["helmfile", "apply", "--suppress-diff"], cwd=CHECKOUT, env=environment, timeout=900)
 
 
-def _settle(environment: Mapping[str, str]) -> None:
-    """Ends changes that a killed helm had begun: while a release is pending, Helm refuses every other change of it.
+def _end_abandoned_changes(environment: Mapping[str, str]) -> None:
+    """Ends pending changes whose helm was killed, because Helm refuses every other change of a pending release.
 
-    Raises Failed if a helm may still be changing one.
+    Raises Failed if a helm may still be at work.
     """
-    listed = ["helm", "list", "--pending", "--namespace", NAMESPACE, "--output", "json"]
-    listed += ["--time-format", "2006-01-02T15:04:05Z07:00"]  # ISO 8601 in Go's notation
-    ours = {f"{app}-service" for app in images.APPS}
-    pending = [release for release in json.loads(output(listed, env=environment)) if release["name"] in ours]
+    list_pending = ["helm", "list", "--pending", "--namespace", NAMESPACE, "--output", "json"]
+    list_pending += ["--time-format", "2006-01-02T15:04:05Z07:00"]  # ISO 8601 in Go's notation
+    releases = {f"{app}-service" for app in images.APPS}
+    pending = [release for release in json.loads(output(list_pending, env=environment)) if release["name"] in releases]
     if busy := [release for release in pending if not _abandoned(release, environment)]:
         raise _busy(busy)
     for release in pending:
@@ -50,7 +50,7 @@ def _last_good_revision(name: str, environment: Mapping[str, str]) -> str | None
 
 
 def _abandoned(release: Mapping[str, str], environment: Mapping[str, str]) -> bool:
-    """Whether the helm that changes a release has been killed."""
+    """Whether the helm that began the release's pending change was killed."""
     local = environment.get("KUBECONFIG") == str(layout.KUBECONFIG)  # reachable from this machine only
     return (local and not _helm_runs()) or datetime.now(UTC) - _began(release) > ABANDONED
 
@@ -60,9 +60,9 @@ def _began(release: Mapping[str, str]) -> datetime:
 
 
 def _helm_runs() -> bool:
-    """Whether this machine runs a helm, or a helmfile, which is about to."""
+    """Whether a process of helm or helmfile runs on this machine."""
     for name in PROCESSES.glob("[0-9]*/comm"):
-        with suppress(OSError):  # it has ended meanwhile
+        with suppress(OSError):  # the process has ended meanwhile
             if name.read_text().startswith("helm"):
                 return True
     return False
@@ -72,15 +72,15 @@ def _busy(releases: list[Mapping[str, str]]) -> Failed:
     changes = [f"{r['name']} ({r['status']} since {_began(r):%F %T} UTC)" for r in releases]
     remedy = (
         f"Wait until `helm list --pending --namespace {NAMESPACE}` is empty, then run this again. If that helm was "
-        f"killed, `helm rollback NAME REVISION --namespace {NAMESPACE}` ends it, REVISION being the last that `helm "
-        "history` shows as deployed or superseded (without any, `helm uninstall NAME`); an hour after its begin this "
-        "command does so by itself."
+        f"killed, `helm rollback NAME REVISION --namespace {NAMESPACE}` ends its change; REVISION is the last one that "
+        "`helm history` shows as deployed or superseded (without one: `helm uninstall NAME`). This command does so "
+        "itself once the change is an hour old."
     )
-    return Failed(f"another helm may be changing {', '.join(changes)}: it is left alone", remedy)
+    return Failed(f"another helm may be changing {', '.join(changes)}: nothing was changed", remedy)
 
 
 def test(environment: Mapping[str, str]) -> None:
-    """`helm test` of both releases."""
+    """Runs `helm test` for both releases."""
     for app in images.APPS:
         run(["helm", "test", f"{app}-service", "--namespace", NAMESPACE, "--logs"], env=environment, timeout=300)
 
@@ -96,8 +96,8 @@ def remove(environment: Mapping[str, str]) -> None:
 
 def forget_images() -> None:
     """Removes from the node the images that no ReplicaSet has, so that no rollback can need them."""
-    said = control_plane.kubectl("get", "replicasets", "--all-namespaces", "--output=jsonpath={..image}")
-    images.forget({name if "/" in name else f"docker.io/library/{name}" for name in said.split()})
+    names = control_plane.kubectl("get", "replicasets", "--all-namespaces", "--output=jsonpath={..image}")
+    images.forget({name if "/" in name else f"docker.io/library/{name}" for name in names.split()})
 
 
 def answers() -> None:

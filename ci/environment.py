@@ -1,4 +1,4 @@
-"""Variables with which `helmfile apply`, typed in a shell, does what ci/up does."""
+"""Environment variables with which `helmfile apply` in a shell does the same as ci/up."""
 
 import os
 import shlex

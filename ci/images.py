@@ -15,7 +15,7 @@ DEBIAN = {
     "node": ["containerd", "runc", "containernetworking-plugins", "iptables", "conntrack", "iproute2"],
 }
 APPS = ["classifier", "lm"]
-OPENVINO = "lm-openvino"  # the same app on another engine; made only where it is selected
+OPENVINO = "lm-openvino"  # the same app on another engine; built only if it is selected
 BUILDAH = {"STORAGE_DRIVER": "overlay", "BUILDAH_ISOLATION": "chroot"}
 RUNROOT = Path("/run/inference-service/buildah")
 PIP_SECRET = ["--secret", "id=pip,env=PIP_CONF"]  # as buildah, podman and docker's buildx take it
@@ -97,7 +97,7 @@ def tags(image: str) -> list[str]:
 
 
 def app_built(image: str) -> bool:
-    """Whether both names of the image are those of an image that the present sources made."""
+    """Whether both names of the image belong to an image built from the present sources."""
     name, latest = app_names(image)
     return built(name) and built(latest) and _identity(name) == _identity(latest)
 
@@ -153,7 +153,7 @@ def loaded(name: str) -> bool:
 
 
 def forget(used: set[str]) -> None:
-    """Removes the apps' images that are neither in `used` nor made by the present sources."""
+    """Removes the apps' images that are neither in `used` nor built from the present sources."""
     keep = used.union(*(app_names(image) for image in names(openvino=True)))
     repositories = tuple(f"docker.io/library/{app}-service:v1-" for app in APPS)
     if unused := [name for name in in_node() if name.startswith(repositories) and name not in keep]:
@@ -177,7 +177,7 @@ def load(name: str, *aliases: str) -> None:
 
 
 def app_loaded(image: str) -> bool:
-    """Whether the node has the image of the present sources, under both names."""
+    """Whether the node has the image of the present sources under both names."""
     listed = node.inside("ctr", "--namespace=k8s.io", "images", "list").splitlines()
     digests = {line.split()[0]: line.split()[2] for line in listed[1:]}
     name, latest = app_names(image)
@@ -192,5 +192,5 @@ def load_app(image: str) -> None:
 def sizes(app: str) -> str:
     """The unpacked sizes of the app's image and of its base, as buildah prints them."""
     words = (buildah("images", "--format", "{{.Size}}", name) for name in (app_names(app)[0], base("python")))
-    whole, below = (output(w, env=BUILDAH).split("\n")[0] for w in words)
-    return f"{whole} on a base of {below}"
+    whole, base_size = (output(w, env=BUILDAH).split("\n")[0] for w in words)
+    return f"{whole} on a base of {base_size}"

@@ -1,4 +1,4 @@
-"""Lets one ci/ command run at a time: several checkouts share the machine's cluster and caches."""
+"""Runs one ci/ command at a time, because several checkouts share the machine's cluster and caches."""
 
 import errno
 import fcntl
@@ -11,7 +11,7 @@ from pathlib import Path
 from ci.cache import CACHE
 from ci.run import INHERITED, Failed
 
-# There is one cluster on a machine, but there may be several caches. Only root may write to /run, unlike /run/lock.
+# A machine has one cluster, but may have several caches. Only root may write to /run, unlike /run/lock.
 MACHINE = Path("/run")
 
 
@@ -22,7 +22,7 @@ def path() -> Path:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Holds the lock. Waits while another command has it, and prints so."""
+    """Holds the lock; while another command holds it, prints a line and waits."""
     path().parent.mkdir(parents=True, exist_ok=True)
     with open(path(), "rb", opener=_opener) as file:
         try:
@@ -44,5 +44,5 @@ def _opener(name: str, flags: int) -> int:
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
-        what = f"the lock {name} is a symbolic link, which no ci/ command makes"
-        raise Failed(what, "See what made it, then remove it.") from error
+        problem = f"the lock {name} is a symbolic link, which no ci/ command makes"
+        raise Failed(problem, "See what made it, then remove it.") from error

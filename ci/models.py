@@ -1,4 +1,4 @@
-"""Makes the data set and the models of the demonstration, each once."""
+"""Steps that make the demonstration's data set and models, each only once."""
 
 import re
 import sys
@@ -22,16 +22,16 @@ def openvino_selected() -> bool:
 
 def steps(openvino: bool = False) -> list[Step]:
     """Steps that make the data set and the models; they come after the step `python`."""
-    patient = partial(Step, patient=True)
+    low_priority = partial(Step, low_priority=True)
     languages = [name for name, engine in LANGUAGE_MODELS.items() if openvino or engine != "openvino"]
     return [
-        patient("mnist", fetch_mnist, ("python",), mnist_ready),
+        low_priority("mnist", fetch_mnist, ("python",), mnist_ready),
         *(
-            patient(f"train {name}", partial(train_forest, name), ("mnist",), partial(published, name))
+            low_priority(f"train {name}", partial(train_forest, name), ("mnist",), partial(published, name))
             for name in FORESTS
         ),
         *(
-            patient(f"prepare {name}", partial(prepare, name), ("python",), partial(published, name))
+            low_priority(f"prepare {name}", partial(prepare, name), ("python",), partial(published, name))
             for name in languages
         ),
     ]
@@ -55,7 +55,7 @@ def published(version_id: str) -> bool:
 def train_forest(version_id: str) -> None:
     trees, depth = FORESTS[version_id]
     sizes = ["--n-estimators", trees, "--max-depth", depth, "--train-ratio", 0.8]
-    _training("classifier", *sizes, "--version-id", version_id, "--force")  # replaces what an interrupted run left
+    _training("classifier", *sizes, "--version-id", version_id, "--force")  # replaces a partial version
 
 
 def prepare(version_id: str) -> None:

@@ -32,9 +32,9 @@ def install(packages: Iterable[str]) -> None:
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     run([*APT, "update"], env=quiet)
     run([*APT, "install", "--yes", "--no-install-recommends", *missing(packages)], env=quiet)
-    ours = set(json.loads(INSTALLED.read_text())) if INSTALLED.exists() else set()
+    recorded = set(json.loads(INSTALLED.read_text())) if INSTALLED.exists() else set()
     INSTALLED.parent.mkdir(parents=True, exist_ok=True)
-    INSTALLED.write_text(json.dumps(sorted(ours | (_names() - before))))
+    INSTALLED.write_text(json.dumps(sorted(recorded | (_names() - before))))
 
 
 def unpack_nginx() -> None:
@@ -47,17 +47,20 @@ def unpack_nginx() -> None:
 
 
 def purge() -> None:
-    """Removes the packages that `install` installed, as far as they still are."""
+    """Removes the packages that `install` installed and that are still installed."""
     if not INSTALLED.exists():
         return
-    left = sorted(set(json.loads(INSTALLED.read_text())) & _names())
-    if left:
-        simulated = output([*APT, "purge", "--simulate", *left]).splitlines()
-        others = {line.split()[1] for line in simulated if line.startswith("Purg")} - set(left)
+    remaining = sorted(set(json.loads(INSTALLED.read_text())) & _names())
+    if remaining:
+        simulated = output([*APT, "purge", "--simulate", *remaining]).splitlines()
+        others = {line.split()[1] for line in simulated if line.startswith("Purg")} - set(remaining)
         if others:
-            what = f"{', '.join(sorted(others))} came later and need what ci/up installed: {', '.join(left)}"
-            raise Failed(f"the Debian packages stay, because {what}", "Remove those first, then run this again.")
-        run([*APT, "purge", "--yes", *left], env={"DEBIAN_FRONTEND": "noninteractive"})
+            dependents = ", ".join(sorted(others))
+            raise Failed(
+                f"the Debian packages stay: {dependents} depend on packages of ci/up ({', '.join(remaining)})",
+                f"Remove {dependents} first, then run this again.",
+            )
+        run([*APT, "purge", "--yes", *remaining], env={"DEBIAN_FRONTEND": "noninteractive"})
     INSTALLED.unlink()
 
 

@@ -1,4 +1,4 @@
-"""The steps from a bare machine to two served models: `ci/up` runs all of them, `ci/test` those that its lanes need."""
+"""The steps from a bare machine to two served models: `ci/up` runs all of them, `ci/test` those its lanes need."""
 
 import os
 from functools import partial
@@ -30,7 +30,7 @@ def cluster_with_images(torch_index: str | None, openvino: bool = False) -> list
     ]
     return [
         _packages("packages", packages.CLUSTER),
-        Step("python", partial(python.install, torch_index), needs_packages, python.ready, patient=True),
+        Step("python", partial(python.install, torch_index), needs_packages, python.ready, low_priority=True),
         *(_tools(module, needs_packages) for module in build.PACKAGES),
         Step("clean caches", clean_caches, tuple(f"build {module}" for module in build.PACKAGES)),
         *archives,
@@ -41,7 +41,7 @@ def cluster_with_images(torch_index: str | None, openvino: bool = False) -> list
 
 
 def clean_caches() -> None:
-    """Removes what the next run does not need: Go's modules and objects, and results that no checkout uses."""
+    """Removes Go's modules and objects, and results that no checkout uses: the next run needs none of them."""
     cache.use(*map(build.folder, build.PACKAGES), *map(extra.folder, extra.PROGRAMS))
     cache.use(*(images.archive(name).parent for name in images.DEBIAN), cache.CACHE / f"go-{build.GO}")
     cache.remove_unused()
@@ -78,9 +78,9 @@ def _packages(name: str, names: tuple[str, ...], after: tuple[str, ...] = ()) ->
 
 
 def _tools(module: str, after: tuple[str, ...] = ()) -> Step:
-    # The cluster waits for kube; what helm shares with it is compiled then.
-    patient = module != "kube"
-    return Step(f"build {module}", partial(build.build, module), after, build.folder(module).exists, patient)
+    # The cluster needs kube first; helm then reuses the packages compiled for it.
+    low_priority = module != "kube"
+    return Step(f"build {module}", partial(build.build, module), after, build.folder(module).exists, low_priority)
 
 
 def _image(image: str, torch_index: str | None) -> list[Step]:
@@ -89,7 +89,7 @@ def _image(image: str, torch_index: str | None) -> list[Step]:
         partial(images.build_app, image, torch_index),
         ("debian python",),
         partial(images.app_built, image),
-        patient=True,
+        low_priority=True,
     )
     load_step = Step(
         f"load {image}",

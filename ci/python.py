@@ -15,7 +15,7 @@ from ci.run import run
 
 
 def folder() -> Path:
-    """Where the environment with the packages that this checkout's pyproject.toml names is, or will be."""
+    """The path of the environment for the packages in this checkout's pyproject.toml; it may not exist yet."""
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
     return CACHE / "python" / key(sys.version, json.dumps(project["optional-dependencies"]))
 
@@ -30,7 +30,7 @@ def ready() -> bool:
 
 
 def install(torch_index: str | None) -> None:
-    """Installs every extra; torch from `torch_index` (a URL) if given, else from pip's configured indexes."""
+    """Installs every extra; torch from the URL `torch_index`, by default from pip's configured indexes."""
     create(folder(), ["inference-service[dev]"], {"PIP_EXTRA_INDEX_URL": torch_index} if torch_index else {})
 
 

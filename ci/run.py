@@ -19,15 +19,15 @@ STOPPED = threading.Event()  # set when the user interrupts: no step starts anot
 STARTED: set[subprocess.Popen[str]] = set()  # the programs that run
 STARTING = threading.Lock()  # so that an interrupt misses no program
 # Seconds to wait after each signal: on SIGINT apt-get finishes a package, and helm rolls a release back.
-PATIENCE = {signal.SIGINT: 30, signal.SIGTERM: 10, signal.SIGKILL: 5}
+SIGNAL_SECONDS = {signal.SIGINT: 30, signal.SIGTERM: 10, signal.SIGKILL: 5}
 
 
 class Failed(Exception):
-    """A step cannot go on: `what` happened, and the `remedy`."""
+    """A step cannot continue: the `problem`, and the `remedy`."""
 
-    def __init__(self, what: str, remedy: str = "") -> None:
-        super().__init__(what)
-        self.what = what
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
         self.remedy = remedy
 
 
@@ -39,7 +39,7 @@ def run(
     input: str | None = None,
     timeout: float | None = None,
 ) -> None:
-    """Runs a command to its end with `env` added to ours; raises Failed unless it exits 0."""
+    """Runs a command with `env` added to the environment; raises Failed unless it exits 0."""
     _start(command, cwd, env, input, timeout, LOG.get())
 
 
@@ -71,7 +71,7 @@ def succeeds(
 
 
 def interruptible() -> None:
-    """Lets SIGTERM and a closed terminal end a command as Ctrl-C does, and Ctrl-C a shell's background job too."""
+    """Makes SIGTERM and a closed terminal act as Ctrl-C, and Ctrl-C act on a shell's background job too."""
     hangup = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]  # ignored by nohup
     for number in (signal.SIGINT, signal.SIGTERM, *hangup):
         signal.signal(number, _interrupt)
@@ -82,7 +82,7 @@ def _interrupt(*_: object) -> None:
 
 
 def stop() -> None:
-    """Ends all programs that run, and lets no other start."""
+    """Ends all running programs, and keeps others from starting."""
     with STARTING:
         STOPPED.set()
     end(list(STARTED))
@@ -101,7 +101,7 @@ def _signal(processes: Sequence[subprocess.Popen[str]], number: signal.Signals) 
     for process in filter(_lives, processes):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-    deadline = time.monotonic() + PATIENCE[number]
+    deadline = time.monotonic() + SIGNAL_SECONDS[number]
     while any(map(_lives, processes)) and time.monotonic() < deadline:
         time.sleep(0.02)
 
@@ -124,7 +124,7 @@ def started(
     stdout: IO[str] | int | None = None,
     stderr: IO[str] | int | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
-    """Starts a program in a process group of its own, with `env` added to ours. An exception in the block ends it."""
+    """Starts a program in its own process group with `env` added to the environment; an exception inside ends it."""
     with STARTING:
         if STOPPED.is_set():
             raise KeyboardInterrupt

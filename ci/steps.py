@@ -1,5 +1,5 @@
 """Runs named steps side by side, each as soon as the steps before it are done. Shows which steps run, for how long, and
-what to do when one fails."""
+the remedy when one fails."""
 
 import contextvars
 import os
@@ -26,15 +26,15 @@ class Step:
     """A piece of work with a name.
 
     `run` does the work. `after` names the steps that must succeed before it starts. `done` returns True if the result
-    exists already; then `run` is not called. A `patient` step runs with low priority. `log` is the file for its output
-    (default: by name in LOGS), of which the last `tail` lines are shown when it fails. `run_steps` sets `succeeded`.
+    exists already; then `run` is not called. A `low_priority` step runs at niceness 10. `log` is the file for its
+    output (default: by name in LOGS); its last `tail` lines are shown when it fails. `run_steps` sets `succeeded`.
     """
 
     name: str
     run: Callable[[], object]
     after: tuple[str, ...] = ()
     done: Callable[[], bool] = lambda: False
-    patient: bool = False
+    low_priority: bool = False
     log: Path | None = None
     tail: int = TAIL
     succeeded: bool = False
@@ -78,24 +78,24 @@ class Display:
 
 
 def run_steps(steps: Sequence[Step]) -> bool:
-    """Runs all steps; True if every one succeeded. After a failure no new step starts, and those that run may end.
+    """Runs all steps; True if every one succeeded. After a failure no new step starts; running steps finish.
 
     Raises ValueError, before any step starts, if a step comes after one that is not among `steps`, or after itself.
     """
     graph = _graph(steps)
-    named, display = {step.name: step for step in steps}, Display()
+    by_name, display = {step.name: step for step in steps}, Display()
     failures: list[Step] = []
     running: dict[Future[None], Step] = {}
     # On Linux niceness belongs to the thread, and to the processes that it starts.
-    patient = ThreadPoolExecutor(len(steps), initializer=os.nice, initargs=(10,))
-    with ThreadPoolExecutor(len(steps)) as prompt, patient, _interruptible(display):
+    low_priority = ThreadPoolExecutor(len(steps), initializer=os.nice, initargs=(10,))
+    with ThreadPoolExecutor(len(steps)) as normal, low_priority, _interruptible(display):
         while running or (graph.is_active() and not failures):
             for name in () if failures else graph.get_ready():
-                step = named[name]
-                pool = patient if step.patient else prompt
+                step = by_name[name]
+                pool = low_priority if step.low_priority else normal
                 running[pool.submit(contextvars.copy_context().run, _run, step, display)] = step
-            ended, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
-            for future in ended:
+            finished, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
+            for future in finished:
                 step = running.pop(future)
                 if error := future.exception():
                     failures.append(step)
@@ -113,7 +113,7 @@ def run_steps(steps: Sequence[Step]) -> bool:
 
 
 def _graph(steps: Sequence[Step]) -> TopologicalSorter[str]:
-    """The order of the steps. Raises ValueError where there is none."""
+    """The order of the steps. Raises ValueError if there is none."""
     names = {step.name for step in steps}
     if unknown := [f"{s.name!r} (after {name!r})" for s in steps for name in s.after if name not in names]:
         raise ValueError(f"These steps come after a step that does not exist: {', '.join(unknown)}")
@@ -161,6 +161,6 @@ def _explain(step: Step, error: BaseException) -> None:
         print("This is a defect of ci/: please report it with the log.", file=sys.stderr)
     remedy = (
         getattr(error, "remedy", "")
-        or "Mend what the log says, then run the same command again: it goes on where it stopped."
+        or "Correct the cause that the log shows, then run the same command again: it continues where it stopped."
     )
     print(remedy, file=sys.stderr)

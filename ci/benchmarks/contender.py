@@ -1,4 +1,4 @@
-"""A server that is measured: how it starts, and the figures that every kind of server has."""
+"""A server to measure: how to start it, and the figures that all servers have."""
 
 import socket
 import time
@@ -15,7 +15,7 @@ from ci.run import Failed
 
 PEERS = Path(__file__).parent / "peers"
 SETTLE_SECONDS, IDLE_SECONDS = 2.0, 5.0
-# Of every server, by the keys of `Contender.resting_figures`, and the seconds from its start to its first response.
+# Measures of every server; the keys are those of `Contender.resting_figures`, and the start to the first response.
 MEASURES = (
     Measure("memory_megabytes", "memory after load (PSS)", "MB"),
     Measure("cold_start_seconds", "start to first answer", "s"),
@@ -64,7 +64,7 @@ class Contender(ABC):
 def trained_model(name: str, command: str) -> Path:
     """Return the path of a model in models/. Raises Failed, naming the command that trains it, if there is none."""
     if not (path := CHECKOUT / "models" / name).exists():
-        raise Failed(f"{path} is not there", f"Train it: ci/up does, or {command} (see README).")
+        raise Failed(f"{path} does not exist", f"Train it: ci/up does, or {command} (see README).")
     return path
 
 

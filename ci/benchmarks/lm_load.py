@@ -15,7 +15,7 @@ TIMEOUT_SECONDS = 120  # for one answer: some servers compute one answer at a ti
 NEW_TOKENS = 64
 COMPLETE = 0.9  # pieces per token of a complete answer: an emoji may be one piece of several tokens
 SUBJECTS = "water music history cats language science trees money bread glass horses winter fire rivers books light"
-# Number of SmolLM2's tokens, with any of the subjects -> the text. Greedy answers are longer than NEW_TOKENS.
+# Prompt length in SmolLM2's tokens, the same for each subject -> the text. Greedy answers exceed NEW_TOKENS.
 PROMPTS = {
     32: "The following is the beginning of a long article for young readers about {0}. It tells where {0} come from "
     "and why people care about it. The article begins:",

@@ -1,4 +1,4 @@
-"""Sends load over plain asyncio: the client takes little CPU from the server that it measures."""
+"""Sends load over plain asyncio, so that the client takes little CPU time from the measured server."""
 
 import asyncio
 import json

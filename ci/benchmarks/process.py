@@ -14,7 +14,7 @@ from ci.run import Failed
 START_SECONDS = 300  # vLLM compiles for two minutes
 PAUSE_SECONDS = 0.005  # between two tries
 STOP_SECONDS = 10
-UNCOMPILED = "PYTHONDONTWRITEBYTECODE"  # would make every start compile all that it imports
+UNCOMPILED = "PYTHONDONTWRITEBYTECODE"  # would recompile all imported modules at every start
 
 
 class Server:
@@ -70,14 +70,14 @@ class Server:
         return sum(map(int, kibibytes)) * 1024 / 1e6
 
     def stop(self) -> None:
-        """Terminate it, and kill what is left after STOP_SECONDS."""
+        """Terminate the processes, and after STOP_SECONDS kill those that still run."""
         started = set(self.processes())
         if self.popen.poll() is None:
             self.popen.terminate()
         with suppress(subprocess.TimeoutExpired):
             self.popen.wait(STOP_SECONDS)
-        while left := (started & {pid for pid, *_ in _processes()}) | set(self.processes()):
-            for pid in left:
+        while remaining := (started & {pid for pid, *_ in _processes()}) | set(self.processes()):
+            for pid in remaining:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self.popen.poll()
@@ -86,10 +86,10 @@ class Server:
 
     def processes(self) -> list[int]:
         """Return the ids of its live processes: descendants of the first, and members of its session."""
-        alive, ours = list(_processes()), {self.popen.pid}
-        while more := {pid for pid, parent, session in alive if ours & {parent, session}} - ours:
-            ours |= more
-        return sorted(ours & {pid for pid, *_ in alive})
+        alive, descendants = list(_processes()), {self.popen.pid}
+        while children := {pid for pid, parent, session in alive if descendants & {parent, session}} - descendants:
+            descendants |= children
+        return sorted(descendants & {pid for pid, *_ in alive})
 
     def _end_of_log(self) -> str:
         return " ".join(self.log.read_text(errors="replace").split())[-200:]
@@ -97,7 +97,7 @@ class Server:
 
 @contextmanager
 def reserved_core() -> Iterator[int]:
-    """Yield a core for servers that this process keeps off meanwhile. Raises Failed if there is only one."""
+    """Yield a core for the servers and keep this process off it. Raises Failed if there is only one core."""
     available = os.sched_getaffinity(0)
     if len(available) < 2:
         raise Failed("A measurement needs two cores, one for the server and one for the load.")
@@ -110,7 +110,7 @@ def reserved_core() -> Iterator[int]:
 
 
 def core_seconds(core: int) -> float:
-    """CPU time that a core has spent on all programs since the machine started, to the tick."""
+    """CPU time that a core has spent on all programs since boot, in the resolution of clock ticks."""
     (line,) = [line for line in Path("/proc/stat").read_text().splitlines() if line.startswith(f"cpu{core} ")]
     user, nice, system, _idle, _wait, *others = map(int, line.split()[1:9])
     return (user + nice + system + sum(others)) / os.sysconf("SC_CLK_TCK")

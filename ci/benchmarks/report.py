@@ -31,7 +31,7 @@ class Measure:
 class Row:
     """One server: its figures by the keys of the measures, in their units.
 
-    `others_percent` of its core's time went to other programs meanwhile, which makes the figures worse.
+    `others_percent`: share of its core's time that went to other programs, which makes the figures worse.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""`ci/bench serving`: the classifier and four other servers of the same forest, each as its documentation shows it."""
+"""`ci/bench serving`: the classifier and four other servers of the same forest, each set up as in its documentation."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ def contenders(folder: Path) -> list[ClassifierServer]:
     manifest = json.loads(trained_model("mnist_rf_v1.json", train).read_text())
     probes = _Probes(manifest["probes"], manifest["classes"])
     settings = {"MODEL_PATH": str(model)}
-    sklearn = pinned("scikit-learn", "training")  # as trained: a pickle of a forest belongs to one version
+    sklearn = pinned("scikit-learn", "training")  # the version in training: pickles of forests do not load in others
     as_features = probes.requests("/predict", lambda image: {"features": image}, lambda answer: answer["label"])
     _write_mlserver_settings(folder, model)
     return [
@@ -85,7 +85,7 @@ def contenders(folder: Path) -> list[ClassifierServer]:
         ),
         ClassifierServer(
             name="MLServer",
-            # Its workers do not start with a later uvloop than it was released with.
+            # Its workers do not start with a uvloop later than its release.
             environment=Environment(
                 "mlserver", ("mlserver==1.7.1", "mlserver-sklearn==1.7.1", "uvloop==0.21.0", sklearn)
             ),

@@ -19,9 +19,9 @@ def kubectl(*words: object, input: str | None = None, timeout: float = 60) -> st
 
 
 def made_by() -> str:
-    """The key of the inputs that need a new cluster when they change."""
+    """The key of the cluster's inputs; if it changes, a new cluster is needed."""
     programs = [build.folder("kube").name, images.archive("node").parent.name]
-    return key(layout.MANIFESTS, Path(init.__file__), *programs, str(layout.DOORS))
+    return key(layout.MANIFESTS, Path(init.__file__), *programs, str(layout.FORWARDED_PORTS))
 
 
 def ready() -> bool:
@@ -62,7 +62,7 @@ def up() -> None:
     try:
         _wait()
     except Failed:
-        node.boot()  # a reboot mends what restarting single services could not
+        node.boot()  # a reboot of the node can help where restarts of single services did not
         _wait()
 
 
@@ -89,7 +89,7 @@ def _kube_dockerfile() -> str:
 
 
 def _initialise() -> None:
-    # Preflight expects services and kernel files that this node lacks, and resolves the node's name.
+    # Preflight would fail: this node lacks some services and kernel files, and cannot resolve its own name.
     skipped = "--skip-phases=preflight,addon/coredns"
     run(node.command("kubeadm", "init", "--config=/etc/kubeadm/kubeadm.yaml", skipped), timeout=240)
     admin = ADMIN.read_text().replace(f"https://{layout.ADDRESS}:6443", f"https://127.0.0.1:{layout.API_PORT}")
@@ -101,7 +101,7 @@ def _initialise() -> None:
 
 
 def _coredns() -> str:
-    """kubeadm's CoreDNS, with one replica, and without forwarding, because the node has no way out."""
+    """kubeadm's CoreDNS, with one replica and without forwarding, because the node has no outside network."""
     words = "kubeadm init phase addon coredns --print-manifest --config=/etc/kubeadm/kubeadm.yaml"
     _, _, manifest = node.inside(*words.split()).partition("---")  # kubeadm first prints lines about its patches
     kept, forwarding = [], False

@@ -1,4 +1,4 @@
-"""Manages the node from the machine: start, find, enter, end, remove."""
+"""Manages the node from the machine: starts, finds, enters, ends and removes it."""
 
 import contextlib
 import json
@@ -61,7 +61,7 @@ def _is_first(pid: int) -> bool:
     try:
         status = Path(f"/proc/{pid}/status").read_text()
         numbers = next(line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:"))
-        booted = Path(f"/proc/{pid}/root/run/booted").exists()  # only root may look
+        booted = Path(f"/proc/{pid}/root/run/booted").exists()  # only root may read it
     except OSError:
         return False
     return "State:\tZ" not in status and len(numbers) == 2 and numbers[1] == "1" and booted
@@ -81,8 +81,8 @@ def boot() -> None:
     _prepare_machine()
     for _, folder, _ in init.hierarchies():
         _make_group(Path(folder))
-    listeners = [_listen(port) for port in layout.DOORS]
-    doors = [f"{s.fileno()}={target}" for s, target in zip(listeners, layout.DOORS.values(), strict=True)]
+    listeners = [_listen(port) for port in layout.FORWARDED_PORTS]
+    forwarded = [f"{s.fileno()}={target}" for s, target in zip(listeners, layout.FORWARDED_PORTS.values(), strict=True)]
     words = [
         sys.executable,
         init.__file__,
@@ -91,7 +91,7 @@ def boot() -> None:
         str(layout.NODE),
         layout.NAME,
         layout.ADDRESS,
-        *doors,
+        *forwarded,
     ]
     log = layout.STATE / "node.log"
     with log.open("w") as out:
@@ -209,7 +209,7 @@ def remove() -> None:
 
 
 def wait_for(what: str, condition: Callable[[], bool], seconds: float, log: Path | None = None) -> None:
-    """Returns once `condition` holds; raises Failed with the end of `log` after `seconds`."""
+    """Returns when `condition()` is true; raises Failed with the end of `log` after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if STOPPED.is_set():
@@ -218,7 +218,7 @@ def wait_for(what: str, condition: Callable[[], bool], seconds: float, log: Path
             tail = log.read_text(errors="replace")[-2000:] if log and log.exists() else ""
             raise Failed(
                 f"waited {seconds:.0f} s for {what}\n{tail}".strip(),
-                "ci/down, then ci/up, makes the cluster anew.",
+                "ci/down, then ci/up, makes a new cluster.",
             )
         time.sleep(0.2)
 
@@ -240,7 +240,7 @@ def unpack(archive: Path, kube: Path) -> None:
         shutil.copyfile(layout.MANIFESTS / name, layout.NODE / target)
     shutil.copytree(layout.MANIFESTS / "patches", layout.NODE / "etc/kubeadm/patches", dirs_exist_ok=True)
     (layout.NODE / "etc/machine-id").write_text(key(layout.NAME).ljust(32, "0") + "\n")
-    (layout.NODE / "etc/resolv.conf").write_text("# nothing outside can be reached from here\n")
+    (layout.NODE / "etc/resolv.conf").write_text("# the node has no outside network\n")
     for program in ("kube", *(p.name for p in kube.iterdir() if p.is_symlink())):
         binary = layout.BINARIES / program
         binary.unlink(missing_ok=True)

@@ -4,20 +4,20 @@ from pathlib import Path
 
 
 class Machine:
-    """A PATH of its own with programs that print fixed texts, and a log of every call."""
+    """A folder for PATH with programs that print fixed texts, and a log of every call."""
 
     def __init__(self, folder: Path) -> None:
-        self.bin, self.note = folder / "bin", folder / "calls"
+        self.bin, self.log = folder / "bin", folder / "calls"
         self.bin.mkdir()
-        self.note.touch()
+        self.log.touch()
 
-    def program(self, name: str, says: str = "", status: int = 0) -> None:
-        self.script(name, f"cat <<'END'\n{says}\nEND\nexit {status}")
+    def program(self, name: str, output: str = "", status: int = 0) -> None:
+        self.script(name, f"cat <<'END'\n{output}\nEND\nexit {status}")
 
     def script(self, name: str, body: str) -> None:
         path = self.bin / name
-        path.write_text(f'#!/bin/sh\necho {name} "$@" >> {self.note}\n{body}\n')
+        path.write_text(f'#!/bin/sh\necho {name} "$@" >> {self.log}\n{body}\n')
         path.chmod(0o755)
 
     def calls(self) -> list[str]:
-        return self.note.read_text().splitlines()
+        return self.log.read_text().splitlines()

@@ -35,7 +35,7 @@ def test_key_does_not_change_with_tests_or_compiled_files(tmp_path):
     assert plain == key(source(tmp_path / "b", main="1", tests__test_main="x", __pycache____main="y"))
 
 
-def test_key_tells_two_texts_from_their_concatenation():
+def test_key_of_two_texts_differs_from_that_of_their_concatenation():
     assert key("ab", "c") != key("a", "bc")
 
 
@@ -54,7 +54,7 @@ def result(path: Path, days: float) -> Path:
     return path
 
 
-def test_results_that_no_checkout_has_used_for_a_month_are_removed_and_all_else_is_kept(folder):
+def test_results_unused_for_a_month_are_removed_and_all_others_kept(folder):
     old = [result(folder / name, 31) for name in ("python/a", "tools/kube-a", "debian/node-a", "check/a", "go-1.26.6")]
     kept = [result(folder / name, 29) for name in ("python/b", "tools/kube-b", "check/b")]
     kept += [result(folder / name, 99) for name in ("mnist", "buildah", "go-build")]
@@ -69,7 +69,7 @@ def test_a_result_in_use_is_kept_however_old_it_is(folder):
     assert (path / "file").exists() and not (folder / "python/never-made").exists()
 
 
-def test_what_this_checkout_uses_survives_the_step_that_cleans_and_gos_own_caches_do_not(folder, monkeypatch):
+def test_clean_caches_keeps_this_checkouts_results_and_removes_gos_caches(folder, monkeypatch):
     for module in (build, extra, images):
         monkeypatch.setattr(module, "CACHE", folder)
     go = {name: str(folder / name) for name in ("GOCACHE", "GOMODCACHE")}

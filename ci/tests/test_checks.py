@@ -22,7 +22,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-# Logs its call, fails where it should, and reports three tests as pytest does.
+# Logs its call, fails if the call contains `failing`, and reports three tests as pytest does.
 STAND_IN = """#!/bin/sh
 echo "$*" >>{calls}
 case "$*" in *{failing}*) echo "x.py:1: error: wrong"; exit 1 ;; esac
@@ -53,12 +53,12 @@ def check(tmp_path):
 @pytest.mark.parametrize(
     ("failing", "name", "remedy"),
     [
-        ("mypy", "mypy", "Mend the types that mypy names."),
-        ("format", "ruff format", "`ci/check --fix` mends what ruff can."),
+        ("mypy", "mypy", "Correct the types that mypy names."),
+        ("format", "ruff format", "`ci/check --fix` corrects what ruff can."),
         ("apps/lm", "tests lm", "`ci/check PATH` runs the tests of a folder or file only."),
     ],
 )
-def test_a_check_that_fails_is_named_with_its_output_and_remedy_and_all_others_run(check, failing, name, remedy):
+def test_a_failed_check_shows_name_output_and_remedy_and_all_others_run(check, failing, name, remedy):
     done, calls = check(failing)
     assert done.returncode == 1
     assert "| x.py:1: error: wrong" in done.stderr and remedy in done.stderr
@@ -81,7 +81,7 @@ def test_lane_unit_counts_lint_and_types_with_the_tests(check, failing, totals):
     assert done.returncode == (failing != "nothing")
 
 
-def test_a_path_is_what_pytest_is_given_and_lint_and_types_are_checked_as_ever(check):
+def test_a_path_selects_tests_and_lint_and_types_are_checked_as_without_one(check):
     done, calls = check("nothing", "apps/lm/tests")
     assert done.returncode == 0
     (tests,) = (call for call in calls if "-m pytest" in call)
@@ -104,12 +104,12 @@ def test_caches_are_outside_of_the_checkout(check, tmp_path):
 
 
 def test_every_unit_test_is_in_one_group():
-    def of(paths: list[str]) -> set[Path]:
+    def test_files(paths: list[str]) -> set[Path]:
         ignored = tuple(path.removeprefix("--ignore=") for path in paths if path.startswith("--ignore="))
         folders = [path for path in paths if not path.startswith("--")]
         files = (file.relative_to(CHECKOUT) for folder in folders for file in (CHECKOUT / folder).rglob("test_*.py"))
         return {file for file in files if not str(file).startswith(ignored)} if ignored else set(files)
 
-    groups = [of(paths) for paths in checks.UNIT.values()]
-    everything = of([*("apps", "training", "loadgen", "models", "ci"), "--ignore=ci/chart", "--ignore=ci/e2e"])
+    groups = [test_files(paths) for paths in checks.UNIT.values()]
+    everything = test_files([*("apps", "training", "loadgen", "models", "ci"), "--ignore=ci/chart", "--ignore=ci/e2e"])
     assert set.union(*groups) == everything and sum(map(len, groups)) == len(everything)

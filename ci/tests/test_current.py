@@ -11,12 +11,12 @@ from ci.cluster import layout
 from ci.run import Failed
 
 
-def test_every_missing_or_old_tool_is_told_at_once(machine):
+def test_all_missing_and_old_tools_are_reported_at_once(machine):
     machine.program("kubectl", "Client Version: v1.20.0")
     machine.program("helmfile", "helmfile version 0.144.0")
     with pytest.raises(Failed) as failure:
         current.tools()
-    assert failure.value.what.splitlines()[1:] == [
+    assert failure.value.problem.splitlines()[1:] == [
         "- kubectl is 'Client Version: v1.20.0'; 1.28 or newer is needed",
         "- helm is not on PATH; 3.17 or newer, or 4 is needed",
         "- helmfile is 'helmfile version 0.144.0'; 1.x is needed",
@@ -28,26 +28,26 @@ def test_every_missing_or_old_tool_is_told_at_once(machine):
 @pytest.mark.parametrize(
     ("helm", "diff"), [("v4.3.1+g1234567", "diff\t3.13.0\tcli/v1"), ("v3.19.0+gabc", "diff\t3.12.3")]
 )
-def test_tools_as_they_are_built_and_as_they_are_packaged_are_taken(machine, helmfile, helm, diff):
+def test_versions_are_read_from_the_output_of_each_known_build(machine, helmfile, helm, diff):
     machine.program("kubectl", "Client Version: v1.35.4\nKustomize Version: v5.7.1")
     machine.program("helmfile", helmfile)
     machine.script("helm", f"""[ "$1" = version ] && echo '{helm}' || printf 'NAME VERSION\\n{diff}\\n'""")
     current.tools()
 
 
-def test_podman_needs_a_registry_for_kind_takes_images_from_docker(machine):
+def test_kind_with_podman_needs_a_registry(machine):
     machine.program("kind")
     with pytest.raises(Failed, match="the engine that runs is podman"):
         current.transport("kind-dev", "podman", None)
 
 
-def test_a_docker_client_without_an_engine_is_no_engine(machine):
+def test_a_docker_client_whose_engine_does_not_run_is_refused(machine):
     machine.program("docker", status=1)
     with pytest.raises(Failed, match="docker on PATH, but no engine answers"):
         current.engine()
 
 
-def test_the_engine_that_runs_is_taken(machine):
+def test_the_running_engine_is_used(machine):
     machine.program("docker", status=1)
     machine.program("podman")
     assert current.engine() == "podman"
@@ -60,7 +60,7 @@ def test_the_engine_that_runs_is_taken(machine):
         ("minikube", "minikube image load {image} --profile minikube"),
     ],
 )
-def test_images_reach_kind_and_minikube_by_their_own_commands(machine, monkeypatch, cluster, command):
+def test_images_are_loaded_into_kind_and_minikube_by_their_own_commands(machine, monkeypatch, cluster, command):
     for name in ("docker", "kind", "minikube"):
         machine.program(name)
     monkeypatch.setattr(images, "tags", lambda app: [f"{app}-service:v1-x", f"{app}-service:v1"])
@@ -72,21 +72,21 @@ def test_images_reach_kind_and_minikube_by_their_own_commands(machine, monkeypat
     assert machine.calls()[-2:] == [command.format(image=name) for name in names]
 
 
-def test_another_cluster_needs_a_registry_and_the_option_is_named(machine):
+def test_any_other_cluster_needs_a_registry_and_the_remedy_names_the_option(machine):
     with pytest.raises(Failed) as failure:
         current.transport("prod", "docker", None)
-    assert "cannot be brought to it" in failure.value.what
+    assert "cannot be brought to it" in failure.value.problem
     assert "--registry HOST/PATH" in failure.value.remedy
 
 
-def test_a_registry_gets_the_image_and_the_chart_its_name(machine, monkeypatch):
+def test_images_are_pushed_to_the_registry_and_the_chart_uses_its_name(machine, monkeypatch):
     machine.program("docker")
     monkeypatch.setattr(images, "tags", lambda app: [f"{app}-service:v1-x", f"{app}-service:v1"])
-    way = current.transport("prod", "docker", "registry.example.com/team/")
-    current.build("lm", "docker", None, way)
+    transport = current.transport("prod", "docker", "registry.example.com/team/")
+    current.build("lm", "docker", None, transport)
     pushed = [call for call in machine.calls() if call.startswith("docker push")]
     assert pushed == [f"docker push registry.example.com/team/lm-service:{tag}" for tag in ("v1-x", "v1")]
-    assert way.prefix == "registry.example.com/team/"
+    assert transport.prefix == "registry.example.com/team/"
 
 
 LOCAL = {"KUBECONFIG": str(layout.KUBECONFIG)}
@@ -107,11 +107,11 @@ HISTORIES = {  # the upgrade before the one that is pending failed
 
 @pytest.fixture
 def pending(machine, monkeypatch, tmp_path):
-    """Lets helm tell releases as pending: name, revision and minutes since their change began."""
+    """Makes helm list releases as pending: name, revision and minutes since the change began."""
     monkeypatch.setattr(deploy, "PROCESSES", tmp_path / "proc")
     machine.program("helmfile")
 
-    def tell(*releases: tuple[str, int, int]) -> None:
+    def set_pending(*releases: tuple[str, int, int]) -> None:
         names = ("name", "revision", "status", "updated")
         rows = [(n, str(r), "pending-upgrade", f"{NOW - timedelta(minutes=m):%FT%TZ}") for n, r, m in releases]
         listed = json.dumps([dict(zip(names, row, strict=True)) for row in rows])
@@ -119,16 +119,16 @@ def pending(machine, monkeypatch, tmp_path):
         cases = "".join(f"\"helm history {name}\"*) echo '{text}' ;; " for name, text in history.items())
         machine.script("helm", f"case \"helm $*\" in {cases}*) echo '{listed}' ;; esac")
 
-    return tell
+    return set_pending
 
 
-def runs(folder: Path, name: str) -> None:
-    """Notes a process as the kernel does."""
+def add_process(folder: Path, name: str) -> None:
+    """Writes the files that the kernel has in /proc for a process."""
     (folder / "proc" / "77").mkdir(parents=True)
     (folder / "proc" / "77" / "comm").write_text(f"{name}\n")
 
 
-ENDED = [
+CALLS_THAT_END_CHANGES = [
     LISTED,
     "helm history classifier-service --namespace inference -o json",
     "helm uninstall classifier-service --namespace inference",
@@ -138,33 +138,33 @@ ENDED = [
 ]
 
 
-def test_what_a_helm_left_pending_long_ago_is_ended_and_other_releases_are_left_alone(machine, pending, tmp_path):
+def test_changes_pending_for_over_an_hour_are_ended_and_other_releases_are_not_touched(machine, pending, tmp_path):
     pending(("classifier-service", 1, 90), ("lm-service", 4, 90), ("somebody-elses", 2, 90))
-    runs(tmp_path, "helm")
+    add_process(tmp_path, "helm")
     deploy.apply({})
-    assert machine.calls() == ENDED
+    assert machine.calls() == CALLS_THAT_END_CHANGES
 
 
-def test_on_the_local_cluster_what_is_pending_is_ended_at_once_where_no_helm_runs(machine, pending, tmp_path):
+def test_on_the_local_cluster_pending_changes_are_ended_at_once_if_no_helm_runs(machine, pending, tmp_path):
     pending(("classifier-service", 1, 0), ("lm-service", 4, 0))
-    runs(tmp_path, "sleep")
+    add_process(tmp_path, "sleep")
     deploy.apply(LOCAL)
-    assert machine.calls() == ENDED
+    assert machine.calls() == CALLS_THAT_END_CHANGES
 
 
 @pytest.mark.parametrize(
     ("cluster", "process"),
     [({}, "sleep"), (LOCAL, "helm"), (LOCAL, "helmfile")],
 )
-def test_what_another_helm_may_be_changing_is_left_alone_with_all_else(machine, pending, tmp_path, cluster, process):
+def test_nothing_is_changed_while_another_helm_may_be_changing_a_release(machine, pending, tmp_path, cluster, process):
     pending(("classifier-service", 7, 90), ("lm-service", 4, 30))
-    runs(tmp_path, process)
+    add_process(tmp_path, process)
     with pytest.raises(Failed) as failure:
         deploy.apply(cluster)
     since = f"{NOW - timedelta(minutes=30):%F %T} UTC"
     assert (
-        failure.value.what
-        == f"another helm may be changing lm-service (pending-upgrade since {since}): it is left alone"
+        failure.value.problem
+        == f"another helm may be changing lm-service (pending-upgrade since {since}): nothing was changed"
     )
     assert "`helm rollback NAME REVISION --namespace inference`" in failure.value.remedy
     assert machine.calls() == [LISTED]

@@ -1,4 +1,4 @@
-"""A package index's password reaches pip inside a build, and nothing that outlives the build."""
+"""pip gets the password of a package index inside a build, and the image does not contain it."""
 
 import os
 import re

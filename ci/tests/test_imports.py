@@ -1,5 +1,5 @@
-"""Imports flow one way: models <- apps.serving <- apps.classifier, apps.lm; training reads models, and apps where it
-judges what it makes by what serves it; loadgen and ci speak HTTP and Kubernetes, and import none of the others."""
+"""Imports flow one way: models <- apps.serving <- apps.classifier, apps.lm; training imports models,
+and from apps the code that serves its models, to check them; loadgen and ci use HTTP and Kubernetes only."""
 
 import ast
 from pathlib import Path
@@ -31,7 +31,7 @@ def imported(file: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("part", ALLOWED)
-def test_a_part_imports_only_what_stands_below_it(part: str):
+def test_a_part_imports_only_the_parts_below_it(part: str):
     own = part.replace("/", ".")
     wrong = {
         str(file.relative_to(CHECKOUT)): others

@@ -87,11 +87,11 @@ def interrupted(pipe: Pipe, number: int, command: str, **scripts: str) -> str:
     ("command", "number"),
     [("ci/up", signal.SIGTERM), ("ci/up", signal.SIGHUP), ("ci/test", signal.SIGTERM), ("ci/test", signal.SIGINT)],
 )
-def test_a_signal_ends_what_a_step_has_started_with_its_children(pipe, command, number):
+def test_a_signal_ends_the_programs_of_a_step_and_their_children(pipe, command, number):
     assert f"{command}: interrupted" in interrupted(pipe, number, command, STEP=CHILD)
 
 
-def test_a_signal_ends_what_the_tests_have_left(pipe, tmp_path):
+def test_a_signal_ends_processes_that_tests_did_not_end(pipe, tmp_path):
     leaves_a_child = tmp_path / "pytest"
     program = f"import signal, subprocess; subprocess.Popen(['sh', '-c', {CHILD!r}]); signal.pause()"
     leaves_a_child.write_text(f"#!{sys.executable}\n{program}\n")
@@ -101,7 +101,7 @@ def test_a_signal_ends_what_the_tests_have_left(pipe, tmp_path):
 
 
 def test_a_child_that_ignores_signals_is_killed(pipe, monkeypatch):
-    monkeypatch.setattr(run, "PATIENCE", dict.fromkeys(run.PATIENCE, 0.01))
+    monkeypatch.setattr(run, "SIGNAL_SECONDS", dict.fromkeys(run.SIGNAL_SECONDS, 0.01))
     with run.started(["sh", "-c", f"trap '' INT TERM; {CHILD}"]) as process:
         assert pipe.runs()
         run.end([process])

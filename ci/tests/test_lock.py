@@ -21,7 +21,7 @@ with lock.held():
 """
 
 
-def test_what_a_killed_command_had_started_keeps_the_lock_until_it_ends(tmp_path):
+def test_programs_of_a_killed_command_hold_the_lock_until_they_end(tmp_path):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     variables = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "FIFO": str(fifo)}
@@ -32,29 +32,29 @@ def test_what_a_killed_command_had_started_keeps_the_lock_until_it_ends(tmp_path
         with (tmp_path / "inference-service/inference-service.lock").open() as file, pytest.raises(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     with (tmp_path / "inference-service/inference-service.lock").open() as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # the program has read the end of its input, and is gone
+        fcntl.flock(file, fcntl.LOCK_EX)  # the program has read the end of its input and exited
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder of the machine's, such as root's own /run."""
+    """A folder in place of the machine's /run."""
     monkeypatch.setattr(lock, "MACHINE", tmp_path)
     monkeypatch.setattr(lock, "CACHE", tmp_path)
     return tmp_path
 
 
-def test_a_symbolic_link_is_not_followed_and_what_it_names_keeps_its_text(folder):
+def test_a_symbolic_link_is_refused_and_its_target_keeps_its_content(folder):
     victim = folder / "passwd"
     victim.write_text("root")
     lock.path().symlink_to(victim)
     with pytest.raises(Failed) as failure, lock.held():
         pass
     assert victim.read_text() == "root"
-    assert failure.value.what == f"the lock {lock.path()} is a symbolic link, which no ci/ command makes"
+    assert failure.value.problem == f"the lock {lock.path()} is a symbolic link, which no ci/ command makes"
     assert failure.value.remedy == "See what made it, then remove it."
 
 
-def test_a_lock_that_is_there_keeps_its_text_and_a_new_one_is_for_its_owner_alone(folder):
+def test_an_existing_lock_keeps_its_content_and_a_new_one_is_private_to_its_owner(folder):
     lock.path().write_text("a file of somebody's")
     with lock.held():
         assert lock.path().read_text() == "a file of somebody's"

@@ -30,7 +30,7 @@ SUBCOMMANDS = {
         *("get", "logs", "port-forward", "rollout", "top", "wait"),
     },
 }
-KUBECTL_GROUPS = {"config", "create", "rollout", "top"}  # whose commands have options of their own
+KUBECTL_GROUPS = {"config", "create", "rollout", "top"}  # their subcommands have different options
 # Commands to a cluster that ci/e2e does not run.
 NOT_IN_E2E = {
     "kubectl get": "it changes nothing, and ci/e2e gets the same objects as JSON",
@@ -183,15 +183,15 @@ def check_ci(words: Sequence[str]) -> None:
 
 def check_cluster(words: Sequence[str]) -> None:
     program = words[0]
-    words = list(takewhile(lambda word: word != "--", words))  # what follows is for another program
+    words = list(takewhile(lambda word: word != "--", words))  # later words are for another program
     name = next((word for word in words if word in SUBCOMMANDS[program]), None)
     assert name, f"{' '.join(words)}: its subcommand is not known"
     folders = [str(build.folder(module)) for module in ("helm", "kube")]
-    found = shutil.which(program, path=os.pathsep.join([*folders, os.environ["PATH"]]))
-    if not found:
+    path = shutil.which(program, path=os.pathsep.join([*folders, os.environ["PATH"]]))
+    if not path:
         pytest.skip(f"{program} is not built: ci/up or ci/test chart does")
     group = words[words.index(name) :][:2] if name in KUBECTL_GROUPS and program == "kubectl" else [name]
-    check_options([found, *group], words[1:], help_text(found, "options") if program == "kubectl" else "")
+    check_options([path, *group], words[1:], help_text(path, "options") if program == "kubectl" else "")
     if f"{program} {name}" not in NOT_IN_E2E:
         tests = "".join(file.read_text() for file in (CHECKOUT / "ci/e2e").rglob("*.py"))
         assert f'"{name}"' in tests, f"ci/e2e does not run {program} {name}: say why in NOT_IN_E2E"

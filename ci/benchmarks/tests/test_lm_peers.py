@@ -1,7 +1,7 @@
 """The language model stays ahead of two other servers of the same weights.
 
-Both servers run at once, and get their prompts in turn while neither computes: the speed of this machine changes from
-minute to minute, and vLLM computes for a second after its last answer.
+Both servers run at once and are measured in turn, because the machine's speed varies over minutes. A measurement starts
+once both are idle: vLLM computes for a second after its last answer.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ def alternate(names: tuple[str, ...], rounds: int) -> dict[tuple[str, int], list
         for version in ("v1", "v2"):
             trained_model(f"{NAME}_{version}", "python -m training lm")
     except Failed as failure:
-        pytest.skip(f"{failure.what}: ci/test full trains it, or {failure.remedy}")
+        pytest.skip(f"{failure.problem}: ci/test full trains it, or {failure.remedy}")
     servers = {server.name: server for server in contenders()}
     results: dict[tuple[str, int], list[StreamResult]] = {(name, n): [] for name in names for n in PROMPT_TOKENS}
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""The load of `ci/bench`, sent to a small server with prepared responses."""
+"""The load generator of `ci/bench`, against a small server with prepared responses."""
 
 import asyncio
 import math

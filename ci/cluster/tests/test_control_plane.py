@@ -1,4 +1,4 @@
-"""Decisions of the control plane: what is made, what is kept, and what kubeadm's manifests become."""
+"""The control plane makes or keeps the cluster and its images, and edits kubeadm's manifests."""
 
 import pytest
 import yaml
@@ -60,7 +60,7 @@ def test_coredns_forwards_nothing_and_runs_once(monkeypatch):
 
 @pytest.fixture
 def calls(tmp_path, monkeypatch) -> list[str]:
-    """What `up` does with the node and the images, on a machine without a cluster."""
+    """The calls of `up` to the node and the images, on a machine without a cluster."""
     calls: list[str] = []
     for name, path in (("STATE", "."), ("NODE", "node"), ("INITIALISED", "initialised")):
         monkeypatch.setattr(layout, name, tmp_path / path)
@@ -72,20 +72,20 @@ def calls(tmp_path, monkeypatch) -> list[str]:
     return calls
 
 
-def test_a_first_start_removes_what_an_interrupted_one_left_and_initialises(calls):
+def test_a_first_start_removes_an_incomplete_node_and_initialises(calls):
     (layout.NODE / "half").mkdir(parents=True)
     control_plane.up()
     assert calls == ["end", "unpack", "boot", "_images", "initialise", "wait"] and not layout.NODE.exists()
 
 
-def test_a_cluster_that_was_stopped_is_booted_and_keeps_its_disk(calls):
+def test_a_stopped_cluster_is_booted_and_keeps_its_disk(calls):
     layout.INITIALISED.write_text(control_plane.made_by())
     layout.NODE.mkdir()
     control_plane.up()
     assert calls == ["unpack", "boot", "_images", "wait"] and layout.NODE.exists()
 
 
-def test_a_cluster_of_another_version_is_left_alone_and_the_remedy_named(calls):
+def test_a_cluster_of_another_version_is_not_changed_and_the_remedy_is_named(calls):
     layout.INITIALISED.write_text("another")
     with pytest.raises(Failed, match="was made by another version of ci/") as failure:
         control_plane.up()

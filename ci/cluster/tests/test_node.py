@@ -1,4 +1,4 @@
-"""The node from the machine's side: made, found, and removed without a trace."""
+"""The node from the machine's side: it is started, found, ended and removed completely."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def machine(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def test_removing_the_node_sets_back_the_machines_kernel_and_leaves_no_state(machine):
+def test_removing_the_node_restores_the_kernels_settings_and_removes_all_state(machine):
     node._prepare_machine()
     (machine / SETTING).write_text("1")  # as kubelet does
     node._prepare_machine()  # as a second `ci/up` after a crash does
@@ -43,7 +43,7 @@ def test_removing_the_node_sets_back_the_machines_kernel_and_leaves_no_state(mac
     node.remove()
 
 
-def test_with_groups_of_version_2_the_missing_controllers_are_enabled_and_taken_back(machine):
+def test_with_groups_of_version_2_missing_controllers_are_enabled_and_disabled_again(machine):
     node.CONTROLLERS.write_text("cpu")
     node.CONTROLLERS.with_name("cgroup.controllers").write_text("cpu memory pids")
     node._prepare_machine()
@@ -52,10 +52,10 @@ def test_with_groups_of_version_2_the_missing_controllers_are_enabled_and_taken_
     assert node.CONTROLLERS.read_text() == "-memory -pids"
 
 
-def test_the_machines_settings_are_noted_before_any_of_them_changes(machine):
+def test_the_machines_settings_are_saved_before_any_of_them_changes(machine):
     node._prepare_machine()
-    noted = json.loads(layout.MACHINE.read_text())
-    assert noted == {"files": {str(machine / SETTING): "0"}, "module": False}
+    saved = json.loads(layout.MACHINE.read_text())
+    assert saved == {"files": {str(machine / SETTING): "0"}, "module": False}
 
 
 def test_processes_are_those_of_the_nodes_groups_and_of_all_groups_below(machine):
@@ -98,12 +98,12 @@ def test_a_port_that_another_program_holds_is_named():
             node._listen(port)
 
 
-def test_waiting_in_vain_shows_the_end_of_the_log(tmp_path):
+def test_a_wait_that_times_out_shows_the_end_of_the_log(tmp_path):
     (tmp_path / "log").write_text("first\nlast\n")
     with pytest.raises(Failed) as failure:
         node.wait_for("containerd", lambda: False, 0, tmp_path / "log")
-    assert failure.value.what == "waited 0 s for containerd\nfirst\nlast"
-    assert failure.value.remedy == "ci/down, then ci/up, makes the cluster anew."
+    assert failure.value.problem == "waited 0 s for containerd\nfirst\nlast"
+    assert failure.value.remedy == "ci/down, then ci/up, makes a new cluster."
 
 
 @pytest.fixture

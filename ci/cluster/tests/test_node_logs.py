@@ -23,7 +23,7 @@ init.supervise([])
 SECONDS = 20
 
 
-def test_a_services_log_and_the_one_before_it_are_bounded_and_its_last_lines_are_there(tmp_path):
+def test_a_services_log_and_its_previous_one_are_bounded_and_keep_the_last_lines(tmp_path):
     for name, body in {"containerd": "printf '%099d\\n' 1 2 3", "portforward": ""}.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
         (tmp_path / name).chmod(0o755)
