@@ -1,6 +1,6 @@
 """Keeps values.schema.json and the chart's README equal to the sentences and defaults in values.yaml.
 
-`python ci/chart/reference.py` says what differs; with `--write` it writes descriptions and defaults into the
+`python ci/chart/reference.py` prints the differences; with `--write` it writes descriptions and defaults into the
 schema and the table into the README. Types, enums, patterns and bounds of the schema are written by hand.
 """
 
@@ -31,7 +31,7 @@ class Value(NamedTuple):
 
 
 class ReferenceError(Exception):
-    """Keys without a sentence, or keys that only one of values.yaml and the schema has; a line each."""
+    """Lines about keys without a sentence, and keys that values.yaml or the schema lacks."""
 
 
 def values(text: str) -> list[Value]:
@@ -92,27 +92,27 @@ def described(schema: Tree, documented: list[Value]) -> Tree:
 
 
 def _leaves(schema: Tree, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """Paths of the schema's documented properties, or of those that nothing above documents."""
+    """Paths of the schema's documented properties, and of leaves that no parent documents."""
     if "properties" not in schema or (path and "description" in schema):
         return [path]
-    return [leaf for key, below in schema["properties"].items() for leaf in _leaves(below, (*path, key))]
+    return [leaf for key, child in schema["properties"].items() for leaf in _leaves(child, (*path, key))]
 
 
 def dump(node: object, depth: int = 0) -> str:
-    """Return JSON with an object that holds no other object on one line, so that a value is a line."""
+    """Return JSON with innermost objects on one line, so that each value is one line."""
     flat = json.dumps(node, ensure_ascii=False)
     if not isinstance(node, dict) or (depth and not any(isinstance(v, dict) and v for v in node.values())):
         return flat
     if depth > 1 and "properties" not in node and len(flat) <= 200:
         return flat
     pad = "  " * (depth + 1)
-    lines = [f"{pad}{json.dumps(key)}: {dump(below, depth + 1)}" for key, below in node.items()]
+    lines = [f"{pad}{json.dumps(key)}: {dump(child, depth + 1)}" for key, child in node.items()]
     return "{\n" + ",\n".join(lines) + "\n" + "  " * depth + "}"
 
 
 def table(documented: list[Value]) -> str:
-    """Return the README's table, a row a value."""
-    rows = ["| key | default | what it is |", "| --- | --- | --- |"]
+    """Return the README's table, one row per value."""
+    rows = ["| key | default | meaning |", "| --- | --- | --- |"]
     for value in documented:
         default = "see values.yaml" if _long(value.default) else f"`{json.dumps(value.default)}`"
         rows.append(f"| `{'.'.join(value.path)}` | {default} | {value.sentence} |")
@@ -124,7 +124,7 @@ def _long(default: object) -> bool:
 
 
 def generated(chart: Path) -> dict[Path, str]:
-    """Return what the schema and the README of `chart` should hold."""
+    """Return the expected texts of the schema and the README of `chart`, by path."""
     documented = values((chart / "values.yaml").read_text())
     schema, readme = chart / "values.schema.json", chart / "README.md"
     before, _, rest = readme.read_text().partition(BEGIN)
@@ -138,7 +138,7 @@ def generated(chart: Path) -> dict[Path, str]:
 def main() -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="write what differs")
+    parser.add_argument("--write", action="store_true", help="write the files that differ")
     parser.add_argument("--chart", type=Path, default=CHART, help="folder of the chart")
     options = parser.parse_args()
     try:

@@ -14,12 +14,12 @@ from typing import Any
 
 import yaml
 
-Object = dict[str, Any]  # a Kubernetes object as YAML has it: what its keys hold depends on its kind
+Object = dict[str, Any]  # a Kubernetes object as parsed YAML; its fields depend on its `kind`
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "inference-service"
 APPS = ("classifier", "lm")
 ENVIRONMENTS = ("default", "local", "test", "production")
-CUSTOM = {"ServiceMonitor", "PrometheusRule", "ScaledObject", "HTTPRoute"}  # their schemas are not Kubernetes' own
+CUSTOM = {"ServiceMonitor", "PrometheusRule", "ScaledObject", "HTTPRoute"}  # not in the schemas of Kubernetes
 # Keeps this machine's cluster, models and tags out of the tests.
 NEUTRAL = {
     "KUBECONFIG": os.devnull,
@@ -39,7 +39,7 @@ class MissingTool(Exception):
 def run(
     *command: str | Path, cwd: Path = ROOT, input: str | None = None, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program and return its outcome, failed or not. Raises MissingTool if it is not on PATH."""
+    """Run a program and return its outcome, whatever its exit status. Raises MissingTool if it is not on PATH."""
     if shutil.which(str(command[0])) is None:
         raise MissingTool(
             f'{command[0]} is not on PATH. `ci/test chart` and `ci/up` build it; by hand: eval "$(ci/env)"'
@@ -92,7 +92,7 @@ def publish(folder: Path, name: str, version: str, sha256: str, **members: str) 
 
 @cache
 def helmfile(environment: str, *arguments: str, root: Path | None = None, **variables: str) -> list[Object]:
-    """Render both releases of an environment by the helmfile in `root`; without it, in `checkout()`."""
+    """Render both releases of an environment with the helmfile in `root` (default: `checkout()`)."""
     command = ("helmfile", "--quiet", "--environment", environment, *arguments, "template")
     return objects(succeed(*command, cwd=root or checkout(), **variables))
 

@@ -1,4 +1,4 @@
-"""What the tests of the chart share."""
+"""Fixtures of the chart's tests."""
 
 from functools import cache
 
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def _schemas_are_read_once():
-    """The library reads megabytes of definitions for each object."""
+    """Cache the schemas: the library reads megabytes of definitions for each object."""
     utils = kubernetes_validate.utils
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(utils, "schema_contents", cache(utils.schema_contents))

@@ -1,4 +1,4 @@
-"""Each alert of the PrometheusRule fires when it should and not before, by Prometheus' own evaluation."""
+"""Each alert of the PrometheusRule fires in its case and not in a similar one, as Prometheus evaluates it."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ CASES: dict[str, dict[bool, Series]] = {
     "InferenceServiceSlow": {True: latencies(*DURATION, late=2), False: latencies(*DURATION, late=0)},
     "InferenceServiceSlowFirstToken": {
         True: latencies(*FIRST, late=2),
-        # Answers of more than two seconds are what a language model gives all day.
+        # Answers of a language model normally take more than two seconds.
         False: [*latencies(*FIRST, late=0), *latencies(DURATION[0], LM, "2", "30", late=90)],
     },
     "InferenceServiceSlowTokens": {True: latencies(*NEXT, late=2), False: latencies(*NEXT, late=0)},
@@ -74,7 +74,7 @@ def write(folder: Path, app: str, *options: str) -> Path:
 
 
 def check(rules: list[Path], series: Series, firing: list[str]) -> None:
-    """After 25 minutes of `series`, these alerts fire, by alertname, namespace, job and severity, and no others."""
+    """Assert that exactly these alerts fire after 25 minutes of `series`, with their labels."""
     samples = [{"labels": f'ALERTS{{{labels},alertstate="firing"}}', "value": 1} for labels in firing]
     query = {"expr": 'ALERTS{alertstate="firing"}', "eval_time": "25m", "exp_samples": samples}
     inputs = [{"series": name, "values": values} for name, values in series]

@@ -1,4 +1,4 @@
-"""The dashboard's JSON is one that Grafana can import: its own identity, whole panels, no overlap."""
+"""Grafana can import the dashboard's JSON: it has a unique id and complete panels that do not overlap."""
 
 import json
 
@@ -10,12 +10,12 @@ from ci.chart.rendering import APPS, CHART, of_kind
 
 def dashboard(app: str, release: str, namespace: str) -> dict:
     values = (f"--values={CHART}/values-{app}.yaml", "--set=dashboard.enabled=true", f"--namespace={namespace}")
-    (data,) = [found["data"] for found in of_kind(rendering.template(*values, release=release), "ConfigMap").values()]
-    return json.loads(data[f"{namespace}-{release}.json"])
+    (config_map,) = of_kind(rendering.template(*values, release=release), "ConfigMap").values()
+    return json.loads(config_map["data"][f"{namespace}-{release}.json"])
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_panels_are_whole_and_do_not_overlap(app):
+def test_panels_are_complete_and_do_not_overlap(app):
     panels = dashboard(app, "r", "inference")["panels"]
     assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels)
     cells = [
@@ -37,7 +37,7 @@ def test_only_the_language_models_shows_tokens():
     assert titles["lm"] - titles["classifier"] == tokens and titles["classifier"] < titles["lm"]
 
 
-def test_each_release_has_a_uid_of_its_own_that_stays():
+def test_each_release_has_its_own_constant_uid():
     releases = [("a", "b-c"), ("a-b", "c"), ("b-c", "a"), ("n" * 53, "m" * 63)]
     uids = [dashboard("classifier", *release)["uid"] for release in releases]
     assert len(set(uids)) == len(uids) and all(len(uid) <= 40 for uid in uids), "Grafana takes 40 characters"

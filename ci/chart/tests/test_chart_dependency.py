@@ -1,4 +1,4 @@
-"""The chart as a dependency of another chart is refused: two of it would share every name."""
+"""The chart is refused as a dependency of another chart: two instances would have the same names."""
 
 import shutil
 
@@ -8,7 +8,7 @@ from ci.chart import rendering
 from ci.chart.rendering import CHART
 
 
-def test_a_parent_chart_with_two_models_fails_and_loses_none_in_silence(tmp_path):
+def test_a_parent_chart_with_two_models_is_refused(tmp_path):
     aliases = ("digits", "letters")
     dependencies = [{"name": "inference-service", "version": "*", "alias": alias} for alias in aliases]
     parent = {"apiVersion": "v2", "name": "parent", "version": "0.1.0", "dependencies": dependencies}

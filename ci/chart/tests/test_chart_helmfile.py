@@ -1,4 +1,4 @@
-"""The helmfile adds what cannot be in git: the sha256 of the model in force, models folder, image tags."""
+"""The helmfile adds the values that are not in git: the selected model's sha256, models folder, image tags."""
 
 import re
 import shutil
@@ -48,12 +48,12 @@ def calls(checkout: Path, folder: Path, *command: str) -> list[str]:
 
 
 def identity(rendered: list[dict], release: str = "classifier-service") -> tuple[str | None, str | None]:
-    """Return the version and the sha256 that the release's pods are told."""
+    """Return the version and the sha256 in the environment of the release's pods."""
     env = {variable["name"]: variable.get("value") for variable in container(rendered, release)["env"]}
     return env["MODEL_VERSION"], env.get("MODEL_SHA256")
 
 
-def test_sha256_comes_from_the_manifest_of_the_version_in_force(checkout):
+def test_sha256_comes_from_the_manifest_of_the_selected_version(checkout):
     assert identity(classifier(checkout, "default")) == ("v1", SHA256["v1"])
 
 
@@ -68,12 +68,12 @@ def test_one_option_switches_version_and_sha256(checkout):
     assert identity(classifier(checkout, "local", *option)) == ("v2", SHA256["v2"])
 
 
-def test_a_sha256_that_is_given_wins(checkout):
+def test_sha256_in_the_values_takes_precedence(checkout):
     option = ("--state-values-set", f"classifier.model.sha256={'3' * 64}")
     assert identity(classifier(checkout, "default", *option)) == ("v1", "3" * 64)
 
 
-def test_a_version_that_was_not_published_is_refused_at_once(checkout):
+def test_an_unpublished_version_is_refused(checkout):
     refused = template(checkout, "classifier.model.version=v9")
     assert refused.returncode != 0
     assert (
@@ -82,12 +82,12 @@ def test_a_version_that_was_not_published_is_refused_at_once(checkout):
     )
 
 
-def test_a_version_without_a_manifest_is_installed_with_a_sha256_that_is_given(checkout):
+def test_a_version_without_a_manifest_is_installed_if_the_values_have_its_sha256(checkout):
     option = ("--state-values-set", f"classifier.model.version=v9,classifier.model.sha256={'3' * 64}")
     assert identity(classifier(checkout, "default", *option)) == ("v9", "3" * 64)
 
 
-def test_a_model_from_elsewhere_needs_no_manifest_here_and_no_sha256_is_claimed(checkout):
+def test_a_model_from_another_source_needs_no_manifest_and_gets_no_sha256(checkout):
     source = "classifier.model.hostPath.path=,classifier.model.persistentVolumeClaim.claimName=models"
     option = ("--state-values-set", f"classifier.model.version=v9,{source}")
     assert identity(classifier(checkout, "default", *option)) == ("v9", None)
@@ -108,7 +108,7 @@ def test_state_values_of_an_unknown_name_are_refused(checkout):
     ],
     ids=["version", "hub"],
 )
-def test_history_tells_the_model_of_each_revision(checkout, tmp_path, values, model):
+def test_history_shows_the_model_of_each_revision(checkout, tmp_path, values, model):
     (upgrade,) = calls(checkout, tmp_path, "sync", "--state-values-set", values)
     assert f" --description {model} --" in upgrade
 
@@ -128,13 +128,13 @@ def test_diff_shows_three_lines_around_a_change(checkout, tmp_path):
     assert "--context=3" in diff
 
 
-def test_a_model_from_the_hub_gets_no_sha256_of_a_local_one(checkout):
+def test_a_model_from_the_hub_gets_no_sha256_of_a_local_model(checkout):
     hub = f"lm.model.hub.id=a/b,lm.model.hub.revision={'0' * 40},lm.model.hostPath.path="
     service = container(rendering.helmfile("default", "--state-values-set", hub, root=checkout), "lm-service")
     assert {"name": "MODEL_NAME", "value": "a/b"} in service["env"]
 
 
-def test_models_dir_is_where_the_nodes_find_the_models(checkout):
+def test_models_dir_is_the_hostpath_of_the_models(checkout):
     for variables, folder in (({}, "/models"), ({"MODELS_DIR": "/srv/models"}, "/srv/models")):
         rendered = rendering.helmfile("default", root=checkout, **variables)
         for deployment in of_kind(rendered, "Deployment").values():
@@ -148,20 +148,20 @@ def test_image_tags_come_from_the_environment(checkout):
 
 
 @pytest.mark.parametrize(("variables", "tag"), [({}, "v1-openvino"), ({"LM_OPENVINO_IMAGE_TAG": "v1-x"}, "v1-x")])
-def test_the_image_is_one_that_has_the_engine_of_the_models_manifest(checkout, variables, tag):
+def test_the_image_has_the_engine_in_the_models_manifest(checkout, variables, tag):
     rendering.publish(checkout, LM, "v1", "4" * 64, engine="openvino")
     rendered = rendering.helmfile("default", root=checkout, LM_IMAGE_TAG="v1-torch", **variables)
     assert container(rendered, "lm-service")["image"] == f"lm-service:{tag}"
 
 
-def test_a_registry_is_put_before_the_images_names(checkout):
+def test_a_registry_prefixes_the_images_names(checkout):
     rendered = rendering.helmfile("default", root=checkout, IMAGE_REGISTRY="registry.example.com/team")
     for app in rendering.APPS:
         assert container(rendered, f"{app}-service")["image"] == f"registry.example.com/team/{app}-service:v1"
 
 
 @pytest.mark.parametrize(("environment", "ports"), [("local", (30080, 30081)), ("test", (30180, 30181))])
-def test_node_ports_are_those_that_the_machine_answers_on(environment, ports):
+def test_node_ports_are_those_that_the_machine_forwards(environment, ports):
     services = of_kind(rendering.helmfile(environment), "Service")
     assert [services[f"{app}-service"]["spec"]["ports"][0]["nodePort"] for app in ("classifier", "lm")] == list(ports)
 

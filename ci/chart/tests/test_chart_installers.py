@@ -1,4 +1,4 @@
-"""Each way of README to install the chart without `helm install` renders the same objects."""
+"""Each of the README's alternatives to `helm install` renders the same objects."""
 
 from pathlib import Path
 
@@ -24,16 +24,16 @@ def expected(*options: str) -> list[dict]:
     return rendered("classifier-service", "inference", f"{CHART}/values-classifier.yaml", *options)
 
 
-def test_kubectl_gets_no_hook_and_no_test():
+def test_kubectl_applies_no_hook_and_no_test():
     documents = expected(*PLAIN)
     assert "Deployment" in {document["kind"] for document in documents}
-    assert not [one for one in documents if "helm.sh/hook" in one["metadata"].get("annotations", {})]
+    assert not [document for document in documents if "helm.sh/hook" in document["metadata"].get("annotations", {})]
     assert "helm template classifier-service charts/inference-service -n inference --skip-tests --no-hooks" in (
         (CHART / "README.md").read_text()
     )
 
 
-def test_argo_cd_renders_the_release_that_is_called_like_its_application():
+def test_argo_cd_renders_a_release_with_the_applications_name():
     application = yaml.safe_load(rendering.readme_yaml(SECTION)[0])
     source, helm = application["spec"]["source"], application["spec"]["source"]["helm"]
     assert helm["releaseName"] == application["metadata"]["name"] and helm["skipTests"]

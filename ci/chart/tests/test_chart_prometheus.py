@@ -1,4 +1,4 @@
-"""What a real Prometheus scrapes from running services answers every query of the chart's dashboard and alerts."""
+"""Prometheus scrapes running services and answers every query of the chart's dashboard and alerts."""
 
 import json
 import math
@@ -33,7 +33,7 @@ OVERLOADED = {"ARTIFICIAL_CPU_SEC": 0.3, "MAX_QUEUE": 1}
 
 
 class Monitoring(NamedTuple):
-    """What the chart renders for a release: the queries of its dashboard, its rules, and the scraped path."""
+    """A release's rendered monitoring: the queries of its dashboard, its rules, and the scraped path."""
 
     queries: list[str]
     rules: list[dict]
@@ -41,7 +41,7 @@ class Monitoring(NamedTuple):
 
 
 def monitoring(app: str) -> Monitoring:
-    """Render for an app what the Prometheus operator and Grafana read; without the queries that need a pod's limits."""
+    """Render an app's monitoring; leave out queries of resource limits that this process does not have."""
     options = [f"--set={option}" for option in (*OPTIONS, SLOW)]
     release = f"{app}-service"
     rendered = rendering.template(f"--values={CHART}/values-{app}.yaml", *options, release=release)
@@ -55,7 +55,7 @@ def monitoring(app: str) -> Monitoring:
 
 
 class Prometheus:
-    """Scrapes every second what `watch` was given."""
+    """A Prometheus server that scrapes the pods set by `watch` every second."""
 
     def __init__(self, folder: Path, path: str) -> None:
         with socket.socket() as free:
@@ -84,7 +84,7 @@ class Prometheus:
             return False
 
     def watch(self, pods: dict[str, Process], release: str = RELEASE) -> None:
-        """Scrape these pods of a release, labelled as the operator does it."""
+        """Scrape these pods of a release, with the labels that the operator adds."""
         labels = {"namespace": "inference", "job": release}
         groups = [
             {"targets": [f"127.0.0.1:{process.port}"], "labels": labels | {"pod": pod}} for pod, process in pods.items()
@@ -93,10 +93,10 @@ class Prometheus:
         self.targets.with_suffix(".new").replace(self.targets)
 
     def ask(self, query: str) -> list[float]:
-        """The values that a query gives now."""
+        """Return the current values of a query."""
         answer = httpx.get(f"{self.url}/api/v1/query", params={"query": query.replace("$__rate_interval", "15s")})
         assert answer.status_code == 200, answer.text
-        return [float(one["value"][1]) for one in answer.json()["data"]["result"]]
+        return [float(sample["value"][1]) for sample in answer.json()["data"]["result"]]
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def load(process: Process, prometheus: Prometheus, query: str, path: str = "/pre
         until(answered, 30)
 
 
-def test_dashboard_and_alerts_see_a_healthy_pod_an_overloaded_one_of_another_model_and_none(prometheus, pod):
+def test_dashboard_and_alerts_show_a_healthy_pod_then_an_overloaded_one_of_another_model_then_no_pod(prometheus, pod):
     queries, rules, _ = monitoring("classifier")
     keda = yaml.safe_load(rendering.readme_yaml("Scale on more than CPU")[0])["autoscaling"]["keda"]
     queries.append(keda["triggers"]["saturation"]["metadata"]["query"].replace("lm-service", RELEASE))

@@ -1,4 +1,4 @@
-"""What holds for every object that the chart renders, in every environment."""
+"""Properties of every object that the chart renders, in every environment."""
 
 import re
 import tarfile
@@ -13,7 +13,7 @@ from ci.tools import extra
 
 MINORS = tuple(f"1.{minor}" for minor in range(30, 38))
 KEDA_TRIGGER = "autoscaling.keda.triggers.queue.type=prometheus,autoscaling.keda.triggers.queue.metadata.threshold=5"
-CONTROL_PLANE_MILLICORES = 200  # what the pods of kube-system request on the local cluster
+CONTROL_PLANE_MILLICORES = 200  # CPU requests of the pods in kube-system on the local cluster
 NODE_MILLICORES = 2000
 
 
@@ -23,18 +23,18 @@ def test_every_unit_test_of_the_templates_passes():
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_values_of_an_app_pass_lint_and_render_alone(app):
+def test_values_of_an_app_pass_lint_and_render_without_other_files(app):
     values = f"--values={CHART}/values-{app}.yaml"
     rendering.succeed("helm", "lint", "--strict", CHART, values)
     assert of_kind(rendering.template(values), "Deployment")["r"]
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_values_of_an_app_are_short_and_hold_only_what_differs(app):
+def test_values_of_an_app_are_short_and_differ_from_the_defaults(app):
     text = (CHART / f"values-{app}.yaml").read_text()
     assert len(text.splitlines()) < 40
     same = _leaves(yaml.safe_load(text)).items() & _leaves(yaml.safe_load((CHART / "values.yaml").read_text())).items()
-    assert not {key for key, _ in same} - {("app",)}, "app is said in both, so that the file can be read alone"
+    assert not {key for key, _ in same} - {("app",)}, "only `app` may repeat the default"
 
 
 @pytest.mark.parametrize("minor", MINORS)
@@ -45,7 +45,7 @@ def test_objects_are_valid_in_every_supported_minor(environment, minor):
             kubernetes_validate.validate(document, minor, strict=True)
 
 
-def test_the_oldest_minor_that_the_chart_admits_is_one_of_them():
+def test_the_charts_oldest_minor_is_tested():
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert chart["kubeVersion"] == f">={MINORS[0]}.0-0"
 
@@ -59,7 +59,7 @@ def test_objects_with_every_field_are_valid_in_every_supported_minor(minor):
 
 
 @pytest.mark.full
-def test_objects_of_custom_kinds_have_only_fields_that_their_owners_know():
+def test_objects_of_custom_kinds_have_only_fields_of_their_go_types():
     extra.build("custom-kinds")
     values = (f"--values={CHART}/values-classifier.yaml", f"--set=autoscaling.keda.enabled=true,{KEDA_TRIGGER}")
     everything = (f"--values={CHART}/values-lm.yaml", f"--values={CHART.parents[1]}/ci/chart/tests/everything.yaml")
@@ -71,17 +71,18 @@ def test_objects_of_custom_kinds_have_only_fields_that_their_owners_know():
     )
 
 
-def test_production_pins_every_model_and_lets_in_no_whole_namespace():
-    found = rendering.helmfile("production")
+def test_production_pins_every_model_and_admits_only_selected_pods():
+    rendered = rendering.helmfile("production")
     for release in ("classifier-service", "lm-service"):
-        variables = {variable["name"]: variable.get("value") for variable in rendering.container(found, release)["env"]}
+        environment = rendering.container(rendered, release)["env"]
+        variables = {variable["name"]: variable.get("value") for variable in environment}
         assert len(variables["MODEL_SHA256"]) == 64
-        callers = of_kind(found, "NetworkPolicy")[release]["spec"]["ingress"][0]["from"]
+        callers = of_kind(rendered, "NetworkPolicy")[release]["spec"]["ingress"][0]["from"]
         assert len(callers) == 3 and all(caller.get("podSelector") for caller in callers)
-    assert len(of_kind(found, "HTTPRoute")) == 2 and not of_kind(found, "Ingress")
+    assert len(of_kind(rendered, "HTTPRoute")) == 2 and not of_kind(rendered, "Ingress")
 
 
-def test_the_language_models_memory_request_covers_what_was_measured():
+def test_the_language_models_memory_request_covers_its_measured_peak():
     service = rendering.container(rendering.template(f"--values={CHART}/values-lm.yaml"), "r")
     assert service["resources"]["requests"]["memory"] == "1536Mi", "1,521 MiB at most, with a limit of 2 GiB"
 
@@ -108,27 +109,27 @@ def test_releases_called_a_and_a_test_share_no_object():
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_releases_share_no_pod_and_select_none_that_helm_runs(environment):
+def test_selectors_match_only_serving_pods_of_their_own_release(environment):
     rendered = rendering.helmfile(environment)
     serving = {name: d["spec"]["template"]["metadata"]["labels"] for name, d in of_kind(rendered, "Deployment").items()}
-    helms = {name: d["metadata"]["labels"] for name, d in of_kind(rendered, "Pod").items()}
-    assert len(serving) == 2 and len(helms) == 8
+    hooks = {name: d["metadata"]["labels"] for name, d in of_kind(rendered, "Pod").items()}
+    assert len(serving) == 2 and len(hooks) == 8
     for release in serving:
         for selector in _selectors(rendered, release):
-            assert [name for name, labels in (serving | helms).items() if selector.items() <= labels.items()] == [
+            assert [name for name, labels in (serving | hooks).items() if selector.items() <= labels.items()] == [
                 release
             ]
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_nothing_empty_is_rendered(environment):
+def test_no_empty_value_is_rendered(environment):
     for document in rendering.helmfile(environment):
         for path, value in _leaves(document).items():
-            meant = path[-1] == "podSelector"  # an empty selector of a NetworkPolicy is every pod
-            assert meant or value not in ({}, [], None, ""), f"{document['kind']}: {'.'.join(map(str, path))}"
+            is_allowed = path[-1] == "podSelector"  # an empty selector of a NetworkPolicy is every pod
+            assert is_allowed or value not in ({}, [], None, ""), f"{document['kind']}: {'.'.join(map(str, path))}"
 
 
-def test_a_switch_of_the_model_changes_the_deployment_and_the_pods_that_helm_runs_and_nothing_else():
+def test_a_switch_of_the_model_changes_only_the_deployment_and_hook_pods():
     values = f"--values={CHART}/values-classifier.yaml"
     before, after = (rendering.template(values, f"--set=model.version={version}") for version in ("v1", "v2"))
     changed = [(new["kind"], new["metadata"]["name"]) for old, new in zip(before, after, strict=True) if old != new]
@@ -141,7 +142,7 @@ def test_both_namespaces_at_their_maximum_fit_two_cores():
     assert requested + CONTROL_PLANE_MILLICORES <= NODE_MILLICORES
 
 
-def test_every_variable_that_the_chart_sets_is_one_that_the_services_read():
+def test_the_services_read_every_variable_that_the_chart_sets():
     sources = rendering.ROOT.glob("apps/*/settings.py")
     read = {name.upper() for path in sources for name in re.findall(r"^    (\w+): .*Field\(", path.read_text(), re.M)}
     everything = "maxInFlight=1,maxQueue=1,maxBodyBytes=1,maxTotalBodyBytes=1,artificialCpuSec=1"
@@ -152,16 +153,16 @@ def test_every_variable_that_the_chart_sets_is_one_that_the_services_read():
         assert {variable["name"] for variable in service["env"]} <= read
 
 
-def test_every_metric_that_alerts_and_dashboard_name_is_one_that_the_services_export():
+def test_the_services_export_every_metric_of_alerts_and_dashboard():
     exported = "".join(path.read_text() for path in (rendering.ROOT / "apps").rglob("metrics.py"))
-    kinds = ("PrometheusRule", "ConfigMap")
-    text = "".join(str(of_kind(rendering.helmfile("production"), kind)) for kind in kinds)
+    rendered = rendering.helmfile("production")
+    text = "".join(str(of_kind(rendered, kind)) for kind in ("PrometheusRule", "ConfigMap"))
     part = re.compile(r"^inference_cpu_cfs_|_(bucket|total|info)$")
-    named = {part.sub("", name) for name in re.findall(r"(?:inference_|vllm:)\w+", text)}
-    assert len(named) > 7 and {name for name in named if f'"{name}"' not in exported} == set()
+    metrics = {part.sub("", name) for name in re.findall(r"(?:inference_|vllm:)\w+", text)}
+    assert len(metrics) > 7 and {name for name in metrics if f'"{name}"' not in exported} == set()
 
 
-def test_every_alert_has_a_runbook_of_three_commands_or_names_the_one_that_has():
+def test_every_alert_has_a_runbook_with_three_commands_or_a_reference_to_one():
     alerts = {alert for app in APPS for alert in _alerts(app)}
     readme = (CHART / "README.md").read_text()
     runbooks = dict(re.findall(r"^### (Inference\w+)\n(.+?)(?=^##)", readme, re.M | re.S))
@@ -210,7 +211,7 @@ def _millicores(rendered: list[dict]) -> int:
 
 def _leaves(node: object, path: tuple = ()) -> dict[tuple, object]:
     if isinstance(node, dict) and node:
-        return {key: value for name, below in node.items() for key, value in _leaves(below, (*path, name)).items()}
+        return {key: value for name, child in node.items() for key, value in _leaves(child, (*path, name)).items()}
     if isinstance(node, list) and node:
-        return {key: value for i, below in enumerate(node) for key, value in _leaves(below, (*path, i)).items()}
+        return {key: value for i, child in enumerate(node) for key, value in _leaves(child, (*path, i)).items()}
     return {path: node}

@@ -1,4 +1,4 @@
-"""The chart's README teaches to scale on saturation: what it says there renders, and is valid."""
+"""The examples of scaling on saturation in the chart's README render valid objects."""
 
 import kubernetes_validate
 import pytest
@@ -29,7 +29,7 @@ def test_keda_scales_the_language_model_on_saturation_and_on_cpu(scaled):
     assert "inference_saturation" in saturation["metadata"]["query"]
 
 
-def test_the_autoscaler_of_kubernetes_takes_it_from_an_adapter(scaled):
+def test_the_horizontal_pod_autoscaler_scales_on_saturation_from_an_adapter(scaled):
     scaler = scaled(1)
     kubernetes_validate.validate(scaler, "1.35", strict=True)
     cpu, saturation = scaler["spec"]["metrics"]

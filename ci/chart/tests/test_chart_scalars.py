@@ -19,20 +19,20 @@ def rendered(release: str, namespace: str, *arguments: str) -> str:
     return rendering.succeed("helm", "template", release, CHART, f"--namespace={namespace}", *values, *arguments)
 
 
-@pytest.mark.parametrize("word", ["no", "on", "true"])
-def test_a_release_may_have_a_name_that_yaml_reads_as_a_boolean(word):
-    text = rendered(word, "inference")
-    assert not re.findall(rf"^.*(?:name|instance|namespace): {word}$", text, re.M)
+@pytest.mark.parametrize("name", ["no", "on", "true"])
+def test_a_release_may_have_a_name_that_yaml_reads_as_a_boolean(name):
+    text = rendered(name, "inference")
+    assert not re.findall(rf"^.*(?:name|instance|namespace): {name}$", text, re.M)
     assert {document["metadata"]["labels"]["app.kubernetes.io/instance"] for document in rendering.objects(text)} == {
-        word
+        name
     }
 
 
-@pytest.mark.parametrize("word", ["1234", "0123", "1e5"])
-def test_a_namespace_may_have_a_name_that_yaml_reads_as_a_number(word):
-    text = rendered("r", word)
-    assert not re.findall(rf"^.*(?:name|instance|namespace): {word}$", text, re.M)
-    assert {document["metadata"]["namespace"] for document in rendering.objects(text)} == {word}
+@pytest.mark.parametrize("name", ["1234", "0123", "1e5"])
+def test_a_namespace_may_have_a_name_that_yaml_reads_as_a_number(name):
+    text = rendered("r", name)
+    assert not re.findall(rf"^.*(?:name|instance|namespace): {name}$", text, re.M)
+    assert {document["metadata"]["namespace"] for document in rendering.objects(text)} == {name}
 
 
 def test_no_other_name_becomes_a_number_or_a_boolean():

@@ -1,4 +1,4 @@
-"""The schema refuses what the chart would misread, and values.yaml, schema and README say the same."""
+"""The schema refuses invalid values, and values.yaml, schema and README have the same keys and sentences."""
 
 import json
 import shutil
@@ -144,14 +144,14 @@ def test_schema_accepts_quantities_in_the_grammar_of_the_api(quantity):
     VALIDATOR.validate(DEFAULTS | {"resources": resources, "model": model, "tmpSizeLimit": quantity})
 
 
-def test_helm_refuses_by_the_schema_and_names_the_value():
+def test_helm_validates_by_the_schema_and_names_the_value():
     values = f"--values={CHART}/values-classifier.yaml"
     done = rendering.run("helm", "template", "r", CHART, values, "--set=model.versoin=v2,autoscaling.maxReplicas=0")
     assert done.returncode != 0
     assert "versoin" in done.stderr and "/autoscaling/maxReplicas" in done.stderr.replace(".", "/")
 
 
-def test_a_fraction_can_be_given_on_the_command_line_where_helm_makes_it_text():
+def test_a_fraction_can_be_set_on_the_command_line_where_helm_passes_it_as_text():
     values = (f"--values={CHART}/values-classifier.yaml", "--set=artificialCpuSec=0.1,drainSeconds=4.5")
     service = rendering.container(rendering.template(*values), "r")
     assert {"name": "ARTIFICIAL_CPU_SEC", "value": "0.1"} in service["env"]
@@ -171,7 +171,7 @@ def test_a_section_or_value_set_to_null_is_a_missing_property_or_renders():
             kubernetes_validate.validate(document, "1.35", strict=True)
 
 
-def test_a_section_set_to_null_is_one_sentence():
+def test_a_section_set_to_null_is_reported_in_one_line():
     values = f"--values={CHART}/values-classifier.yaml"
     done = rendering.run("helm", "template", "r", CHART, values, "--set=autoscaling.keda=null")
     assert done.stderr.strip().splitlines()[1:] == [
@@ -180,7 +180,7 @@ def test_a_section_set_to_null_is_one_sentence():
     ]
 
 
-def test_every_level_that_is_ours_is_closed():
+def test_unknown_keys_are_refused_at_every_level():
     levels = list(_levels(DEFAULTS))
     assert len(levels) > 20
     for path in levels:
@@ -194,9 +194,9 @@ def test_schema_accepts_origins_and_hosts_of_every_form():
     VALIDATOR.validate(DEFAULTS | {"corsOrigins": origins, "allowedHosts": hosts})
 
 
-def test_where_no_policy_is_enforced_the_value_says_so():
+def test_network_policy_says_that_the_local_cluster_does_not_enforce_it():
     network = json.loads((layout.MANIFESTS / "bridge.conflist").read_text())
-    assert {plugin["type"] for plugin in network["plugins"]} == {"bridge", "portmap"}, "which enforce no policy"
+    assert {plugin["type"] for plugin in network["plugins"]} == {"bridge", "portmap"}, "neither enforces policies"
     (sentence,) = (
         value.sentence
         for value in reference.values((CHART / "values.yaml").read_text())
@@ -205,7 +205,7 @@ def test_where_no_policy_is_enforced_the_value_says_so():
     assert "on the local cluster of `ci/up` they are not enforced" in sentence
 
 
-def test_schema_needs_no_network():
+def test_schema_has_no_references_to_other_documents():
     references = [node["$ref"] for node in _nodes(SCHEMA) if "$ref" in node]
     assert references and all(reference.startswith("#/") for reference in references)
 
@@ -217,12 +217,12 @@ def test_every_value_is_set_in_some_unit_test_of_the_templates():
     assert {key for key in documented if not any(f"{path}.".startswith(f"{key}.") for path in paths)} == set()
 
 
-def test_values_schema_and_readme_say_the_same():
+def test_schema_and_readme_match_values_yaml():
     done = rendering.run(sys.executable, "ci/chart/reference.py")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_changed_sentence_is_found_and_the_command_that_mends_it_works(tmp_path):
+def test_a_changed_sentence_is_reported_with_the_command_that_updates_the_files(tmp_path):
     chart = _copy(tmp_path, "Tag of the image.", "Tag of that image.")
     stale = rendering.run(sys.executable, "ci/chart/reference.py", "--chart", chart)
     assert stale.returncode == 1
@@ -232,13 +232,13 @@ def test_a_changed_sentence_is_found_and_the_command_that_mends_it_works(tmp_pat
     assert rendering.run(sys.executable, "ci/chart/reference.py", "--chart", chart).returncode == 0
 
 
-def test_a_value_without_a_sentence_is_found(tmp_path):
+def test_a_value_without_a_sentence_is_reported(tmp_path):
     chart = _copy(tmp_path, "replicas: 1\n", "replicas: 1\nnew: 1\n")
     done = rendering.run(sys.executable, "ci/chart/reference.py", "--chart", chart)
     assert (done.returncode, done.stderr) == (1, "values.yaml: new has no `# --` sentence above it.\n")
 
 
-def test_a_value_that_the_schema_lacks_and_one_that_only_it_has_are_found(tmp_path):
+def test_keys_that_the_schema_or_values_yaml_lacks_are_reported(tmp_path):
     chart = _copy(tmp_path, "\nreplicas: 1\n", "\ncopies: 1\n")
     done = rendering.run(sys.executable, "ci/chart/reference.py", "--chart", chart)
     assert done.returncode == 1
@@ -263,37 +263,37 @@ def _with(tree: dict, dotted: str, value: object) -> dict:
 
 def _without(tree: dict, path: tuple[str, ...]) -> dict:
     key, *rest = path
-    left = {name: below for name, below in tree.items() if name != key}
-    return left | {key: _without(tree[key], tuple(rest))} if rest else left
+    remaining = {name: child for name, child in tree.items() if name != key}
+    return remaining | {key: _without(tree[key], tuple(rest))} if rest else remaining
 
 
 def _levels(tree: dict, path: tuple[str, ...] = ()):
     if path and path[-1] in OPEN:
         return
     yield path
-    for key, below in tree.items():
-        if isinstance(below, dict):
-            yield from _levels(below, (*path, key))
+    for key, child in tree.items():
+        if isinstance(child, dict):
+            yield from _levels(child, (*path, key))
 
 
 def _branches(tree: dict, path: tuple[str, ...] = ()):
     """Paths of sections and values, down to what values.yaml documents."""
     documented = {value.path for value in reference.values((CHART / "values.yaml").read_text())}
-    for key, below in tree.items():
-        if below is not None:
+    for key, child in tree.items():
+        if child is not None:
             yield (*path, key)
-        if isinstance(below, dict) and (*path, key) not in documented:
-            yield from _branches(below, (*path, key))
+        if isinstance(child, dict) and (*path, key) not in documented:
+            yield from _branches(child, (*path, key))
 
 
 def _paths(tree: object, path: str = ""):
     yield path
-    for key, below in tree.items() if isinstance(tree, dict) else ():
-        yield from _paths(below, f"{path}.{key}".lstrip("."))
+    for key, child in tree.items() if isinstance(tree, dict) else ():
+        yield from _paths(child, f"{path}.{key}".lstrip("."))
 
 
 def _nodes(node: object):
     if isinstance(node, dict):
         yield node
-    for below in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        yield from _nodes(below)
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _nodes(child)
