@@ -28,7 +28,7 @@ class Workspace:
     def run(
         self, *words: str, timeout: float = 420, check: bool = True, input: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a command in the copy with the tools of ci/env; shows all that it printed when it fails."""
+        """Runs a command in the copy with the tools of ci/env; an error has its whole output."""
         options: dict[str, Any] = {"cwd": self.folder, "env": {**os.environ, **self.environment}, "text": True}
         done = subprocess.run(words, **options, capture_output=True, timeout=timeout, input=input)
         if check and done.returncode:
@@ -36,7 +36,7 @@ class Workspace:
         return done
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        """Starts a command that goes on until it is ended, in this namespace."""
+        """Starts a command in this namespace that runs until it is terminated."""
         environment = {**os.environ, **self.environment}
         command = [*words, "--namespace", self.namespace]
         return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, text=True)
@@ -54,16 +54,16 @@ class Workspace:
         return json.loads(self.kubectl("get", *words, "--output=json").stdout)
 
     def pods(self, app: str) -> list[dict[str, Any]]:
-        """The release's pods that are not on their way out."""
+        """The release's serving pods that are not terminating."""
         labels = f"app.kubernetes.io/instance={app}-service"
         serving = self.endpoints(app)
         pods = self.get("pods", f"--selector={labels}")["items"]
         return [p for p in pods if p["metadata"]["name"] in serving and "deletionTimestamp" not in p["metadata"]]
 
     def endpoints(self, app: str) -> set[str]:
-        """The names of all pods that the release's Service sends to."""
+        """The names of all pods that are endpoints of the release's Service."""
         slices = self.get("endpointslices", f"--selector=kubernetes.io/service-name={app}-service")["items"]
-        return {entry["targetRef"]["name"] for one in slices for entry in one.get("endpoints") or []}
+        return {entry["targetRef"]["name"] for part in slices for entry in part.get("endpoints") or []}
 
     def ready(self, app: str) -> int:
         """Number of the release's pods that are ready."""
@@ -71,28 +71,28 @@ class Workspace:
 
     def history(self, release: str) -> list[tuple[int, str]]:
         """Revision and status of each of a release's revisions, oldest first."""
-        said = self.helm("history", release, "--output=json").stdout
-        return [(entry["revision"], entry["status"]) for entry in json.loads(said)]
+        history = self.helm("history", release, "--output=json").stdout
+        return [(entry["revision"], entry["status"]) for entry in json.loads(history)]
 
     def manifest(self, version_id: str) -> dict[str, Any]:
         return json.loads((self.folder / "models" / f"{version_id}.json").read_text())
 
     def edit_version(self, app: str, version: str) -> None:
-        """What a user does for a switch: one line of the values file."""
+        """Switches the version as a user does: edits one line of the values file."""
         values = self.folder / f"charts/inference-service/values-{app}.yaml"
         lines = values.read_text().splitlines()
         (line,) = [n for n, text in enumerate(lines) if text.startswith("  version: ")]
         lines[line] = f"  version: {version}"
         values.write_text("\n".join(lines) + "\n")
 
-    def wait(self, what: str, condition: Callable[[], object], seconds: float) -> None:
-        """Returns once `condition` holds; fails after `seconds` with the namespace's pods and events."""
+    def wait(self, event: str, condition: Callable[[], object], seconds: float) -> None:
+        """Returns when `condition()` is true; fails after `seconds` with the namespace's pods and events."""
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
                 state = self.kubectl("get", "pods,hpa,deployments", "--output=wide", check=False).stdout
                 events = self.kubectl("get", "events", "--sort-by=.lastTimestamp", check=False).stdout
-                raise AssertionError(f"waited {seconds:.0f} s for {what}\n{state}\n{events[-3000:]}")
+                raise AssertionError(f"waited {seconds:.0f} s for {event}\n{state}\n{events[-3000:]}")
             time.sleep(0.5)
 
 
@@ -110,9 +110,9 @@ def ask(url: str, body: object = None, timeout: float = 60) -> tuple[int, dict[s
 
 @contextmanager
 def client(url: str, body: object, *members: str) -> Iterator[list[tuple[object, ...]]]:
-    """Posts `body` again and again, each time on a new connection; collects status and these members of each answer.
+    """Posts `body` repeatedly, each time on a new connection; collects status and these members of each answer.
 
-    A request without an answer has its error for a status.
+    If a request gets no answer, its error takes the place of the status.
     """
     answers: list[tuple[object, ...]] = []
     stop = threading.Event()

@@ -1,4 +1,4 @@
-"""v1 on torch and v2 on OpenVINO are versions like any other: model and image change together, and back again."""
+"""Upgrade from v1 on torch to v2 on OpenVINO, and rollback: model and image change together."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ def served() -> tuple[str, str]:
     return health["model_version"], health["engine"]
 
 
-def test_upgrade_to_openvino_and_rollback_lose_no_request_and_both_know_the_next_numbers(at_v1: Workspace):
+def test_upgrade_to_openvino_and_rollback_lose_no_request_and_generate_the_same_text(at_v1: Workspace):
     sha256 = at_v1.manifest("smollm2-135m-instruct_v2")["sha256"]
     tag = images.tags(images.OPENVINO)[0].partition(":")[2]
     values = f"model.version=v2,model.sha256={sha256},image.tag={tag}"
@@ -40,23 +40,23 @@ def test_upgrade_to_openvino_and_rollback_lose_no_request_and_both_know_the_next
     assert set(answers) == {(200, "v1", " 7, 8, 9"), (200, "v2", " 7, 8, 9")}
 
 
-def test_one_edited_value_brings_the_image_of_its_engine(at_v1: Workspace):
+def test_an_edited_version_selects_the_image_of_its_engine(at_v1: Workspace):
     at_v1.edit_version("lm", "v2")
     at_v1.helmfile("apply", "--suppress-diff", "--selector", f"name={RELEASE}")
     at_v1.wait("v2 to answer", lambda: served() == ("v2", "openvino"), 60)
 
 
-def test_the_other_engines_image_alone_is_refused_and_told_and_the_old_one_stays(at_v1: Workspace):
+def test_a_pod_with_the_wrong_engines_image_names_the_right_one_and_the_old_pod_stays(at_v1: Workspace):
     sha256 = at_v1.manifest("smollm2-135m-instruct_v2")["sha256"]
     with client(*GENERATE) as answers:
         values = f"model.version=v2,model.sha256={sha256}"
         at_v1.helm("upgrade", RELEASE, "charts/inference-service", "--reuse-values", "--set", values)
-        at_v1.wait("the pod to tell why", lambda: "Use the image lm-service:v1-openvino" in logs(at_v1), 120)
+        at_v1.wait("the reason in the pod's log", lambda: "Use the image lm-service:v1-openvino" in logs(at_v1), 120)
         at_v1.helm("rollback", RELEASE, "--wait", "--timeout=5m")
     assert {version for _, version, _ in answers} == {"v1"}
 
 
 def logs(workspace: Workspace) -> str:
-    """What the release's pods say now and said before they were restarted."""
+    """The logs of the release's pods, also those from before a restart."""
     options = ["logs", f"--selector=app.kubernetes.io/instance={RELEASE}", "--tail=-1"]
-    return "".join(workspace.kubectl(*options, *more, check=False).stdout for more in ([], ["--previous"]))
+    return "".join(workspace.kubectl(*options, *previous, check=False).stdout for previous in ([], ["--previous"]))

@@ -1,4 +1,4 @@
-"""The same life of a release with Helm 3: install, test, switch, roll back, and an update that fails."""
+"""With Helm 3 too: install, test, switch, roll back, and a failed update."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ NAMESPACE = "inference-helm3"
 
 @pytest.fixture
 def helm3(workspace: Workspace) -> Iterator[Workspace]:
-    """A namespace of its own, and Helm 3 in place of Helm 4 for helmfile and for us."""
+    """A separate namespace, in which helmfile and the tests use Helm 3 instead of Helm 4."""
     extra.build("helm3")
     path = os.pathsep.join([str(extra.folder("helm3")), workspace.environment["PATH"]])
     environment = {**workspace.environment, "PATH": path, "HELMFILE_ENVIRONMENT": "default"}

@@ -1,4 +1,4 @@
-"""Each helm test fails when what it claims is not so, and says why."""
+"""Each helm test fails if its claim is false, and logs the reason."""
 
 from collections.abc import Iterator
 
@@ -14,15 +14,16 @@ SERVING = f"app.kubernetes.io/name=inference-service,app.kubernetes.io/instance=
 
 @pytest.fixture
 def changed(installed: Workspace) -> Iterator[Workspace]:
-    """A release whose Deployment a test may change behind Helm's back."""
+    """A release whose Deployment a test may change with kubectl."""
     yield installed
-    installed.kubectl("scale", f"deployment/{RELEASE}", "--replicas=1")  # an autoscaler leaves none alone
-    installed.helm("upgrade", RELEASE, CHART, "--reuse-values", "--force-conflicts", "--wait")  # Helm's again
+    installed.kubectl("scale", f"deployment/{RELEASE}", "--replicas=1")  # an autoscaler does not scale from 0
+    # Makes Helm own the fields again.
+    installed.helm("upgrade", RELEASE, CHART, "--reuse-values", "--force-conflicts", "--wait")
     installed.helmfile("sync", "--selector", f"name={RELEASE}")
 
 
 def failure(workspace: Workspace, claim: str) -> str:
-    """What a helm test logs, which must fail."""
+    """Run a helm test that must fail; return its log."""
     done = workspace.helm("test", RELEASE, "--filter", f"name={RELEASE}-test-{claim}", check=False)
     assert done.returncode, f"{claim} passed"
     return workspace.kubectl("logs", f"{RELEASE}-test-{claim}").stdout
@@ -41,6 +42,6 @@ def test_identity_and_prediction_fail_when_another_version_serves(changed: Works
 
 def test_health_fails_when_no_pod_answers(changed: Workspace):
     changed.kubectl("scale", f"deployment/{RELEASE}", "--replicas=0")
-    gone = ("wait", "pods", "--for=delete", f"--selector={SERVING}", "--timeout=90s")  # an ending pod answers still
-    changed.kubectl(*gone)
+    # Terminating pods still answer.
+    changed.kubectl("wait", "pods", "--for=delete", f"--selector={SERVING}", "--timeout=90s")
     assert "an answer expected, none came" in failure(changed, "health")

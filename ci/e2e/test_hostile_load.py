@@ -1,6 +1,6 @@
-"""The chart's own pods under the worst that a hostile client sends: none is restarted, and honest clients are answered.
+"""Under the worst attacks no pod of the chart is restarted, and honest clients get answers.
 
-What is sent, and all the rest of it, stands in apps/*/tests/attacks.py; there each meets a process in a control group.
+All attacks are in apps/*/tests/attacks.py, where they are tested against a single process in a control group.
 """
 
 import subprocess
@@ -35,7 +35,7 @@ HONEST = {
 
 @pytest.fixture
 def alone(installed: Workspace) -> Iterator[Callable[[str], Workspace]]:
-    """One pod of an app, which the autoscaler leaves alone."""
+    """Limits an app to one pod."""
 
     def scaled(app: str) -> Workspace:
         installed.helmfile("apply", "--suppress-diff", "--state-values-set", f"{app}.autoscaling.maxReplicas=1")
@@ -48,7 +48,7 @@ def alone(installed: Workspace) -> Iterator[Callable[[str], Workspace]]:
 
 @contextmanager
 def attacked(app: str, name: str) -> Iterator[None]:
-    """Attack the app's release from a process of its own."""
+    """Attack the app's release from a separate process."""
     command = [str(python.executable()), "-m", "apps.serving.tests.attacks", app, name, "--url", URLS[app]]
     with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as attacker:
         try:

@@ -1,4 +1,4 @@
-"""What a user has right after `helmfile apply`."""
+"""The state of the cluster right after `helmfile apply`."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +18,7 @@ MODELS = {"classifier": "mnist_rf_v1", "lm": "smollm2-135m-instruct_v1"}
 
 
 @pytest.mark.parametrize("app", MODELS)
-def test_healthz_tells_the_manifests_identity(installed: Workspace, app: str):
+def test_healthz_reports_the_manifests_identity(installed: Workspace, app: str):
     status, answer = ask(f"{URLS[app]}/healthz")
     manifest = installed.manifest(MODELS[app])
     assert (status, answer["status"]) == (200, "ready")
@@ -32,7 +32,7 @@ def test_helmfile_test_passes_for_both_releases(installed: Workspace):
     assert (done.stdout + done.stderr).count("Succeeded") == 6
 
 
-def test_releases_share_no_endpoint_and_their_tests_are_none(installed: Workspace):
+def test_releases_share_no_endpoint_and_test_pods_are_no_endpoints(installed: Workspace):
     for app in MODELS:
         names = installed.endpoints(app)
         assert names and all(name.startswith(f"{app}-service-") and "-test-" not in name for name in names)
@@ -65,8 +65,8 @@ def test_language_model_writes(installed: Workspace):
 
 def test_metrics_of_pods_are_measured(installed: Workspace):
     def measured() -> bool:
-        said = installed.kubectl("top", "pods", check=False).stdout
-        return all(f"{app}-service" in said for app in MODELS)
+        usage = installed.kubectl("top", "pods", check=False).stdout
+        return all(f"{app}-service" in usage for app in MODELS)
 
     installed.wait("kubectl top pods", measured, 120)
 
@@ -77,8 +77,8 @@ def test_apply_again_changes_nothing(installed: Workspace):
 
 @pytest.fixture(scope="module")
 def empty(workspace: Workspace) -> Iterator[Workspace]:
-    """A namespace with nothing but the service accounts, without which no pod is accepted."""
-    workspace.run("kubectl", "create", "namespace", DRY_RUN, check=False)  # one that an interrupt left will do
+    """A namespace with only the service accounts that pods need to be accepted."""
+    workspace.run("kubectl", "create", "namespace", DRY_RUN, check=False)  # it may exist after an interrupted run
     there = replace(workspace, namespace=DRY_RUN)
     for app in MODELS:
         there.kubectl("create", "serviceaccount", f"{app}-service", check=False)
@@ -88,11 +88,11 @@ def empty(workspace: Workspace) -> Iterator[Workspace]:
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_api_server_accepts_every_object(empty: Workspace, environment: str):
-    """All but custom kinds, which this cluster does not know. It chooses the node ports: some may be in use."""
+    """Custom kinds are left out, as this cluster lacks them, and so are fixed node ports, which may be in use."""
     command = ["--quiet", "--environment", environment, "template", "--state-values-set", f"namespace={DRY_RUN}"]
-    known = [each for each in objects(empty.helmfile(*command).stdout) if each["kind"] not in CUSTOM]
-    for service in of_kind(known, "Service").values():
+    documents = [document for document in objects(empty.helmfile(*command).stdout) if document["kind"] not in CUSTOM]
+    for service in of_kind(documents, "Service").values():
         service["spec"]["ports"][0].pop("nodePort", None)
     dry_run = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "--filename=-"]
-    accepted = empty.kubectl(*dry_run, input=yaml.safe_dump_all(known)).stdout
-    assert accepted.count("serverside-applied") == len(known) > 16
+    accepted = empty.kubectl(*dry_run, input=yaml.safe_dump_all(documents)).stdout
+    assert accepted.count("serverside-applied") == len(documents) > 16

@@ -1,4 +1,4 @@
-"""The language model under load: three pods and back for two users, and its largest batch within the memory limit."""
+"""The language model under load: two users scale it to three pods; its largest batches fit its memory limit."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.full
 
 @pytest.fixture
 def at_most(installed: Workspace) -> Iterator[Callable[[int], Workspace]]:
-    """Begin with one pod; the autoscaler may make as many of it as the test says."""
+    """Begin with one pod and a maximum for the autoscaler."""
 
     def scaled(pods: int) -> Workspace:
         installed.helmfile("apply", "--suppress-diff", "--state-values-set", f"lm.autoscaling.maxReplicas={pods}")
@@ -32,14 +32,14 @@ def cold_starts(workspace: Workspace) -> dict[str, float]:
     """Seconds from each pod's creation until it was ready."""
     seconds: dict[str, float] = {}
     for pod in workspace.pods("lm"):
-        (ready,) = [one for one in pod["status"]["conditions"] if one["type"] == "Ready"]
+        (ready,) = [state for state in pod["status"]["conditions"] if state["type"] == "Ready"]
         moments = (pod["metadata"]["creationTimestamp"], ready["lastTransitionTime"])
-        created, became = (datetime.fromisoformat(moment) for moment in moments)
-        seconds[pod["metadata"]["name"]] = (became - created).total_seconds()
+        created, ready_at = (datetime.fromisoformat(moment) for moment in moments)
+        seconds[pod["metadata"]["name"]] = (ready_at - created).total_seconds()
     return seconds
 
 
-def test_two_users_of_40_tokens_bring_three_pods_and_back_without_a_failed_request(at_most, tmp_path: Path):
+def test_two_users_scale_to_three_pods_and_back_without_a_failed_request(at_most, tmp_path: Path):
     three = at_most(3)
     report = tmp_path / "run.json"
     load = [str(python.executable()), "-m", "loadgen", "lm", "--url", f"{URLS['lm']}/generate", "--output", str(report)]
@@ -51,22 +51,22 @@ def test_two_users_of_40_tokens_bring_three_pods_and_back_without_a_failed_reque
         print(running.result().stdout, f"seconds from creation to ready: {started}", sep="\n")
     summary = json.loads(report.read_text())["summary"]
     assert summary["failed"] == 0, summary["errors"]
-    assert {one["pod"] for one in summary["served_by"]} == set(started)
+    assert {entry["pod"] for entry in summary["served_by"]} == set(started)
     three.wait("one pod again", lambda: three.ready("lm") == 1, 300)
 
 
 def test_the_largest_batches_stay_within_the_memory_limit(at_most):
-    one = at_most(1)
-    for count, words in ((16, 100), (8, 228)):  # as many sequences as may be, and as long ones: 2048 tokens each time
+    workspace = at_most(1)
+    for count, words in ((16, 100), (8, 228)):  # most sequences, and longest sequences; both times 2048 tokens
         body = {"prompt": "one " * words, "max_new_tokens": 2048 // count - words - 1}
         with ThreadPoolExecutor(count) as pool:
             answers = list(pool.map(lambda _, body=body: ask(f"{URLS['lm']}/generate", body), range(count)))
-        assert {status for status, _ in answers} == {200}, answers
+        assert {code for code, _ in answers} == {200}, answers
         assert sum(answer["usage"]["total_tokens"] for _, answer in answers) > 0.95 * 2048
-    (pod,) = one.pods("lm")
+    (pod,) = workspace.pods("lm")
     (container,) = pod["status"]["containerStatuses"]
     assert container["restartCount"] == 0
-    said = one.kubectl("exec", pod["metadata"]["name"], "--", "cat", "/proc/1/status").stdout
-    (peak,) = [int(line.split()[1]) * 1024 for line in said.splitlines() if line.startswith("VmHWM:")]
+    status = workspace.kubectl("exec", pod["metadata"]["name"], "--", "cat", "/proc/1/status").stdout
+    (peak,) = [int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:")]
     print(f"at most {peak / 2**20:.0f} MiB resident")
-    assert 2**29 < peak < 0.9 * 2 * 2**30, "weights, and what is left below the limit of 2 GiB"
+    assert 2**29 < peak < 0.9 * 2 * 2**30, "at least the weights, and at most 90% of the limit of 2 GiB"

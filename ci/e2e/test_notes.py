@@ -1,4 +1,4 @@
-"""What NOTES tell a user to type works as pasted."""
+"""The commands in the release's notes work as pasted."""
 
 import re
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.full
 )
 def test_every_command_of_the_notes_works_as_pasted(installed: Workspace, app: str, answer: str):
     release = f"{app}-service"
-    second = ["--set", "service.annotations.note=second"]  # without a second release there is none to go back from
+    second = ["--set", "service.annotations.note=second"]  # a rollback needs a second revision
     installed.helm("upgrade", release, CHART, "--reuse-values", *second, "--wait")
     notes = installed.helm("get", "notes", release).stdout
     superseded = [revision for revision, status in installed.history(release) if status == "superseded"]
@@ -25,7 +25,7 @@ def test_every_command_of_the_notes_works_as_pasted(installed: Workspace, app: s
         f"{command}\nended=$?; echo; echo command {n} ended $ended" for n, command in enumerate(commands)
     )
     done = installed.run("bash", "-c", f"trap 'kill $(jobs -p)' EXIT\n{pasted}")
-    said = done.stdout + done.stderr
-    assert re.findall(r"^command \d+ ended (\d+)", said, re.M) == ["0"] * 6, said
-    assert '"status":"ready"' in said and answer in said and said.count("Succeeded") == 3, said
+    printed = done.stdout + done.stderr
+    assert re.findall(r"^command \d+ ended (\d+)", printed, re.M) == ["0"] * 6, printed
+    assert '"status":"ready"' in printed and answer in printed and printed.count("Succeeded") == 3, printed
     assert "note" not in installed.get("service", release)["metadata"]["annotations"]

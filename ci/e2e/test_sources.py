@@ -25,7 +25,7 @@ def restricted(workspace: Workspace) -> Iterator[Workspace]:
     images.load(name)
     objects = yaml.safe_dump_all([namespace(), *claim(workspace.environment["MODELS_DIR"])])
     remove = ["kubectl", "delete", "--filename=-", "--ignore-not-found", "--timeout=120s"]
-    workspace.run(*remove, input=objects)  # what an interrupted run left points at another folder
+    workspace.run(*remove, input=objects)  # objects of an interrupted run name another folder
     workspace.run("kubectl", "apply", "--filename=-", input=objects)
     yield replace(workspace, namespace=NAMESPACE)
     workspace.run(*remove, input=objects)
@@ -57,24 +57,24 @@ def claim(folder: str) -> list[dict]:
     ]
 
 
-def chosen(workspace: Workspace, source: str) -> str:
-    """Values for --set: this source, and the image and the sha256 that helmfile would find."""
+def values_of(workspace: Workspace, source: str) -> str:
+    """Values for --set: this source, and the image and the sha256 that helmfile would set."""
     tag, sha256 = workspace.environment["CLASSIFIER_IMAGE_TAG"], workspace.manifest("mnist_rf_v1")["sha256"]
     return f"{source},image.tag={tag},model.sha256={sha256}"
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_release_of_this_source_passes_its_tests_where_restricted_is_enforced(restricted: Workspace, name: str):
-    values = chosen(restricted, f"model.hostPath.path=,{SOURCES[name]}".format(image=models_image(restricted)))
+def test_release_with_this_source_passes_its_tests_under_restricted(restricted: Workspace, name: str):
+    values = values_of(restricted, f"model.hostPath.path=,{SOURCES[name]}".format(image=models_image(restricted)))
     restricted.helm("upgrade", "--install", name, CHART, VALUES, "--set", values, "--wait", "--timeout=3m")
     assert restricted.helm("test", name, "--logs").stdout.count("Succeeded") == 3
 
 
-def test_model_from_a_folder_of_the_node_is_refused_there_and_for_nothing_but_that(restricted: Workspace):
-    values = chosen(restricted, f"model.hostPath.path={restricted.environment['MODELS_DIR']}")
+def test_hostpath_is_the_only_violation_of_restricted_by_a_model_in_a_nodes_folder(restricted: Workspace):
+    values = values_of(restricted, f"model.hostPath.path={restricted.environment['MODELS_DIR']}")
     pods = restricted.helm(
         "template", "folder", CHART, VALUES, "--set", values, "--show-only=templates/deployment.yaml"
     )
-    said = restricted.kubectl("apply", "--dry-run=server", "--filename=-", input=pods.stdout).stderr
+    warnings = restricted.kubectl("apply", "--dry-run=server", "--filename=-", input=pods.stdout).stderr
     volume = 'restricted volume types (volume "models" uses restricted volume type "hostPath")'
-    assert said == f'Warning: would violate PodSecurity "restricted:latest": {volume}\n'
+    assert warnings == f'Warning: would violate PodSecurity "restricted:latest": {volume}\n'

@@ -1,4 +1,4 @@
-"""A new version by `helm upgrade` or by one edited value, and back again, while a client asks without a pause."""
+"""Upgrade with `helm upgrade` or one edited value, and rollback, while a client sends requests without a pause."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from ci.e2e.cluster import URLS, Workspace, ask, client
 RELEASE = "classifier-service"
 CHART = "charts/inference-service"
 PREDICT = (f"{URLS['classifier']}/predict", {"features": [0] * 784}, "model_version")
-PREFLIGHT_SECONDS = 10  # 5 on a machine that does nothing else
+PREFLIGHT_SECONDS = 10  # 5 on an idle machine
 ONLY = ("--suppress-diff", "--selector", f"name={RELEASE}")
 
 
@@ -53,7 +53,7 @@ def replica_counts(workspace: Workspace) -> Iterator[set[str]]:
 
 
 def served(version: str) -> bool:
-    """Both /healthz and /predict speak of this version."""
+    """Whether /healthz and /predict both report this version."""
     health = ask(f"{URLS['classifier']}/healthz")[1]["model"]["version"]
     return (health, ask(f"{URLS['classifier']}/predict", {"features": [0] * 784})[1]["model_version"]) == (
         version,
@@ -62,7 +62,7 @@ def served(version: str) -> bool:
 
 
 def prove(workspace: Workspace, version: str) -> None:
-    """All pods serve this version's artifact, and `helm test` finds health, identity and predictions as promised."""
+    """Assert that this version's artifact is served and that all three helm tests pass."""
     workspace.wait(f"{version} to answer", lambda: served(version), 60)
     sha256 = workspace.manifest(f"mnist_rf_{version}")["sha256"]
     assert ask(f"{URLS['classifier']}/healthz")[1]["model"]["sha256"] == sha256
@@ -83,7 +83,7 @@ def test_upgrade_and_rollback_fail_no_request_and_keep_the_autoscalers_pods(two_
     assert pods == {"2"}
 
 
-def test_one_edited_value_switches_and_after_a_bad_release_the_notes_lead_back(at_v1: Workspace):
+def test_an_edited_version_is_served_and_after_a_bad_release_the_notes_restore_the_old_one(at_v1: Workspace):
     at_v1.edit_version("classifier", "v2")
     before = at_v1.get("deployment", "lm-service")["metadata"]["generation"]
     at_v1.helmfile("apply", "--suppress-diff")
@@ -102,7 +102,7 @@ def test_one_edited_value_switches_and_after_a_bad_release_the_notes_lead_back(a
 
 
 def preflight_seconds(workspace: Workspace) -> float:
-    """How long the preflight of the last upgrade ran, by Helm's own record."""
+    """Seconds that the preflight of the last upgrade ran, from Helm's record."""
     hooks = json.loads(workspace.helm("status", RELEASE, "--output=json").stdout)["hooks"]
     (run,) = [hook["last_run"] for hook in hooks if hook["name"] == f"{RELEASE}-preflight"]
     started, completed = (datetime.fromisoformat(run[moment]) for moment in ("started_at", "completed_at"))
@@ -111,7 +111,7 @@ def preflight_seconds(workspace: Workspace) -> float:
 
 
 def go_back(workspace: Workspace, model: str) -> None:
-    """Type what the notes say: choose in the history the last superseded revision of this model, and go back to it."""
+    """Roll back with the notes' commands to the last superseded revision of this model in the history."""
     notes = workspace.helm("get", "notes", RELEASE).stdout
     history, rollback = (line.split() for line in notes.splitlines() if line.startswith(("  helm hist", "  helm roll")))
     rows = [
@@ -125,17 +125,18 @@ def go_back(workspace: Workspace, model: str) -> None:
 
 @contextmanager
 def damaged(workspace: Workspace, damage: str) -> Iterator[None]:
-    """The artifact of v2 is not the one that its manifest and the release name."""
+    """v2 with an artifact that does not match its manifest."""
     artifact = workspace.folder / "models/mnist_rf_v2.joblib"
-    whole = artifact.read_bytes()
-    kept = {"altered": whole[:-1] + bytes([whole[-1] ^ 1]), "truncated": whole[:-1000], "missing": None}[damage]
+    original = artifact.read_bytes()
+    altered = original[:-1] + bytes([original[-1] ^ 1])
+    content = {"altered": altered, "truncated": original[:-1000], "missing": None}[damage]
     artifact.unlink()
-    if kept is not None:
-        artifact.write_bytes(kept)
+    if content is not None:
+        artifact.write_bytes(content)
     try:
         yield
     finally:
-        artifact.write_bytes(whole)
+        artifact.write_bytes(original)
 
 
 DAMAGES = ["altered", *(pytest.param(damage, marks=pytest.mark.full) for damage in ("truncated", "missing"))]
@@ -166,14 +167,14 @@ def test_gate_of_a_pod_refuses_a_damaged_artifact_while_the_old_version_serves(a
     unchecked = ("--state-values-set", "classifier.preflight.enabled=false", "--timeout", "30")
     with damaged(at_v1, damage), client(*PREDICT) as answers, ThreadPoolExecutor() as pool:
         applying = pool.submit(at_v1.helmfile, "apply", *ONLY, *unchecked, check=False)
-        at_v1.wait("the gate to tell why", lambda: "mnist_rf_v2" in refusal(at_v1), 60)
+        at_v1.wait("the gate's reason", lambda: "mnist_rf_v2" in refusal(at_v1), 60)
         assert applying.result().returncode != 0
     assert set(answers) == {(200, "v1")}
     assert at_v1.history(RELEASE)[-2:] == [(revision + 1, "failed"), (revision + 2, "deployed")]
 
 
 def refusal(workspace: Workspace) -> str:
-    """The one line of the gate that ended, as `kubectl describe` shows it."""
+    """The termination message of a failed gate, one line, as `kubectl describe` shows it; empty if none failed."""
     for pod in workspace.get("pods", f"--selector=app.kubernetes.io/instance={RELEASE}")["items"]:
         for container in pod["status"].get("initContainerStatuses", []):
             for state in (container.get("state", {}), container.get("lastState", {})):
@@ -192,11 +193,11 @@ def test_replicas_that_another_manager_applies_cause_no_conflict(at_v1: Workspac
     at_v1.helm("upgrade", RELEASE, CHART, "--reuse-values", "--set", "podAnnotations.note=second", "--wait")
     fields = at_v1.get("deployment", RELEASE, "--show-managed-fields")["metadata"]["managedFields"]
     owners = {entry["manager"] for entry in fields if "f:replicas" in entry["fieldsV1"].get("f:spec", {})}
-    assert owners and owners <= {"another", "kube-controller-manager"}, "of Helm's fields the count is none"
+    assert owners and owners <= {"another", "kube-controller-manager"}, "Helm must not own replicas"
 
 
 @pytest.mark.full
-def test_what_kubectl_undid_conflicts_with_the_next_change_and_the_readmes_command_takes_it_back(at_v1: Workspace):
+def test_kubectl_rollout_undo_conflicts_with_the_next_change_and_the_readmes_command_resolves_it(at_v1: Workspace):
     at_v1.edit_version("classifier", "v2")
     at_v1.helmfile("apply", *ONLY)
     at_v1.kubectl("rollout", "undo", f"deployment/{RELEASE}")
@@ -212,7 +213,7 @@ def test_what_kubectl_undid_conflicts_with_the_next_change_and_the_readmes_comma
 
 
 @pytest.mark.full
-def test_a_rollback_lasts_once_the_value_is_set_back(at_v1: Workspace):
+def test_a_rollback_lasts_if_the_value_is_set_back(at_v1: Workspace):
     at_v1.edit_version("classifier", "v2")
     at_v1.helmfile("apply", *ONLY)
     at_v1.helm("rollback", RELEASE, "--wait", "--timeout=5m")

@@ -1,4 +1,4 @@
-"""The chart's README teaches a third model in five minutes: done here to the letter."""
+"""The steps in the chart's README add a third model in five minutes."""
 
 import re
 import shlex
@@ -21,7 +21,7 @@ TITLE = "A third model, in five minutes"
 
 @pytest.fixture
 def checkout(installed: Workspace) -> Iterator[Workspace]:
-    """The copy with what trains and publishes a model, too; what the test adds is taken away."""
+    """The copy with the code that trains and publishes; the third release is removed at the end."""
     for part in ("training", "apps"):
         shutil.copytree(CHECKOUT / part, installed.folder / part, dirs_exist_ok=True)
     for module in (CHECKOUT / "models").glob("*.py"):
