@@ -72,7 +72,7 @@ def document(run: Run) -> dict[str, Any]:
 def write(path: Path, run: Run) -> None:
     """Write the report to `path` atomically, with one line per request, so that it can be searched with grep."""
     head = json.dumps(document(run), indent=2)
-    requests = ",\n".join(json.dumps(asdict(one)) for one in run.observations)
+    requests = ",\n".join(json.dumps(asdict(observation)) for observation in run.observations)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         unfinished.write_text(f'{head[:-2]},\n  "requests": [\n{requests}\n  ]\n}}\n')

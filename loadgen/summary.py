@@ -19,13 +19,13 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
 
 def summarise(run: Run) -> dict[str, Any]:
     observations = run.observations
-    good = [one for one in observations if one.outcome == "ok"]
+    good = [observation for observation in observations if observation.outcome == "ok"]
     return {
         "requests": len(observations),
         "succeeded": len(good),
         "failed": len(observations) - len(good),
         "rate_per_second": len(good) / run.elapsed_seconds if run.elapsed_seconds else 0.0,
-        "latency_seconds": latency([one.seconds for one in good]),
+        "latency_seconds": latency([observation.seconds for observation in good]),
         "errors": errors(observations),
         "served_by": served_by(observations),
         "accuracy": accuracy(good),
@@ -42,7 +42,11 @@ def latency(seconds: list[float]) -> dict[str, float] | None:
 
 
 def errors(observations: list[Observation]) -> list[dict[str, Any]]:
-    counts = Counter((one.outcome, one.status, one.detail) for one in observations if one.outcome != "ok")
+    counts = Counter(
+        (observation.outcome, observation.status, observation.detail)
+        for observation in observations
+        if observation.outcome != "ok"
+    )
     return [
         {"outcome": outcome, "status": status, "detail": detail, "requests": requests}
         for (outcome, status, detail), requests in counts.most_common()
@@ -52,11 +56,11 @@ def errors(observations: list[Observation]) -> list[dict[str, Any]]:
 def served_by(observations: list[Observation]) -> list[dict[str, Any]]:
     answers: Counter[tuple[str | None, str | None]] = Counter()
     first: dict[tuple[str | None, str | None], float] = {}
-    for one in observations:
-        if one.status is not None:
-            server = one.served_by, one.model_version
+    for observation in observations:
+        if observation.status is not None:
+            server = observation.served_by, observation.model_version
             answers[server] += 1
-            first.setdefault(server, one.end)
+            first.setdefault(server, observation.end)
     return [
         {"pod": pod, "model_version": version, "requests": requests, "first_answer": first[pod, version]}
         for (pod, version), requests in answers.most_common()
@@ -64,14 +68,14 @@ def served_by(observations: list[Observation]) -> list[dict[str, Any]]:
 
 
 def accuracy(good: list[Observation]) -> dict[str, Any] | None:
-    judged = [one.correct for one in good if one.correct is not None]
+    judged = [observation.correct for observation in good if observation.correct is not None]
     if not judged:
         return None
     return {"correct": sum(judged), "judged": len(judged), "share": sum(judged) / len(judged)}
 
 
 def tokens(good: list[Observation], elapsed_seconds: float) -> dict[str, Any] | None:
-    counts = [one.completion_tokens for one in good if one.completion_tokens is not None]
+    counts = [observation.completion_tokens for observation in good if observation.completion_tokens is not None]
     if not counts:
         return None
     return {"total": sum(counts), "rate_per_second": sum(counts) / elapsed_seconds}

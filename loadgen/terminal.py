@@ -64,8 +64,8 @@ def recent_figures(run: Run, now: float) -> list[str]:
     recent = recent_good(run.observations, now - WINDOW_SECONDS)
     if not recent:
         return []
-    seconds = sorted(one.seconds for one in recent)
-    pods = len({one.served_by for one in recent})
+    seconds = sorted(observation.seconds for observation in recent)
+    pods = len({observation.served_by for observation in recent})
     return [
         f"{rate(len(recent) / min(WINDOW_SECONDS, now))}/s",
         f"p50 {duration(percentile(seconds, 50))}",
@@ -77,17 +77,17 @@ def recent_figures(run: Run, now: float) -> list[str]:
 def failures(run: Run) -> str:
     if not run.failed:
         return "0 failed"
-    last = next(one for one in reversed(run.observations) if one.outcome != "ok")
+    last = next(observation for observation in reversed(run.observations) if observation.outcome != "ok")
     return f"{run.failed:,} failed ({error_name(last.outcome, last.status, last.detail)})"
 
 
 def recent_good(observations: list[Observation], since: float) -> list[Observation]:
     recent = []
-    for one in reversed(observations):
-        if one.end < since:
+    for observation in reversed(observations):
+        if observation.end < since:
             break
-        if one.outcome == "ok":
-            recent.append(one)
+        if observation.outcome == "ok":
+            recent.append(observation)
     return recent
 
 

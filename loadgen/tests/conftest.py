@@ -94,9 +94,9 @@ def stub():
 @pytest.fixture
 def refused_url():
     """An address that is bound, so that no other program can use it, and on which nothing listens."""
-    with contextlib.closing(socket.socket()) as held:
-        held.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{held.getsockname()[1]}/predict"
+    with contextlib.closing(socket.socket()) as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}/predict"
 
 
 @pytest.fixture(autouse=True)

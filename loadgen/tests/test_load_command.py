@@ -50,7 +50,7 @@ def test_successful_run_exits_0_and_agrees_with_the_counts_of_the_service(load, 
     assert summary["requests"] == summary["succeeded"] == stub.requests >= 20
     pod = {"pod": "pod-a", "model_version": "v1", "requests": stub.requests}
     assert summary["served_by"] == [pod | {"first_answer": report["requests"][0]["end"]}]
-    fours = sum(one["sample_index"] % 10 == 4 for one in report["requests"])
+    fours = sum(request["sample_index"] % 10 == 4 for request in report["requests"])
     assert summary["accuracy"]["correct"] == fours >= 2
     output = capsys.readouterr().out
     assert "failed       0\n" in output and re.search(r"answered by  pod-a  v1 .*  from \d\.\d s on\n", output)
@@ -69,12 +69,14 @@ def test_report_has_consistent_times_and_every_request(load):
     started, ended = (datetime.fromisoformat(report[name]) for name in ("started_at", "ended_at"))
     assert (ended - started).total_seconds() == pytest.approx(elapsed, abs=1e-5)
     assert abs(datetime.now(started.tzinfo) - ended).total_seconds() < 5
-    for one in report["requests"]:
-        assert 0 <= one["start"] < one["end"] <= elapsed
-        assert one["outcome"] == "ok" and one["status"] == 200 and one["detail"] is None
-        assert one["served_by"] == "pod-a" and one["model_version"] == "v1"
-        assert one["correct"] == (one["sample_index"] % 10 == 4)
-    assert [one["end"] for one in report["requests"]] == sorted(one["end"] for one in report["requests"])
+    for request in report["requests"]:
+        assert 0 <= request["start"] < request["end"] <= elapsed
+        assert request["outcome"] == "ok" and request["status"] == 200 and request["detail"] is None
+        assert request["served_by"] == "pod-a" and request["model_version"] == "v1"
+        assert request["correct"] == (request["sample_index"] % 10 == 4)
+    assert [request["end"] for request in report["requests"]] == sorted(
+        request["end"] for request in report["requests"]
+    )
 
 
 def test_problem_is_counted_by_status_and_title_with_its_request_id(load, stub):
@@ -170,7 +172,7 @@ def test_hung_request_times_out_and_its_user_continues(load, stub):
     assert status == 1
     first, *others = report["requests"]
     assert first["outcome"] == "timeout" and 0.5 <= first["end"] - first["start"] < 1.5
-    assert others and all(one["outcome"] == "ok" for one in others)
+    assert others and all(request["outcome"] == "ok" for request in others)
 
 
 def test_refused_connection_is_reported_with_the_remedy_and_new_requests_are_slowed(load, refused_url, capsys):

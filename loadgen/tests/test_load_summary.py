@@ -11,8 +11,8 @@ from loadgen.summary import generator, percentile, summarise
 
 def run_of(*observations, elapsed=10.0, cpu=0.0, lags=()):
     run = Run("classifier", "http://127.0.0.1/predict", {})
-    for one in observations:
-        run.add(one)
+    for observation in observations:
+        run.add(observation)
     run.elapsed_seconds, run.cpu_seconds, run.lags = elapsed, cpu, list(lags)
     return run
 
@@ -68,13 +68,13 @@ def test_answers_are_grouped_by_pod_and_version():
     answers = [("pod-a", "v1"), ("pod-a", "v2"), ("pod-b", "v2"), ("pod-b", "v2"), (None, "v2")]
     silent = took(0.1, outcome="connect", status=None)
     run = run_of(silent, *[took(0.1, served_by=pod, model_version=version) for pod, version in answers])
-    counts = {(one["pod"], one["model_version"]): one["requests"] for one in summarise(run)["served_by"]}
+    counts = {(entry["pod"], entry["model_version"]): entry["requests"] for entry in summarise(run)["served_by"]}
     assert counts == {("pod-b", "v2"): 2, ("pod-a", "v1"): 1, ("pod-a", "v2"): 1, (None, "v2"): 1}
 
 
 def test_pod_that_joins_later_has_the_time_of_its_first_answer():
     run = run_of(*[took(seconds, served_by=pod) for seconds, pod in [(1, "a"), (2, "a"), (3, "b"), (4, "a"), (5, "b")]])
-    assert {one["pod"]: one["first_answer"] for one in summarise(run)["served_by"]} == {"a": 2.0, "b": 4.0}
+    assert {entry["pod"]: entry["first_answer"] for entry in summarise(run)["served_by"]} == {"a": 2.0, "b": 4.0}
 
 
 def test_accuracy_counts_judged_answers_only():
