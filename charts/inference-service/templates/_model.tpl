@@ -1,16 +1,16 @@
-{{/* The model: where it comes from, how a pod gets it, and how its identity is told. */}}
+{{/* The model: its source, how a pod gets it, and its identity. */}}
 
-{{/* The sources that are set, separated by spaces; exactly one is right. */}}
+{{/* The sources that are set, separated by spaces; exactly one is valid. */}}
 {{- define "inference-service.modelSources" -}}
 {{- $keys := dict "hostPath" "path" "persistentVolumeClaim" "claimName" "image" "reference" "hub" "id" -}}
-{{- $found := list -}}
+{{- $sources := list -}}
 {{- range $source, $key := $keys -}}
-{{- if get (get $.Values.model $source | default dict) $key }}{{ $found = append $found $source }}{{ end -}}
+{{- if get (get $.Values.model $source | default dict) $key }}{{ $sources = append $sources $source }}{{ end -}}
 {{- end -}}
-{{- join " " $found -}}
+{{- join " " $sources -}}
 {{- end }}
 
-{{/* The hub knows neither name nor version: id and commit take their place. */}}
+{{/* A model from the hub has an id and a commit instead of a name and a version. */}}
 {{- define "inference-service.modelName" -}}
 {{- if eq (include "inference-service.modelSources" .) "hub" }}{{ .Values.model.hub.id }}{{ else }}{{ .Values.model.name }}{{ end }}
 {{- end }}
@@ -26,7 +26,7 @@
 /models/{{ $model.path | default (printf "%s_%s%s" $model.name $model.version $suffix) }}
 {{- end }}
 
-{{/* What the service is told to load. */}}
+{{/* The model that the service loads: a path or a hub id. */}}
 {{- define "inference-service.modelReference" -}}
 {{- if eq (include "inference-service.modelSources" .) "hub" }}{{ .Values.model.hub.id }}
 {{- else }}{{ include "inference-service.modelPath" . }}{{ end }}
@@ -48,7 +48,7 @@ inference-service/model-sha256: {{ . | quote }}
 
 {{/* The two containers below take the service's resources, or those of a context with `resources`. */}}
 
-{{/* Copies the model out of an OCI image, to a folder that hides none of the image's; nothing for the other sources. */}}
+{{/* Copies the model out of an OCI image, to a folder that hides no folder of the image; empty for the other sources. */}}
 {{- define "inference-service.copyModel" -}}
 {{- if eq (include "inference-service.modelSources" .) "image" -}}
 - name: copy-model
@@ -66,7 +66,7 @@ inference-service/model-sha256: {{ . | quote }}
 {{- end }}
 {{- end }}
 
-{{/* The gate: no service starts on another model than the release's. The hub's commit is its own proof. */}}
+{{/* Verifies the model: the service starts only with the release's model. A commit of the hub needs no verification. */}}
 {{- define "inference-service.verifyModel" -}}
 - name: verify-model
   image: {{ include "inference-service.image" . | toYaml }}
@@ -136,11 +136,11 @@ inference-service/model-sha256: {{ . | quote }}
 {{- end }}
 {{- end }}
 
-{{/* The chart's emptyDirs, which hold nothing of worth; nothing where a hostPath or a user's annotation decides. */}}
+{{/* The chart's emptyDirs, which may be deleted at any time; empty with a hostPath or a user's own annotation. */}}
 {{- define "inference-service.evictableVolumes" -}}
 {{- $source := include "inference-service.modelSources" . -}}
-{{- $given := hasKey (.Values.podAnnotations | default dict) "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes" -}}
-{{- if and (ne $source "hostPath") (not $given) -}}
+{{- $annotated := hasKey (.Values.podAnnotations | default dict) "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes" -}}
+{{- if and (ne $source "hostPath") (not $annotated) -}}
 tmp{{ if eq $source "image" }},models{{ else if and (eq $source "hub") (not .Values.model.hub.claimName) }},hub-cache{{ end }}
 {{- end -}}
 {{- end }}

@@ -1,19 +1,19 @@
-{{/* Every object has its release's name. A string or number that a user chooses is rendered by toYaml or quote: YAML
-reads no, 0123 and 1e5 as other types, and a template prints the number 1048576 as 1.048576e+06. */}}
+{{/* Every object has its release's name. Strings and numbers of a user are rendered with toYaml or quote: YAML reads no,
+0123 and 1e5 as other types, and a template prints the number 1048576 as 1.048576e+06. */}}
 
-{{/* Immutable, and out of the values' reach: two releases never share a pod. */}}
+{{/* Immutable and independent of the values, so that two releases never share a pod. */}}
 {{- define "inference-service.selectorLabels" -}}
 app.kubernetes.io/name: inference-service
 app.kubernetes.io/instance: {{ .Release.Name | toYaml }}
 {{- end }}
 
-{{/* Another name than the selector's: a pod that Helm runs is never an endpoint and no budget counts it. */}}
+{{/* The name differs from the selector's, so that hook pods are no endpoints and no budget counts them. */}}
 {{- define "inference-service.testLabels" -}}
 app.kubernetes.io/name: inference-service-test
 app.kubernetes.io/instance: {{ .Release.Name | toYaml }}
 {{- end }}
 
-{{/* Without the model's version, which the Deployment and its pods alone bear: a switch changes nothing else. */}}
+{{/* The model's version is only on the Deployment and its pods, so that a switch changes no other object. */}}
 {{- define "inference-service.commonLabels" -}}
 app.kubernetes.io/component: {{ .Values.app }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
@@ -28,7 +28,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{ include "inference-service.commonLabels" . }}
 {{- end }}
 
-{{/* The hosts that callers may name, the release's own among them, so that its tests and its Ingress go on; nothing for any. */}}
+{{/* The allowed hosts, with the release's own names for its tests and its Ingress; empty if every host is allowed. */}}
 {{- define "inference-service.allowedHosts" -}}
 {{- if .Values.allowedHosts -}}
 {{- $service := list .Release.Name .Release.Namespace "svc" "cluster" "local" -}}
@@ -50,7 +50,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- if $image.digest }}{{ $repository }}@{{ $image.digest }}{{ else }}{{ $repository }}:{{ $image.tag }}{{ end }}
 {{- end }}
 
-{{/* Containers that a user gives by name. */}}
+{{/* A list of containers from a map by name. */}}
 {{- define "inference-service.containers" -}}
 {{- $containers := list -}}
 {{- range $name, $container := . }}{{ $containers = append $containers (merge (dict "name" $name) $container) }}{{ end -}}

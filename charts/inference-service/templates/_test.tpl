@@ -1,4 +1,4 @@
-{{/* A helm test: one command in the release's own image. Its pod stays until the next run, for `helm test --logs`. */}}
+{{/* A helm test: one command in the release's image. Its pod is kept until the next run, for `helm test --logs`. */}}
 {{- define "inference-service.testPod" -}}
 {{- $model := eq .claim "prediction" | and (include "inference-service.testsReadModel" .) -}}
 apiVersion: v1
@@ -64,7 +64,7 @@ spec:
   {{- include "inference-service.placement" . }}
 {{- end }}
 
-{{/* Whether a test pod mounts the model: not one from the hub, nor a claim that the serving pod keeps from others. */}}
+{{/* Whether a test pod mounts the model: not one from the hub, and no claim that only the serving pod can mount. */}}
 {{- define "inference-service.testsReadModel" -}}
 {{- $source := include "inference-service.modelSources" . -}}
 {{- $mode := (.Values.model.persistentVolumeClaim).accessMode | default "" -}}
@@ -72,7 +72,7 @@ spec:
 {{- if and (ne $source "hub") (not $exclusive) }}true{{ end }}
 {{- end }}
 
-{{/* The end of a pod that Helm runs: how it gets its image, and on which nodes it may run. */}}
+{{/* The last fields of a hook pod's spec: image pull secrets and scheduling. */}}
 {{- define "inference-service.placement" -}}
   {{- with .Values.imagePullSecrets }}
   imagePullSecrets:

@@ -1,4 +1,4 @@
-{{/* Mistakes that no schema sees, because they lie between values or between the parts of a path. All are told at once. */}}
+{{/* Mistakes that a schema cannot find: contradictions between values, and wrong paths. All are reported at once. */}}
 
 {{- define "inference-service.validate" -}}
 {{- $mistakes := concat
@@ -29,7 +29,7 @@
 {{- $mistakes = append $mistakes (printf "model.hub.id (%s) needs app: lm, and app is %s. Set app: lm or take the model from another source." $model.hub.id .Values.app) }}
 {{- end }}
 {{- if not $model.hub.revision }}
-{{- $mistakes = append $mistakes (printf "model.hub.id (%s) has no model.hub.revision; without the commit the model may change under you. Set it to the 40 hex digits." $model.hub.id) }}
+{{- $mistakes = append $mistakes (printf "model.hub.id (%s) has no model.hub.revision; without the commit the model may change. Set it to the 40 hex digits." $model.hub.id) }}
 {{- end }}
 {{- if $model.sha256 }}
 {{- $mistakes = append $mistakes (printf "model.sha256 (%s) is set beside model.hub.id (%s), where model.hub.revision is the identity. Remove model.sha256." $model.sha256 $model.hub.id) }}
@@ -40,18 +40,18 @@
 {{- $mistakes = append $mistakes (printf "model.%s is empty; with the %s it names the artifact. Set it." . (ternary "version" "name" (eq . "name"))) }}
 {{- end }}
 {{- end }}
-{{- $stated := regexFind "_v[0-9A-Za-z][0-9A-Za-z.-]*$" (trimSuffix ".joblib" $model.path) | trimPrefix "_" -}}
-{{- if and $stated $model.version (ne $stated $model.version) }}
-{{- $mistakes = append $mistakes (printf "model.path (%s) says version %s, and model.version is %s. Correct one, or leave model.path empty: it follows name and version." $model.path $stated $model.version) }}
+{{- $pathVersion := regexFind "_v[0-9A-Za-z][0-9A-Za-z.-]*$" (trimSuffix ".joblib" $model.path) | trimPrefix "_" -}}
+{{- if and $pathVersion $model.version (ne $pathVersion $model.version) }}
+{{- $mistakes = append $mistakes (printf "model.path (%s) says version %s, and model.version is %s. Correct one, or leave model.path empty: it follows name and version." $model.path $pathVersion $model.version) }}
 {{- end }}
 {{- end }}
 {{- if and (eq .Values.image.tag "latest") (not .Values.image.digest) (not .Values.image.allowMutableTag) }}
-{{- $mistakes = append $mistakes "image.tag is latest; a rollback could not bring the old program back. Set a fixed tag or image.digest, or image.allowMutableTag: true." }}
+{{- $mistakes = append $mistakes "image.tag is latest; a rollback could not restore the old image. Set a fixed tag or image.digest, or image.allowMutableTag: true." }}
 {{- end }}
 {{- toJson $mistakes -}}
 {{- end }}
 
-{{/* A model is one folder of its source, and a path within it. What else lies on a node or a claim is none of a pod's. */}}
+{{/* A model is a path within one folder of its source: a pod must not read other files of a node or a claim. */}}
 {{- define "inference-service.pathMistakes" -}}
 {{- $mistakes := list -}}
 {{- $model := .Values.model -}}
@@ -62,7 +62,7 @@
 {{- end }}
 {{- range $value, $path := dict "model.path" $model.path "model.persistentVolumeClaim.subPath" ($model.persistentVolumeClaim).subPath }}
 {{- if and $path (or (hasPrefix "/" $path) (has ".." (splitList "/" $path))) }}
-{{- $mistakes = append $mistakes (printf "%s (%s) must lie within its source: relative, without a part `..`. Name a place below the source, or leave it empty." $value $path) }}
+{{- $mistakes = append $mistakes (printf "%s (%s) must be a path within the source: relative, without a part `..`. Correct it, or leave it empty." $value $path) }}
 {{- end }}
 {{- end }}
 {{- toJson $mistakes -}}
@@ -76,7 +76,7 @@
 {{- $mistakes = append $mistakes (printf "autoscaling.minReplicas (%v) exceeds autoscaling.maxReplicas (%v). Lower minReplicas or raise maxReplicas." $scaling.minReplicas $scaling.maxReplicas) }}
 {{- end }}
 {{- if and (eq (int $scaling.minReplicas) 0) (not (and $scaling.keda.enabled $scaling.keda.triggers)) }}
-{{- $mistakes = append $mistakes "autoscaling.minReplicas (0) needs autoscaling.keda.enabled and a trigger: CPU of no pod wakes none. Raise minReplicas or use KEDA." }}
+{{- $mistakes = append $mistakes "autoscaling.minReplicas (0) needs autoscaling.keda.enabled and a trigger: without pods there is no CPU use to scale on. Raise minReplicas or use KEDA." }}
 {{- end }}
 {{- $requests := .Values.resources.requests | default dict -}}
 {{- $limits := .Values.resources.limits | default dict -}}
@@ -99,18 +99,18 @@
 {{- $surge := .Values.strategy.maxSurge | toString -}}
 {{- $none := list "0" "0%" -}}
 {{- if and ($claim).claimName (has ($claim).accessMode (list "ReadWriteOnce" "ReadWriteOncePod")) (not (has $surge $none)) }}
-{{- $mistakes = append $mistakes (printf "model.persistentVolumeClaim.accessMode is %s while strategy.maxSurge is %s: an update would wait for ever for a claim that the old pod holds. Use a ReadOnlyMany claim, or set maxSurge 0 and maxUnavailable 1." $claim.accessMode $surge) }}
+{{- $mistakes = append $mistakes (printf "model.persistentVolumeClaim.accessMode is %s while strategy.maxSurge is %s: an update would wait forever for a claim that the old pod has mounted. Use a ReadOnlyMany claim, or set maxSurge 0 and maxUnavailable 1." $claim.accessMode $surge) }}
 {{- end }}
 {{- $hub := .Values.model.hub -}}
 {{- if and ($hub).id ($hub).claimName (hasPrefix "ReadWriteOnce" (($hub).accessMode | default "")) (not (has $surge $none)) }}
-{{- $mistakes = append $mistakes (printf "model.hub.accessMode is %s while strategy.maxSurge is %s: an update would wait for ever for a claim that the old pod holds. Use a ReadWriteMany claim, or set maxSurge 0 and maxUnavailable 1." $hub.accessMode $surge) }}
+{{- $mistakes = append $mistakes (printf "model.hub.accessMode is %s while strategy.maxSurge is %s: an update would wait forever for a claim that the old pod has mounted. Use a ReadWriteMany claim, or set maxSurge 0 and maxUnavailable 1." $hub.accessMode $surge) }}
 {{- end }}
 {{- if and (has $surge $none) (has (.Values.strategy.maxUnavailable | toString) $none) }}
 {{- $mistakes = append $mistakes "strategy.maxSurge and strategy.maxUnavailable are both 0: an update could not begin. Raise one of them." }}
 {{- end }}
 {{- $starting := mul .Values.startupProbe.periodSeconds .Values.startupProbe.failureThreshold -}}
 {{- if ge $starting (int64 .Values.progressDeadlineSeconds) }}
-{{- $mistakes = append $mistakes (printf "startupProbe allows %v s (periodSeconds %v x failureThreshold %v), and progressDeadlineSeconds (%v) ends an update before. Raise progressDeadlineSeconds above %v." $starting .Values.startupProbe.periodSeconds .Values.startupProbe.failureThreshold .Values.progressDeadlineSeconds $starting) }}
+{{- $mistakes = append $mistakes (printf "startupProbe allows %v s (periodSeconds %v x failureThreshold %v), and progressDeadlineSeconds (%v) would end an update earlier. Raise progressDeadlineSeconds above %v." $starting .Values.startupProbe.periodSeconds .Values.startupProbe.failureThreshold .Values.progressDeadlineSeconds $starting) }}
 {{- end }}
 {{- $ending := addf .Values.preStopSleepSeconds .Values.drainSeconds .Values.requestTimeoutSeconds -}}
 {{- if ge $ending (float64 .Values.terminationGracePeriodSeconds) }}
@@ -126,11 +126,11 @@
 {{- else if has (toString $budget.maxUnavailable) $none }}
 {{- $mistakes = append $mistakes (printf "podDisruptionBudget.maxUnavailable (%v) forbids every eviction, so no node could be drained. Set it to 1 or more." $budget.maxUnavailable) }}
 {{- else }}
-{{- $kept := int $budget.minAvailable -}}
+{{- $required := int $budget.minAvailable -}}
 {{- if kindIs "string" $budget.minAvailable }}
-{{- $kept = divf (mul (trimSuffix "%" $budget.minAvailable | int) $pods) 100 | ceil | int }}
+{{- $required = divf (mul (trimSuffix "%" $budget.minAvailable | int) $pods) 100 | ceil | int }}
 {{- end }}
-{{- if and $pods (ge $kept $pods) }}
+{{- if and $pods (ge $required $pods) }}
 {{- $mistakes = append $mistakes (printf "podDisruptionBudget.minAvailable (%v) of %d pod(s) forbids every eviction, so no node could be drained. Lower it, or run more pods." $budget.minAvailable $pods) }}
 {{- end }}
 {{- end }}
@@ -155,14 +155,14 @@
 {{- end }}
 {{- end }}
 {{- if and .Values.maxTotalBodyBytes .Values.maxBodyBytes (lt (int64 .Values.maxTotalBodyBytes) (int64 .Values.maxBodyBytes)) }}
-{{- $mistakes = append $mistakes (printf "maxTotalBodyBytes (%d) is less than maxBodyBytes (%d): a body of that size is let in alone all the same. Raise maxTotalBodyBytes or lower maxBodyBytes." (int64 .Values.maxTotalBodyBytes) (int64 .Values.maxBodyBytes)) }}
+{{- $mistakes = append $mistakes (printf "maxTotalBodyBytes (%d) is less than maxBodyBytes (%d): a single body may exceed the total. Raise maxTotalBodyBytes or lower maxBodyBytes." (int64 .Values.maxTotalBodyBytes) (int64 .Values.maxBodyBytes)) }}
 {{- end }}
 {{- $own := list "MODEL_PATH" "MODEL_NAME" "MODEL_VERSION" "MODEL_SHA256" "MODEL_REVISION" "HF_HOME" "HF_TOKEN" "ARTIFICIAL_CPU_SEC" "MAX_TOTAL_TOKENS"
       "LOG_LEVEL" "REQUEST_TIMEOUT_SECONDS" "MAX_IN_FLIGHT" "MAX_QUEUE" "MAX_BODY_BYTES" "MAX_TOTAL_BODY_BYTES" "DRAIN_SECONDS"
       "KEEP_ALIVE_SECONDS" "CONNECTION_MAX_AGE_SECONDS" "CORS_ORIGINS" "ALLOWED_HOSTS" -}}
 {{- range $name, $_ := .Values.env }}
 {{- if has $name $own }}
-{{- $mistakes = append $mistakes (printf "env (%s) belongs to the chart. Use the value that it comes from." $name) }}
+{{- $mistakes = append $mistakes (printf "env (%s) is set by the chart from a value. Set that value instead." $name) }}
 {{- end }}
 {{- end }}
 {{- range tuple "models" "hub-cache" "tmp" }}

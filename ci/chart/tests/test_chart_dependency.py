@@ -18,5 +18,5 @@ def test_a_parent_chart_with_two_models_is_refused(tmp_path):
     (tmp_path / "values.yaml").write_text(yaml.safe_dump(dict.fromkeys(aliases, model)))
     done = rendering.run("helm", "template", "r", tmp_path)
     assert done.returncode != 0
-    assert "is a dependency of another chart: two of it in one release share every name" in done.stderr
+    assert "is a dependency of another chart: two instances in one release would have the same names" in done.stderr
     assert "Install each model as a release of its own." in done.stderr

@@ -77,8 +77,8 @@ def test_an_unpublished_version_is_refused(checkout):
     refused = template(checkout, "classifier.model.version=v9")
     assert refused.returncode != 0
     assert (
-        "classifier.model is mnist_rf_v9, and models/mnist_rf_v9.json does not exist, so nothing says which sha256 is "
-        "right. Correct name or version, publish the model, or set classifier.model.sha256." in refused.stderr
+        "classifier.model is mnist_rf_v9, and models/mnist_rf_v9.json does not exist, so its sha256 is "
+        "unknown. Correct name or version, publish the model, or set classifier.model.sha256." in refused.stderr
     )
 
 
@@ -97,7 +97,7 @@ def test_state_values_of_an_unknown_name_are_refused(checkout):
     for name in ("classifer", "namespase"):
         refused = template(checkout, f"{name}.model.version=v2")
         assert refused.returncode != 0
-        assert f"{name} is not a value of this helmfile, and would do nothing." in refused.stderr
+        assert f"{name} is not a value of this helmfile, and would be ignored." in refused.stderr
 
 
 @pytest.mark.parametrize(
