@@ -51,7 +51,7 @@ def tools() -> None:
 
 def context() -> str:
     if not shutil.which("kubectl"):
-        raise Failed("kubectl is not on PATH", "Install it: its current context says which cluster is meant.")
+        raise Failed("kubectl is not on PATH", "Install it: its current context selects the cluster.")
     try:
         return output(["kubectl", "config", "current-context"], timeout=30).strip()
     except Failed as failure:
@@ -91,7 +91,7 @@ def transport(cluster: str, engine_name: str, registry: str | None) -> Transport
     if _is_minikube(cluster):
         return Transport([["minikube", "image", "load", "{image}", "--profile", cluster]])
     if cluster == "docker-desktop":
-        return Transport([])  # its nodes see the engine's own images
+        return Transport([])  # its nodes share the engine's images
     raise Failed(
         f"context {cluster!r} is neither minikube, kind nor docker-desktop: images built here cannot be brought to it",
         "Name a registry that it pulls from: ci/up --cluster current --registry HOST/PATH",

@@ -18,7 +18,7 @@ APPS = ["classifier", "lm"]
 OPENVINO = "lm-openvino"  # the same app on another engine; built only if it is selected
 BUILDAH = {"STORAGE_DRIVER": "overlay", "BUILDAH_ISOLATION": "chroot"}
 RUNROOT = Path("/run/inference-service/buildah")
-PIP_SECRET = ["--secret", "id=pip,env=PIP_CONF"]  # as buildah, podman and docker's buildx take it
+PIP_SECRET = ["--secret", "id=pip,env=PIP_CONF"]  # in the form of buildah, podman and docker's buildx
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 

@@ -22,16 +22,16 @@ def openvino_selected() -> bool:
 
 def steps(openvino: bool = False) -> list[Step]:
     """Steps that make the data set and the models; they come after the step `python`."""
-    low_priority = partial(Step, low_priority=True)
+    background_step = partial(Step, low_priority=True)
     languages = [name for name, engine in LANGUAGE_MODELS.items() if openvino or engine != "openvino"]
     return [
-        low_priority("mnist", fetch_mnist, ("python",), mnist_ready),
+        background_step("mnist", fetch_mnist, ("python",), mnist_ready),
         *(
-            low_priority(f"train {name}", partial(train_forest, name), ("mnist",), partial(published, name))
+            background_step(f"train {name}", partial(train_forest, name), ("mnist",), partial(published, name))
             for name in FORESTS
         ),
         *(
-            low_priority(f"prepare {name}", partial(prepare, name), ("python",), partial(published, name))
+            background_step(f"prepare {name}", partial(prepare, name), ("python",), partial(published, name))
             for name in languages
         ),
     ]

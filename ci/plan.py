@@ -19,7 +19,7 @@ def helm_tools() -> list[Step]:
 
 
 def cluster_with_images(torch_index: str | None, openvino: bool = False) -> list[Step]:
-    """The local cluster with the images loaded, and the models trained; nothing is installed in it.
+    """Steps to the local cluster with loaded images and trained models, but without the releases.
 
     The language model on OpenVINO is included with `openvino`, or if the values select it.
     """
@@ -52,7 +52,7 @@ def clean_caches() -> None:
 
 
 def installed() -> list[Step]:
-    """Both releases in the local cluster, tested; follows `cluster_with_images`."""
+    """Steps that install and test both releases in the local cluster; they follow `cluster_with_images`."""
     variables = environment.local()
     openvino = models.openvino_selected()
     artifacts = [step.name for step in models.steps(openvino)]
@@ -66,7 +66,7 @@ def installed() -> list[Step]:
 
 
 def clients(after: tuple[str, ...]) -> list[Step]:
-    """Chromium, curl, Java and nginx for tests, which are skipped where they cannot be installed; `after` others."""
+    """Steps that install Chromium, curl, Java and nginx for tests; if they cannot be installed, tests are skipped."""
     if not packages.can_install():
         return []
     nginx = Step("nginx", packages.unpack_nginx, ("clients",), packages.NGINX.exists)

@@ -85,7 +85,7 @@ def measure(server: LanguageModelServer) -> Row:
                         failures += _load(setup, port, server.model, process, figures)
             if cpus == numbers[-1]:
                 figures |= server.resting_figures(process)
-                figures["same_percent"] = 100 * _same(port, server.model)
+                figures["same_percent"] = 100 * _agreement(port, server.model)
     return Row(server.name, server.environment.versions(), figures, failures)
 
 
@@ -104,7 +104,7 @@ def _load(setup: Setup, port: int, model: str, server: Server, figures: dict[str
     return failures
 
 
-def _same(port: int, model: str) -> float:
+def _agreement(port: int, model: str) -> float:
     """Mean over the answers of the share before the first difference from transformers' answer in float32."""
     results = [asyncio.run(lm_load.complete(port, model, [text])) for text in lm_load.prompts(32, 8)]
     shares = [

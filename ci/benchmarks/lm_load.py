@@ -72,7 +72,7 @@ async def complete(port: int, model: str, texts: Sequence[str], max_tokens: int 
     """Send all prompts at once to /v1/completions (greedy, streamed), for `max_tokens` new tokens each."""
     result, start = StreamResult(), time.monotonic()
 
-    async def one(text: str) -> None:
+    async def complete_one(text: str) -> None:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 answer = await _complete_one(port, model, text, max_tokens)
@@ -81,7 +81,7 @@ async def complete(port: int, model: str, texts: Sequence[str], max_tokens: int 
         else:
             result.answers.append(answer)
 
-    await asyncio.gather(*map(one, texts))
+    await asyncio.gather(*map(complete_one, texts))
     result.seconds = time.monotonic() - start
     return result
 

@@ -104,13 +104,13 @@ def _coredns() -> str:
     """kubeadm's CoreDNS, with one replica and without forwarding, because the node has no outside network."""
     words = "kubeadm init phase addon coredns --print-manifest --config=/etc/kubeadm/kubeadm.yaml"
     _, _, manifest = node.inside(*words.split()).partition("---")  # kubeadm first prints lines about its patches
-    kept, forwarding = [], False
+    lines, forwarding = [], False
     for line in manifest.splitlines():
         forwarding = forwarding or line.strip().startswith("forward .")
         if not forwarding and line.strip() not in ("loop", 'resourceVersion: "0"'):
-            kept.append(line.replace("replicas: 2", "replicas: 1").replace("cpu: 100m", "cpu: 10m"))
+            lines.append(line.replace("replicas: 2", "replicas: 1").replace("cpu: 100m", "cpu: 10m"))
         forwarding = forwarding and line.strip() != "}"
-    return "\n".join(kept)
+    return "\n".join(lines)
 
 
 def _wait() -> None:

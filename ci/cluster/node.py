@@ -208,7 +208,7 @@ def remove() -> None:
         run(["rm", "-rf", "--one-file-system", layout.STATE])
 
 
-def wait_for(what: str, condition: Callable[[], bool], seconds: float, log: Path | None = None) -> None:
+def wait_for(event: str, condition: Callable[[], bool], seconds: float, log: Path | None = None) -> None:
     """Returns when `condition()` is true; raises Failed with the end of `log` after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -217,7 +217,7 @@ def wait_for(what: str, condition: Callable[[], bool], seconds: float, log: Path
         if time.monotonic() > deadline:
             tail = log.read_text(errors="replace")[-2000:] if log and log.exists() else ""
             raise Failed(
-                f"waited {seconds:.0f} s for {what}\n{tail}".strip(),
+                f"waited {seconds:.0f} s for {event}\n{tail}".strip(),
                 "ci/down, then ci/up, makes a new cluster.",
             )
         time.sleep(0.2)

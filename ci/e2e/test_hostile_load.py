@@ -34,7 +34,7 @@ HONEST = {
 
 
 @pytest.fixture
-def alone(installed: Workspace) -> Iterator[Callable[[str], Workspace]]:
+def one_pod(installed: Workspace) -> Iterator[Callable[[str], Workspace]]:
     """Limits an app to one pod."""
 
     def scaled(app: str) -> Workspace:
@@ -60,8 +60,8 @@ def attacked(app: str, name: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("app", WORST)
-def test_no_attack_restarts_a_pod_and_honest_clients_are_answered(alone, app: str):
-    workspace, (path, body) = alone(app), HONEST[app]
+def test_no_attack_restarts_a_pod_and_honest_clients_are_answered(one_pod, app: str):
+    workspace, (path, body) = one_pod(app), HONEST[app]
     (before,) = workspace.pods(app)
     for name in WORST[app]:
         with attacked(app, name):

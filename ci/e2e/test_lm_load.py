@@ -16,7 +16,7 @@ pytestmark = pytest.mark.full
 
 
 @pytest.fixture
-def at_most(installed: Workspace) -> Iterator[Callable[[int], Workspace]]:
+def max_pods(installed: Workspace) -> Iterator[Callable[[int], Workspace]]:
     """Begin with one pod and a maximum for the autoscaler."""
 
     def scaled(pods: int) -> Workspace:
@@ -39,8 +39,8 @@ def cold_starts(workspace: Workspace) -> dict[str, float]:
     return seconds
 
 
-def test_two_users_scale_to_three_pods_and_back_without_a_failed_request(at_most, tmp_path: Path):
-    three = at_most(3)
+def test_two_users_scale_to_three_pods_and_back_without_a_failed_request(max_pods, tmp_path: Path):
+    three = max_pods(3)
     report = tmp_path / "run.json"
     load = [str(python.executable()), "-m", "loadgen", "lm", "--url", f"{URLS['lm']}/generate", "--output", str(report)]
     options = ["--duration-seconds", "240", "--concurrency", "2", "--max-new-tokens", "40"]
@@ -55,8 +55,8 @@ def test_two_users_scale_to_three_pods_and_back_without_a_failed_request(at_most
     three.wait("one pod again", lambda: three.ready("lm") == 1, 300)
 
 
-def test_the_largest_batches_stay_within_the_memory_limit(at_most):
-    workspace = at_most(1)
+def test_the_largest_batches_stay_within_the_memory_limit(max_pods):
+    workspace = max_pods(1)
     for count, words in ((16, 100), (8, 228)):  # most sequences, and longest sequences; both times 2048 tokens
         body = {"prompt": "one " * words, "max_new_tokens": 2048 // count - words - 1}
         with ThreadPoolExecutor(count) as pool:

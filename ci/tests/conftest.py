@@ -9,8 +9,8 @@ from ci.tests.machine import Machine
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch) -> Machine:
-    made = Machine(tmp_path)
+    created = Machine(tmp_path)
     for name in ("sh", "cat"):
-        (made.bin / name).symlink_to(f"/bin/{name}")
-    monkeypatch.setattr(os, "environ", {"PATH": str(made.bin)})
-    return made
+        (created.bin / name).symlink_to(f"/bin/{name}")
+    monkeypatch.setattr(os, "environ", {"PATH": str(created.bin)})
+    return created

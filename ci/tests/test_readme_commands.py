@@ -200,11 +200,11 @@ def check_cluster(words: Sequence[str]) -> None:
 def check_curl(words: Sequence[str]) -> None:
     if not shutil.which("curl"):
         pytest.skip("curl is not installed")
-    known = help_text("curl", "--help", "all")
+    curl_help = help_text("curl", "--help", "all")
     for option in _options(words[1:]):
         names = [option] if option.startswith("--") else [f"-{letter}" for letter in option[1:]]
         for name in names:
-            assert _is_in(name, known), f"curl does not know {name}"
+            assert _is_in(name, curl_help), f"curl does not know {name}"
 
 
 def check_docker(words: Sequence[str]) -> None:
@@ -218,8 +218,8 @@ def check_docker(words: Sequence[str]) -> None:
 
 def check_pip(words: Sequence[str]) -> None:
     extras = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    for named in re.findall(r"\.\[(.*?)\]", " ".join(words)):
-        assert set(named.split(",")) <= set(extras), named
+    for extra_names in re.findall(r"\.\[(.*?)\]", " ".join(words)):
+        assert set(extra_names.split(",")) <= set(extras), extra_names
 
 
 def check_options(command: Sequence[str], words: Sequence[str], more_help: str = "") -> str:

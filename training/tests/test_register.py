@@ -15,7 +15,7 @@ from training.__main__ import main
 
 
 @pytest.fixture
-def elsewhere(tmp_path, digits):
+def save_outside(tmp_path, digits):
     """Fit a model on the small digits, save it outside the registry and return its path."""
 
     def save(model, images=None):
@@ -46,8 +46,8 @@ def register(models_dir):
     ],
     ids=lambda model: type(model).__name__,
 )
-def test_forest_is_copied_with_probes_that_scikit_learn_answers_in_the_same_way(elsewhere, register, models_dir, model):
-    path = elsewhere(model)
+def test_forest_is_copied_with_probes_that_scikit_learn_answers_alike(save_outside, register, models_dir, model):
+    path = save_outside(model)
     assert register(path) == 0
     artifact = models_dir / "own_v1.joblib"
     manifest, fitted = registry.verify(artifact), joblib.load(artifact)
@@ -60,8 +60,8 @@ def test_forest_is_copied_with_probes_that_scikit_learn_answers_in_the_same_way(
         assert str(fitted.predict(row)[0]) == probe["label"]
 
 
-def test_probes_lie_on_the_forests_thresholds_which_reveal_wrong_precision(elsewhere, register, models_dir):
-    assert register(elsewhere(RandomForestClassifier(5, random_state=0))) == 0
+def test_probes_lie_on_the_forests_thresholds_which_reveal_wrong_precision(save_outside, register, models_dir):
+    assert register(save_outside(RandomForestClassifier(5, random_state=0))) == 0
     forest = joblib.load(models_dir / "own_v1.joblib")
     tested = {np.float32(t) for tree in forest.estimators_ for t in tree.tree_.threshold[tree.tree_.feature >= 0]}
     values = {
@@ -70,39 +70,39 @@ def test_probes_lie_on_the_forests_thresholds_which_reveal_wrong_precision(elsew
     assert len(values) > 20 and values <= tested | {np.float32(0)}
 
 
-def test_forest_inside_the_registry_is_not_copied(elsewhere, register, models_dir):
+def test_forest_inside_the_registry_is_not_copied(save_outside, register, models_dir):
     models_dir.mkdir()
-    artifact = elsewhere(RandomForestClassifier(3)).rename(models_dir / "mine_v2.joblib")
+    artifact = save_outside(RandomForestClassifier(3)).rename(models_dir / "mine_v2.joblib")
     assert register(artifact) == 0
     assert registry.verify(artifact).version == "v2"
     assert register(artifact) == 1
     assert register(artifact, "--force") == 0
 
 
-def test_copy_is_named_by_the_version_id(elsewhere, register, models_dir):
-    assert register(elsewhere(RandomForestClassifier(3)), "--version-id", "other_v7") == 0
+def test_copy_is_named_by_the_version_id(save_outside, register, models_dir):
+    assert register(save_outside(RandomForestClassifier(3)), "--version-id", "other_v7") == 0
     assert registry.verify(models_dir / "other_v7.joblib").name == "other"
 
 
-def test_existing_version_is_kept(elsewhere, register, models_dir, capsys):
-    assert register(elsewhere(RandomForestClassifier(3))) == 0
+def test_existing_version_is_kept(save_outside, register, models_dir, capsys):
+    assert register(save_outside(RandomForestClassifier(3))) == 0
     before = registry.verify(models_dir / "own_v1.joblib")
     capsys.readouterr()
-    assert register(elsewhere(RandomForestClassifier(4))) == 1
+    assert register(save_outside(RandomForestClassifier(4))) == 1
     text = capsys.readouterr().err
     assert "a version is never overwritten" in text and "reading" not in text
     assert registry.verify(models_dir / "own_v1.joblib") == before
 
 
-def test_forest_trained_on_0_to_255_is_refused_with_the_remedy(elsewhere, register, models_dir, digits, capsys):
-    assert register(elsewhere(RandomForestClassifier(3), images=digits[0])) == 1
+def test_forest_trained_on_0_to_255_is_refused_with_the_remedy(save_outside, register, models_dir, digits, capsys):
+    assert register(save_outside(RandomForestClassifier(3), images=digits[0])) == 1
     text = capsys.readouterr().err
     assert "was trained on values outside 0 to 1" in text and "Train it on values divided by their range." in text
     assert not models_dir.exists()
 
 
-def test_unsupported_model_is_refused_with_its_class(elsewhere, register, capsys):
-    assert register(elsewhere(DummyClassifier())) == 1
+def test_unsupported_model_is_refused_with_its_class(save_outside, register, capsys):
+    assert register(save_outside(DummyClassifier())) == 1
     assert "sklearn.dummy.DummyClassifier" in capsys.readouterr().err
 
 
@@ -171,18 +171,18 @@ def test_program_behind_a_forged_dtype_never_runs(tmp_path, monkeypatch, registe
     assert "not of numbers, but of objects or of arrays" in capsys.readouterr().err
 
 
-def test_foreign_file_is_never_passed_to_joblib(elsewhere, register, monkeypatch):
-    path = elsewhere(RandomForestClassifier(3))
+def test_foreign_file_is_never_passed_to_joblib(save_outside, register, monkeypatch):
+    path = save_outside(RandomForestClassifier(3))
     monkeypatch.setattr(joblib, "load", lambda *_: pytest.fail("the file was run"))
     assert register(path) == 0
 
 
-def test_manifest_has_the_models_settings(elsewhere, register, models_dir):
+def test_manifest_has_the_models_settings(save_outside, register, models_dir):
     model = RandomForestClassifier(
         3, max_depth=np.int64(4), max_features=0.5, class_weight={n: n + 1 for n in range(10)},
         random_state=np.random.RandomState(1),
     )  # fmt: skip
-    assert register(elsewhere(model)) == 0
+    assert register(save_outside(model)) == 0
     settings = registry.read(models_dir / "own_v1.joblib").hyperparameters
     assert (settings["max_depth"], settings["max_features"], settings["random_state"]) == (4, 0.5, "RandomState")
     assert settings["class_weight"] == repr({n: n + 1 for n in range(10)})

