@@ -66,7 +66,7 @@ def urls(tmp_path_factory) -> Iterator[dict[str, str]]:
 
 @pytest.mark.service
 @pytest.mark.parametrize(("command", "service"), REQUESTS, ids=[str(command) for command, _ in REQUESTS])
-def test_a_request_succeeds_and_its_answer_is_the_printed_one(command: readme.Command, service: str, urls, tmp_path):
+def test_a_request_succeeds_and_prints_the_documented_answer(command: readme.Command, service: str, urls, tmp_path):
     text = with_port(command.text, urls)
     if "curl" in text and not shutil.which("curl"):
         pytest.skip("curl is not installed")

@@ -42,7 +42,7 @@ def test_time_is_split_into_queue_compute_and_total(toy):
     assert values["inference_queue_seconds_count",] == values["inference_compute_seconds_count",] == 3
     queued, computed = values["inference_queue_seconds_sum",], values["inference_compute_seconds_sum",]
     assert computed >= 0.3, "three times 0.1 s"
-    assert queued >= 0.3, "0, 0.1 and 0.2 s"
+    assert queued >= 0.2, "0, 0.1 and 0.2 s, less what the requests arrive later"
     assert queued + computed <= values["inference_request_duration_seconds_sum", "/sleep"]
 
 
