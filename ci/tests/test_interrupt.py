@@ -91,6 +91,7 @@ def test_a_signal_ends_the_programs_of_a_step_and_their_children(pipe, command, 
     assert f"{command}: interrupted" in interrupted(pipe, number, command, STEP=CHILD)
 
 
+@pytest.mark.slow
 def test_a_signal_ends_processes_that_tests_did_not_end(pipe, tmp_path):
     leaves_a_child = tmp_path / "pytest"
     program = f"import signal, subprocess; subprocess.Popen(['sh', '-c', {CHILD!r}]); signal.pause()"

@@ -87,6 +87,7 @@ ls -l '
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=str)
 def test_a_command_names_programs_options_and_files_that_exist(command: readme.Command):
     for words in readme.simple_commands(command.text):

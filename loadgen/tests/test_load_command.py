@@ -183,6 +183,7 @@ def test_refused_connection_is_reported_with_the_remedy_and_new_requests_are_slo
     assert "Is the service up? `ci/up` starts both" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_request_under_way_at_the_end_is_awaited(load, stub):
     async def handler(request):
         await asyncio.sleep(1)

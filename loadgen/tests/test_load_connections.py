@@ -39,6 +39,7 @@ def test_without_renewal_each_user_has_one_connection(users, stub):
     assert len(stub.connections) == 4
 
 
+@pytest.mark.slow
 def test_connections_are_used_until_their_age_limit_and_not_beyond(users, stub):
     users(0.2, 1.0)
     # Ideally 5 or 6 connections a user, none older than 0.2 s; the bounds leave room for a busy machine.

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import yaml
 
 from ci.cluster import layout
@@ -23,6 +24,7 @@ init.supervise([])
 SECONDS = 20
 
 
+@pytest.mark.slow
 def test_a_services_log_and_its_previous_one_are_bounded_and_keep_the_last_lines(tmp_path):
     for name, body in {"containerd": "printf '%099d\\n' 1 2 3", "portforward": ""}.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")

@@ -136,6 +136,7 @@ def test_a_cancelled_caller_does_not_wait_for_a_step_that_hangs(monkeypatch):
         assert pool.submit(tokens, engine, 1, cancelled=cancel.is_set).result(SECONDS) == []
 
 
+@pytest.mark.slow
 def test_a_cancelled_sequence_leaves_before_the_next_one_joins():
     moves, stepping, go_on = [], threading.Semaphore(0), threading.Semaphore(0)
     cancel, waiting, over = (threading.Event() for _ in range(3))

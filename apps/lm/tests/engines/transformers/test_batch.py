@@ -101,6 +101,7 @@ moves = some.lists(some.tuples(some.integers(0, 3), some.booleans(), some.none()
 @pytest.mark.parametrize("family", sorted(MODELS))
 @settings(deadline=None, max_examples=20)
 @given(moves=moves, all_sequences=some.lists(sequences, min_size=1, max_size=7))
+@pytest.mark.slow
 def test_each_sequence_gets_its_tokens_whatever_joins_and_leaves(family, make_executor, moves, all_sequences):
     executor, waiting, remaining = make_executor(), list(all_sequences), list(all_sequences)
     batch = overlapping(executor, family) if executor else alternating(family)
