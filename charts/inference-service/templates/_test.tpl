@@ -1,6 +1,6 @@
 {{/* A helm test: one command in the release's image. Its pod is kept until the next run, for `helm test --logs`. */}}
 {{- define "inference-service.testPod" -}}
-{{- $model := eq .claim "prediction" | and (include "inference-service.testsReadModel" .) -}}
+{{- $model := eq .claim "prediction" | and (include "inference-service.hooksReadModel" .) -}}
 apiVersion: v1
 kind: Pod
 metadata:
@@ -64,8 +64,8 @@ spec:
   {{- include "inference-service.placement" . }}
 {{- end }}
 
-{{/* Whether a test pod mounts the model: not one from the hub, and no claim that only the serving pod can mount. */}}
-{{- define "inference-service.testsReadModel" -}}
+{{/* Whether a pod that Helm runs mounts the model: not one from the hub, and no claim that only the serving pod can mount. */}}
+{{- define "inference-service.hooksReadModel" -}}
 {{- $source := include "inference-service.modelSources" . -}}
 {{- $mode := (.Values.model.persistentVolumeClaim).accessMode | default "" -}}
 {{- $exclusive := eq $source "persistentVolumeClaim" | and (hasPrefix "ReadWriteOnce" $mode) -}}
