@@ -48,8 +48,9 @@ class LanguageModelService(Service):
         model_source = _timed("verified", lambda: self._obtain(settings))
         loaded = _timed("loaded", lambda: registry.load(model_source.engine, model_source.folder, settings))
         model_source.require_unchanged()
+        template = chat_template.template_of(loaded.tokenizer)
         return LanguageModel(
-            model_source.identity(**loaded.facts),
+            model_source.identity(**loaded.facts, chat=template is not None),
             loaded.tokenizer,
             loaded.engine,
             Budget(loaded.max_total_tokens),
@@ -57,7 +58,7 @@ class LanguageModelService(Service):
             TokenMeter(model_source.name),
             model_source.probes,
             loaded.margin,
-            chat_template.template_of(loaded.tokenizer),
+            template,
         )
 
     def warm_up(self, model: LanguageModel) -> None:

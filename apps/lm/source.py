@@ -18,7 +18,8 @@ HUB_ENGINE = "transformers"  # of models from the hub, which have no manifest
 class Source:
     """A local folder with a verified or fetched model. From the hub, `sha256` is None and `revision` is a commit.
 
-    `state` is that of the folder's files before they were verified.
+    `parameters` is the number of weights that its manifest tells. `state` is that of the folder's files before they
+    were verified.
     """
 
     folder: Path
@@ -26,13 +27,15 @@ class Source:
     version: str
     sha256: str | None
     engine: str
+    parameters: int | None = None
     probes: Sequence[dict[str, Any]] = ()
     state: Sequence[tuple[object, ...]] = ()
     revision: str | None = None
 
     def identity(self, **facts: object) -> Identity:
         """The identity of the model that is loaded from here; `facts` as in `Identity`."""
-        return Identity(self.name, self.version, self.sha256, self.engine, {"revision": self.revision} | facts)
+        own = {"revision": self.revision, "parameters": self.parameters}
+        return Identity(self.name, self.version, self.sha256, self.engine, own | facts)
 
     def require_unchanged(self) -> None:
         """Raise LoadError if a file has changed since it was verified: the libraries read all files again."""
@@ -58,7 +61,8 @@ class ModelFolder:
         manifest = registry.verify(self.path, version=settings.model_version, sha256=settings.model_sha256)
         folder.check(self.path)
         name, version, engine = manifest.name, manifest.version, manifest.engine
-        return Source(self.path, name, version, manifest.sha256, engine, manifest.probes, state)
+        parameters = manifest.hyperparameters.get("parameters")
+        return Source(self.path, name, version, manifest.sha256, engine, parameters, manifest.probes, state)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The page at /: a digit drawn by mouse, by finger or by keyboard is classified while it is drawn."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -9,12 +10,13 @@ from apps.serving.tests import pages
 from apps.serving.tests.browser import DESKTOP, PHONE, chromium, complaints, expect_roles, fits, open_page
 from apps.serving.tests.processes import Process, running
 
+PAGE = Path(__file__).parents[1] / "page"
 BARS = "[...document.querySelectorAll('#bars meter')].map(bar => bar.value)"
 STROKE = [(0.5, 0.15 + 0.07 * step) for step in range(11)]  # a 1, in parts of the paper's width and height
 
 
 def test_the_page_loads_nothing_from_other_origins(client):
-    pages.is_complete(client)
+    pages.is_complete(client, PAGE)
 
 
 @pytest.fixture(scope="module")

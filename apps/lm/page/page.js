@@ -1,42 +1,114 @@
-// Streams an answer from /generate into the page, one at a time; closing the connection stops it.
+// Chats with the model, or lets it continue a text. One answer at a time; closing its connection stops it.
+
+import { markdown } from "./markdown.js";
+import { ask, chat, continuation, asCommand, DEFAULT_TOKENS } from "./requests.js";
 
 const element = (id) => document.getElementById(id);
-const [form, prompt, answer, budget] = ["form", "prompt", "answer", "budget"].map(element);
+const EXAMPLES = {
+  chat: ["What is the capital of France?", "Write a haiku about rain.", "Explain gravity to a child.", "Give me three ideas for dinner."],
+  text: ["Once upon a time there was a little girl who", "The capital of France is", "1, 2, 3, 4, 5, 6,"],
+};
+const WORDS = {
+  chat: { ask: "Your message", how: "Enter sends, Shift and Enter starts a line, Escape stops.", go: "Send", log: "Conversation", most: "all left" },
+  text: { ask: "Your text", how: "Ctrl and Enter continue it, Escape stops.", go: "Continue", log: "Continuation", most: DEFAULT_TOKENS },
+};
+const REASONS = { stop: "Ended", length: "Cut at its length", deadline: "Cut at the time limit" };
+let name = "";
+let messages = [];
 let running = null;
+let last = null;
+
+const mode = () => (element("chat").checked ? "chat" : "text");
 
 async function showModel() {
   const { status, model } = await fetch("healthz").then((response) => response.json());
   if (status === "starting") return setTimeout(showModel, 1000);
-  budget.max = model.max_total_tokens;
+  name = model.name;
+  element("budget").max = model.max_total_tokens;
   element("most").max = model.max_total_tokens - 1;
-  element("model").textContent = `${model.name} ${model.version}, ${model.engine}, ${model.dtype}`;
-}
-
-async function* events(response) {
-  let rest = "";
-  for await (const part of response.body.pipeThrough(new TextDecoderStream())) {
-    const blocks = (rest + part).split("\n\n");
-    rest = blocks.pop();
-    for (const block of blocks) {
-      const data = JSON.parse(block.slice(block.indexOf("data: ") + 6));
-      if (block.startsWith("event: error")) throw new Error(data.detail);
-      yield data;
-    }
+  element("model").textContent = `${model.name} ${model.version}`;
+  element("facts").textContent = `Engine ${model.engine}, ${model.dtype}, ${model.max_total_tokens} tokens for conversation and answer together.`;
+  const weights = model.parameters ? ` of ${Math.round(model.parameters / 1e6).toLocaleString("en")} million weights` : "";
+  element("caution").textContent = `A language model${weights} makes things up. Check what it says.`;
+  if (!model.chat) {
+    element("chat").disabled = true;
+    element("text").checked = true;
   }
+  choose();
 }
 
-function request() {
-  const body = {
-    prompt: prompt.value, max_new_tokens: element("most").valueAsNumber,
-    temperature: element("temperature").valueAsNumber, stream: true,
-  };
-  const headers = { "Content-Type": "application/json" };
-  return fetch("generate", { method: "POST", headers, body: JSON.stringify(body), signal: running.signal });
+function choose() {
+  const words = WORDS[mode()];
+  element("asks").textContent = words.ask;
+  element("how").textContent = words.how;
+  element("go").textContent = words.go;
+  element("turns").setAttribute("aria-label", words.log);
+  element("instruction").hidden = mode() === "text";
+  element("most").placeholder = words.most;
+  element("examples").replaceChildren(...EXAMPLES[mode()].map((text) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = text;
+    button.addEventListener("click", () => {
+      element("prompt").value = text;
+      element("prompt").focus();
+      showCommand();
+    });
+    return button;
+  }));
+  clear();
+}
+
+function clear() {
+  running?.abort();
+  messages = [];
+  last = null;
+  element("turns").replaceChildren();
+  element("examples").hidden = false;
+  for (const id of ["problem", "status"]) element(id).textContent = "";
+  element("budget").value = 0;
+  element("counts").textContent = "nothing used yet";
+  showCommand();
+}
+
+function settings() {
+  const [most, seed] = [element("most").valueAsNumber, element("seed").valueAsNumber];
+  const temperature = element("temperature").valueAsNumber;
+  if (!temperature) return { temperature, most }; // nothing is drawn, so there is nothing to draw from
+  return { temperature, top_p: element("nucleus").valueAsNumber, ...(Number.isNaN(seed) ? {} : { seed }), most };
+}
+
+function conversation(text) {
+  const system = element("system").value.trim();
+  return [...(system ? [{ role: "system", content: system }] : []), ...messages, { role: "user", content: text }];
+}
+
+function request(text) {
+  return mode() === "chat" ? chat(name, conversation(text), settings()) : continuation(text, settings());
+}
+
+function showCommand() {
+  const text = element("prompt").value;
+  element("curl").textContent = asCommand(!text && last ? last : request(text || "Hello"));
+  element("copied").textContent = "";
+}
+
+function turn(role, title, text) {
+  const article = document.createElement("article");
+  article.className = `turn ${role}`;
+  const heading = document.createElement("h2");
+  heading.textContent = title;
+  const content = document.createElement("div");
+  content.textContent = text;
+  article.append(heading, content);
+  element("turns").append(article);
+  article.scrollIntoView({ block: "nearest" });
+  return content;
 }
 
 function fill({ prompt_tokens: read, completion_tokens: written, total_tokens: total }) {
-  budget.value = total;
-  element("counts").textContent = `${total} of ${budget.max} tokens: ${read} read, ${written} written`;
+  element("budget").value = total;
+  element("counts").textContent = `${total} of ${element("budget").max} tokens: ${read} read, ${written} written`;
 }
 
 function change(from, to) {
@@ -46,66 +118,125 @@ function change(from, to) {
   from.disabled = true;
 }
 
-function begin() {
+const tokens = (count) => (count === 1 ? "1 token" : `${count} tokens`);
+
+/** The time of each piece of an answer, in words. */
+class Timing {
+  constructor() { this.begun = performance.now(); this.first = null; this.latest = null; this.pieces = 0; this.usage = null; }
+
+  add({ text, usage }) {
+    if (text) {
+      this.latest = performance.now();
+      this.first ??= this.latest;
+      this.pieces += 1;
+    }
+    this.usage = usage ?? this.usage;
+  }
+
+  toString() {
+    const count = this.usage?.completion_tokens ?? this.pieces;
+    if (this.first === null) return tokens(count);
+    const rate = this.latest > this.first ? (count - 1) / ((this.latest - this.first) / 1000) : 0;
+    return `${tokens(count)}${rate > 0 ? `, ${rate.toFixed(1)} tokens/s` : ""}, the first after ${((this.first - this.begun) / 1000).toFixed(2)} s`;
+  }
+}
+
+function begin(text) {
   running = new AbortController();
-  const original = document.createElement("span");
-  original.className = "original";
-  original.textContent = prompt.value;
-  answer.replaceChildren(original);
-  answer.setAttribute("aria-busy", "true"); // a screen reader waits for the whole answer
   element("problem").textContent = "";
   element("status").textContent = "Reading";
+  element("examples").hidden = true;
   change(element("go"), element("stop"));
+  element("turns").setAttribute("aria-busy", "true"); // a screen reader waits for the whole answer
+  if (mode() === "chat") {
+    turn("user", "You", text);
+    return turn("assistant", name, "");
+  }
+  element("turns").replaceChildren();
+  const content = turn("assistant continued", name, "");
+  const original = document.createElement("span");
+  original.className = "original";
+  original.textContent = text;
+  content.append(original);
+  return content;
 }
 
 function end() {
   running = null;
-  answer.setAttribute("aria-busy", "false");
+  element("turns").setAttribute("aria-busy", "false");
   change(element("stop"), element("go"));
 }
 
 async function run() {
-  begin();
-  const begun = performance.now();
-  let first = 0;
-  let latest = 0;
-  let usage = { completion_tokens: 0 };
-  const speed = () => {
-    const rate = (usage.completion_tokens - 1) / ((latest - first) / 1000);
-    const measured = latest > first ? `, ${rate.toFixed(1)} tokens/s` : "";
-    return `${usage.completion_tokens} tokens${measured}, the first after ${((first - begun) / 1000).toFixed(2)} s`;
+  const [prompt, chatting] = [element("prompt"), mode() === "chat"];
+  const [text, content, timing] = [prompt.value, begin(prompt.value), new Timing()];
+  last = request(text);
+  showCommand();
+  if (chatting) prompt.value = "";
+  let [answer, reason] = ["", "Writing"];
+  const show = (piece) => {
+    answer += piece;
+    if (chatting) content.replaceChildren(...markdown(answer));
+    else content.append(piece);
   };
   try {
-    const response = await request();
-    if (!response.ok) throw new Error((await response.json()).detail);
-    for await (const event of events(response)) {
-      latest = event.text ? performance.now() : latest; // the last event has no text and comes a little later
-      first ||= latest;
-      usage = event.usage;
-      fill(usage);
-      if (event.text) answer.append(event.text);
-      const reason = { stop: "Ended", length: "Cut at its length" }[event.finish_reason] ?? "Writing";
-      element("status").textContent = `${reason}: ${speed()}`;
+    for await (const event of ask(last, running.signal)) {
+      timing.add(event);
+      if (event.text) show(event.text);
+      if (event.usage) fill(event.usage);
+      reason = REASONS[event.reason] ?? reason;
+      element("status").textContent = `${reason}: ${timing}`;
     }
   } catch (error) {
-    if (error.name === "AbortError") element("status").textContent = `Stopped: ${first ? speed() : "nothing came yet"}`;
+    if (error.name === "AbortError") element("status").textContent = `Stopped: ${timing.first === null ? "nothing came yet" : timing}`;
     else {
       element("status").textContent = "";
       element("problem").textContent = error.message;
+      if (!answer) undo(content, text);
     }
   }
+  if (answer && chatting) messages = [...messages, { role: "user", content: text }, { role: "assistant", content: answer }];
+  if (!answer && reason !== "Writing") empty(content);
   end();
 }
 
-form.addEventListener("submit", (event) => {
+/** Take a refused message back into the field, so that it can be changed and sent again. */
+function undo(content, text) {
+  if (mode() === "chat") content.closest("article").previousElementSibling.remove();
+  content.closest("article").remove();
+  element("prompt").value = text;
+}
+
+function empty(content) {
+  const note = document.createElement("span");
+  note.className = "none";
+  note.textContent = "The model ended without a word.";
+  content.append(note);
+}
+
+element("form").addEventListener("submit", (event) => {
   event.preventDefault();
   if (!running) run();
 });
-prompt.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+element("prompt").addEventListener("keydown", (event) => {
+  const plain = mode() === "chat" && !event.shiftKey && !event.isComposing;
+  if (event.key !== "Enter" || !(plain || event.ctrlKey || event.metaKey)) return;
+  event.preventDefault();
+  element("form").requestSubmit();
 });
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") running?.abort();
 });
+element("form").addEventListener("input", showCommand);
 element("stop").addEventListener("click", () => running?.abort());
+element("clear").addEventListener("click", () => {
+  clear();
+  element("prompt").focus();
+});
+element("copy").addEventListener("click", async () => {
+  getSelection().selectAllChildren(element("curl")); // without https there is no clipboard, but the text is selected
+  const copied = await navigator.clipboard?.writeText(element("curl").textContent).then(() => true, () => false);
+  element("copied").textContent = copied ? "Copied" : "Selected: press Ctrl and C";
+});
+for (const id of ["chat", "text"]) element(id).addEventListener("change", choose);
 showModel();

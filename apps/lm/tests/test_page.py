@@ -1,6 +1,9 @@
 """The page at /, used in a browser."""
 
+import json
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -11,10 +14,11 @@ from apps.serving.tests.browser import DESKTOP, PHONE, chromium, complaints, exp
 from apps.serving.tests.processes import until
 
 CONTEXT = 4096
+PAGE = Path(__file__).parents[1] / "page"
 
 
 def test_the_page_loads_nothing_from_other_origins(client):
-    pages.is_complete(client)
+    pages.is_complete(client, PAGE)
 
 
 @pytest.fixture(scope="module")
@@ -34,75 +38,153 @@ def browser():
 @pytest.fixture(params=[PHONE, DESKTOP], ids=["phone", "desktop"])
 def page(request, service, browser):
     with open_page(browser, service.url, request.param) as page:
-        expect(page.locator("#model")).to_contain_text("endless v1")
+        expect(page.locator("#model")).to_have_text("endless v1")
         yield page
 
 
-def submit(page, prompt: str, max_tokens: int) -> None:
-    """Fill in the form with the keyboard, from its first field to its button."""
+def send(page, text: str, most: int | None = None) -> None:
+    """Set the length of the answer, then send a text with the keyboard alone."""
+    page.locator("details").first.evaluate("details => { details.open = true }")
+    page.locator("#most").fill("" if most is None else str(most))
     page.locator("#prompt").focus()
-    for text in (prompt, str(max_tokens)):
-        page.keyboard.press("ControlOrMeta+A")
-        page.keyboard.insert_text(text)
-        page.keyboard.press("Tab")
-    page.keyboard.press("Tab")
-    expect(page.locator("#go")).to_be_focused()
-    page.keyboard.press("Enter")
+    page.keyboard.press("ControlOrMeta+A")
+    page.keyboard.insert_text(text)
+    page.keyboard.press("ControlOrMeta+Enter")
 
 
 def expect_status(page, start: str) -> None:
     expect(page.locator("#status")).to_have_text(re.compile(f"^{start}"))
 
 
+def turns(page) -> list[str]:
+    return page.locator("#turns .turn > div").all_text_contents()
+
+
 @pytest.mark.service
-def test_an_answer_is_streamed_and_fills_the_budget(service, page):
-    submit(page, "the fox", 20)
-    expect_status(page, "Cut at its length: 20 tokens, ")
+def test_a_conversation_is_streamed_turn_by_turn_and_fills_the_budget(service, page):
+    page.locator("#temperature").evaluate("input => { input.value = '0' }")
+    send(page, "the fox", 5)
+    expect_status(page, "Cut at its length: 5 tokens, ")
+    messages = [{"role": "user", "content": "the fox"}]
     with process.client(service) as client:
-        answer = client.post("/generate", json={"prompt": "the fox", "max_new_tokens": 20}).json()
-    assert page.locator("#answer").text_content() == "the fox" + answer["generated_text"]
-    assert page.locator("#counts").inner_text() == "22 of 4096 tokens: 2 read, 20 written"
-    assert page.locator("#budget").evaluate("meter => meter.value") == 22
-    assert "tokens/s" in page.locator("#status").inner_text()
+        body = {"model": "endless", "messages": messages, "max_tokens": 5, "temperature": 0}
+        answer = client.post("/v1/chat/completions", json=body).json()
+        text = answer["choices"][0]["message"]["content"]
+        assert " ".join(turns(page)[1].split()) == " ".join(re.sub(r"[*`#]", "", text).split())
+        total = answer["usage"]["total_tokens"]
+        assert page.locator("#counts").inner_text() == f"{total} of 4096 tokens: {total - 5} read, 5 written"
+        assert page.locator("#budget").evaluate("meter => meter.value") == total
+        send(page, "once upon", 3)
+        expect_status(page, "Cut at its length: 3 tokens, ")
+        messages += [{"role": "assistant", "content": text}, {"role": "user", "content": "once upon"}]
+        read = client.post("/v1/chat/completions", json=body | {"messages": messages}).json()["usage"]["prompt_tokens"]
+    assert len(turns(page)) == 4
+    assert page.locator("#counts").inner_text() == f"{read + 3} of 4096 tokens: {read} read, 3 written"
     assert fits(page)
     assert complaints(page) == []
 
 
 @pytest.mark.service
+def test_a_text_is_continued_in_the_other_mode(service, page):
+    page.locator("#text").check()
+    page.locator("#temperature").evaluate("input => { input.value = '0' }")
+    send(page, "the fox", 20)
+    expect_status(page, "Cut at its length: 20 tokens, ")
+    with process.client(service) as client:
+        answer = client.post("/generate", json={"prompt": "the fox", "max_new_tokens": 20}).json()
+    assert turns(page) == ["the fox" + answer["generated_text"]]
+    assert page.locator("#counts").inner_text() == "22 of 4096 tokens: 2 read, 20 written"
+    assert "tokens/s" in page.locator("#status").inner_text()
+    assert fits(page)
+
+
+@pytest.mark.service
+def test_one_token_has_a_time_and_no_rate(page):
+    send(page, "the fox", 1)
+    expect_status(page, r"Cut at its length: 1 token, the first after \d+\.\d\d s$")
+
+
+@pytest.mark.service
+def test_the_curl_command_gets_the_same_answer(page, service):
+    page.locator("#temperature").evaluate("input => { input.value = '0' }")
+    send(page, "the fox's den", 5)
+    expect_status(page, "Cut")
+    command = page.locator("#curl").text_content()
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(done.stdout)["usage"]["completion_tokens"] == 5
+    assert "the fox's den" in turns(page)[0]
+
+
+@pytest.mark.service
 @pytest.mark.parametrize("control", ["button", "Escape"])
 def test_an_answer_can_be_stopped_and_the_service_is_free_again(service, page, control):
-    submit(page, "the fox", CONTEXT - 2)
+    send(page, "the fox", CONTEXT - 100)
     expect_status(page, "Writing")
-    expect(page.locator("#answer")).to_have_attribute("aria-busy", "true")
-    expect(page.locator("#stop")).to_be_focused()  # the next Enter stops
+    expect(page.locator("#turns")).to_have_attribute("aria-busy", "true")
     page.locator("#stop").click() if control == "button" else page.keyboard.press("Escape")
     expect_status(page, "Stopped")
     with process.client(service) as client:
         until(lambda: "inference_in_flight 0" in client.get("/metrics").text, 30)
-    expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
-    expect(page.locator("#go")).to_be_focused()  # the next Enter continues
+    expect(page.locator("#turns")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("#go")).to_be_enabled()
 
 
 @pytest.mark.service
-def test_an_error_is_shown_until_the_next_request(page):
-    problem = page.locator("#problem")
-    submit(page, "the fox " * 2100, 5)
-    expect(problem).to_contain_text("prompt and answer together may have 4096")
-    submit(page, "the fox", 5)
+def test_a_refused_message_comes_back_to_be_changed_and_the_error_goes_with_the_next(page):
+    problem, text = page.locator("#problem"), "the fox " * 2100
+    send(page, text, 5)
+    expect(problem).to_contain_text("4096")
+    assert page.locator("#prompt").input_value() == text and turns(page) == []
+    send(page, "the fox", 5)
     expect_status(page, "Cut")
-    assert problem.text_content() == ""
+    assert problem.text_content() == "" and len(turns(page)) == 2
+
+
+@pytest.mark.service
+def test_start_again_forgets_the_conversation(page):
+    send(page, "the fox", 2)
+    expect_status(page, "Cut")
+    page.locator("#clear").click()
+    assert turns(page) == [] and page.locator("#counts").inner_text() == "nothing used yet"
+    page.locator("#examples button").first.click()
+    assert page.locator("#prompt").input_value() == "What is the capital of France?"
+    assert page.locator("#curl").text_content().count('"role"') == 1
+
+
+@pytest.mark.service
+def test_markdown_is_shown_and_cannot_act(page):
+    text = (
+        "# Title\n**bold** and *soft* `x<1`\n\n1. one\n2. two\n\n- a\n```\n<b>code</b>\n```\n<img src=x onerror=hit()>"
+    )
+    html = page.evaluate(
+        "async text => { const { markdown } = await import('/markdown.js'); const box = document.createElement('div');"
+        " box.append(...markdown(text)); return box.innerHTML; }",
+        text,
+    )
+    assert html == (
+        '<h3>Title</h3><p><strong>bold</strong> and <em>soft</em> <code>x&lt;1</code></p><ol start="1"><li>one</li>'
+        "<li>two</li></ol><ul><li>a</li></ul><pre><code>&lt;b&gt;code&lt;/b&gt;</code></pre>"
+        "<p>&lt;img src=x onerror=hit()&gt;</p>"
+    )
 
 
 @pytest.mark.service
 def test_everything_usable_has_a_name_for_screen_readers(page):
+    page.locator("details").first.evaluate("details => { details.open = true }")
     expect_roles(
         page,
-        ("heading", "Continue a text"),
-        ("textbox", "Your text"),
+        ("heading", "endless v1"),
+        ("radio", "Chat"),
+        ("radio", "Continue a text"),
+        ("region", "Conversation"),
+        ("textbox", "Your message"),
+        ("button", "Send"),
+        ("button", "Stop"),
+        ("button", "Start again"),
+        ("meter", "Budget"),
         ("spinbutton", "Most tokens"),
         ("spinbutton", "Temperature"),
-        ("button", "Continue"),
-        ("button", "Stop"),
-        ("meter", "Budget"),
-        ("region", "Continuation"),
+        ("spinbutton", "Top p"),
+        ("spinbutton", "Seed"),
+        ("textbox", "System message"),
     )

@@ -7,7 +7,6 @@ from pathlib import Path
 from fastapi import APIRouter
 from starlette.responses import Response
 
-PATHS = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
 TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -26,8 +25,14 @@ HEADERS = {
 
 
 def router(folder: Path) -> APIRouter:
-    """Return a router that serves index.html, page.css and page.js of `folder` at /."""
-    return files_router({path: folder / name for path, name in PATHS.items()})
+    """Return a router that serves index.html of `folder` at /, and its style sheets and scripts at their names."""
+    return files_router(paths(folder))
+
+
+def paths(folder: Path) -> dict[str, Path]:
+    """Return the path of a page's each file, and the file."""
+    others = sorted([*folder.glob("*.css"), *folder.glob("*.js")])
+    return {"/": folder / "index.html"} | {f"/{file.name}": file for file in others}
 
 
 def files_router(files: Mapping[str, Path]) -> APIRouter:
