@@ -1,6 +1,7 @@
 """How long a connection lasts, and how much memory its client can use."""
 
 import re
+import select
 import socket
 import time
 from contextlib import ExitStack, suppress
@@ -8,6 +9,7 @@ from contextlib import ExitStack, suppress
 import httpx
 import pytest
 
+from apps.serving.connections.protocol import JITTER
 from apps.serving.settings import ServingSettings
 from apps.serving.tests.processes import resident_bytes, running, until
 from apps.serving.tests.toy import LARGE
@@ -113,24 +115,38 @@ def test_http_1_0_gets_no_chunks(toy, connect):
     assert b"transfer-encoding" not in head
 
 
-def test_an_idle_connection_stays_open_for_keep_alive_seconds():
-    with running("apps.serving.tests.toy", KEEP_ALIVE_SECONDS=1) as toy, connected(toy) as connection:
-        request_livez(connection)
+def test_an_idle_connection_is_closed_after_keep_alive_seconds_and_one_in_use_stays_open():
+    with running("apps.serving.tests.toy", KEEP_ALIVE_SECONDS=2) as toy, connected(toy) as idle, connected(toy) as used:
         begun = time.monotonic()
-        assert connection.recv(65536) == b""
-        assert 0.9 < time.monotonic() - begun < 3
+        request_livez(idle)
+        while not is_closed(idle):
+            request_livez(used)
+            assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun >= 2
+        request_livez(used)
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Wait a moment for the end of a connection on which nothing is expected."""
+    readable, _, _ = select.select([connection], [], [], 0.1)
+    return bool(readable) and connection.recv(1) == b""
 
 
 def test_an_idle_connection_outlives_a_gateways_pool_by_default():
     assert ServingSettings().keep_alive_seconds == 75
 
 
-def test_a_connection_at_its_maximum_age_ends_with_a_response_and_is_never_cut():
-    with running("apps.serving.tests.toy", CONNECTION_MAX_AGE_SECONDS=0.5) as toy, connected(toy) as connection:
-        begun, answers, answer = time.monotonic(), 0, b""
-        while b"connection: close" not in answer:
-            answer = request_livez(connection)
-            answers += 1
-        assert 0.4 < time.monotonic() - begun < 2
-        assert answers > 1
-        assert connection.recv(65536) == b""
+def test_a_connection_ends_with_its_first_response_beyond_its_maximum_age_and_is_never_cut():
+    age = 0.5
+    with running("apps.serving.tests.toy", CONNECTION_MAX_AGE_SECONDS=age) as toy:
+        begun, requested, answered, answer = time.monotonic(), [], [], b""
+        with connected(toy) as connection:
+            while b"connection: close" not in answer:
+                requested.append(time.monotonic())
+                answer = request_livez(connection)
+                answered.append(time.monotonic())
+                assert answered[-1] - begun < 10
+            assert connection.recv(65536) == b""
+    assert len(answered) > 1 and answered[-1] - begun >= age * (1 - JITTER)
+    # The connection is at least as old as its first answer, so any later request had to be the last.
+    assert all(moment - answered[0] < age * (1 + JITTER) for moment in requested[1:-1])
