@@ -15,7 +15,9 @@ class ClassifierSettings(ServingSettings):
     )
 
     max_image_bytes: int = Field(10_485_760, ge=1, description="largest picture for /predict/image, bytes")
-    max_image_pixels: int = Field(50_000_000, ge=1, description="its pixels; the memory limit may allow fewer")
+    max_image_pixels: int = Field(
+        50_000_000, ge=1, description="largest picture for /predict/image, pixels; the memory limit may allow fewer"
+    )
     model_path: str = Field(description="the .joblib artifact: absolute, relative, or a name under /models")
 
     @property

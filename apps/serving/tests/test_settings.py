@@ -3,6 +3,7 @@
 import pytest
 
 from apps.serving.settings import ServingSettings, SettingsError, read_settings, warn_of_similar
+from apps.serving.tests import settings_table
 from apps.serving.tests.processes import running
 from apps.serving.tests.toy import ToySettings
 
@@ -87,3 +88,9 @@ def test_a_missing_setting_is_named(monkeypatch):
 
 def test_every_setting_has_a_description():
     assert [name for name, field in ServingSettings.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize("app", settings_table.CLASSES)
+def test_the_readme_lists_every_setting_with_its_default_and_meaning(app):
+    path = settings_table.readme(app)
+    assert path.read_text() == settings_table.readme_text(app), f"run: {settings_table.COMMAND}"
