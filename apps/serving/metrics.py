@@ -7,6 +7,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterator
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import prometheus_client as prometheus
@@ -17,6 +18,7 @@ from apps.serving.admission import Admission
 from apps.serving.byte_budget import ByteBudget
 from apps.serving.identity import Identity
 from apps.serving.machine import cpu
+from apps.serving.machine.cgroups import CGROUPS, PROC
 from apps.serving.machine.memory import memory_limit
 
 WINDOW = 4096  # latest requests that /metrics-simple summarises
@@ -30,9 +32,12 @@ prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]  # the lib
 
 
 class Metrics:
-    """All metrics of a process. Not thread-safe: call it from the event loop."""
+    """All metrics of a process. Not thread-safe: call it from the event loop.
 
-    def __init__(self, admission: Admission, budget: ByteBudget) -> None:
+    `cgroups` and `proc` are where the kernel's files lie, which tell the limits of memory and CPU.
+    """
+
+    def __init__(self, admission: Admission, budget: ByteBudget, cgroups: Path = CGROUPS, proc: Path = PROC) -> None:
         self.registry = registry = prometheus.CollectorRegistry()
         self.statuses: Counter[int] = Counter()
         self._seconds: deque[float] = deque(maxlen=WINDOW)
@@ -60,11 +65,11 @@ class Metrics:
         }
         for name, (text, function) in gauges.items():
             prometheus.Gauge(name, text, registry=registry).set_function(function)
-        if (limit := memory_limit()) is not None:
+        if (limit := memory_limit(cgroups, proc)) is not None:
             gauge = prometheus.Gauge("inference_memory_limit_bytes", "Memory limit of the pod.", registry=registry)
             gauge.set(limit)
         prometheus.ProcessCollector(registry=registry)
-        registry.register(ThrottlingCollector())
+        registry.register(ThrottlingCollector(cgroups, proc))
         registry.register(DroppedCollector(budget))
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -121,9 +126,12 @@ class DroppedCollector:
 class ThrottlingCollector:
     """Counts how often and how long the CPU limit throttled the process: latency that no code explains."""
 
+    def __init__(self, cgroups: Path, proc: Path) -> None:
+        self._cgroups, self._proc = cgroups, proc
+
     def collect(self) -> Iterator[CounterMetricFamily]:
         """Yield the cgroup's counters under cAdvisor's names; nothing without a limit."""
-        counts = cpu.throttling()
+        counts = cpu.throttling(self._cgroups, self._proc)
         for name, key in (("periods", "periods"), ("throttled_periods", "throttled"), ("throttled_seconds", "seconds")):
             if counts:
                 yield CounterMetricFamily(

@@ -7,39 +7,43 @@ import pytest
 
 from apps.classifier import probe_client
 from apps.serving.probe import DiffersError
+from apps.serving.tests.stand_in import answering
 
 PROBE = {"features": [0, 255], "scale": 255, "label": "1", "probabilities": [0.25, 0.75], "note": "not sent"}
 
 
 @pytest.fixture
-def requests(monkeypatch):
-    """The requests so far; each is answered by 1 with a probability of 0.75."""
+def service():
+    """A URL, and the requests to it so far; each is answered by 1 with a probability of 0.75."""
     requests = []
 
-    def post(url, body):
-        requests.append((url, body))
-        return {"label": "1", "probability": 0.75, "model_version": "v1"}
+    def answer(path, body):
+        requests.append((path, body))
+        return 200, {"label": "1", "probability": 0.75, "model_version": "v1"}
 
-    monkeypatch.setattr(probe_client, "post", post)
-    return requests
+    with answering(answer) as url:
+        yield url, requests
 
 
-def test_each_probe_is_sent_to_predict(requests):
-    answers = probe_client.classify("http://x", [PROBE, PROBE])
+def test_each_probe_is_sent_to_predict(service):
+    url, requests = service
+    answers = probe_client.classify(url, [PROBE, PROBE])
     assert len(answers) == 2
-    assert requests == [("http://x/predict", {"features": [0, 255], "scale": 255})] * 2
+    assert requests == [("/predict", {"features": [0, 255], "scale": 255})] * 2
 
 
-def test_a_difference_names_the_probe_and_each_value(requests):
+def test_a_difference_names_the_probe_and_each_value(service):
+    url, _ = service
     with pytest.raises(DiffersError) as error:
-        probe_client.classify("http://x", [PROBE, PROBE | {"label": "0", "probabilities": [0.5, 0.5]}])
+        probe_client.classify(url, [PROBE, PROBE | {"label": "0", "probabilities": [0.5, 0.5]}])
     expected = "label '0' expected, '1' came; probability 0.5 expected, 0.75 came"
-    assert str(error.value) == f"http://x/predict, probe 1: {expected}"
+    assert str(error.value) == f"{url}/predict, probe 1: {expected}"
 
 
-def test_a_manifest_without_probes_is_refused(requests):
+def test_a_manifest_without_probes_is_refused(service):
+    url, requests = service
     with pytest.raises(DiffersError, match=r"There are no probes to send\. Give a manifest that has some"):
-        probe_client.classify("http://x", [])
+        probe_client.classify(url, [])
     assert requests == []
 
 

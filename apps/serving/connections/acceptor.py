@@ -14,7 +14,7 @@ from apps.serving.context import PROBES
 
 BACKLOG = 2048  # connections that the kernel queues until they are accepted
 PORTION = 64  # connections accepted between two polls; each takes a few microseconds
-RETRY_SECONDS = 1  # after an error such as too many open files; as in asyncio
+RETRY_SECONDS = 1  # as in asyncio
 PROBE_HEADS = tuple(f"GET {path} ".encode() for path in PROBES)
 
 
@@ -33,10 +33,19 @@ def listeners(host: str, port: int) -> list[socket.socket]:
 
 
 class Acceptor:
-    """Creates a protocol with `factory` for each connection to a listening socket."""
+    """Creates a protocol with `factory` for each connection to a listening socket.
 
-    def __init__(self, listener: socket.socket, factory: Callable[[], asyncio.Protocol], turns: Turns) -> None:
-        self._listener, self._factory, self._turns = listener, factory, turns
+    It pauses for `retry_seconds` after an error such as too many open files.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        factory: Callable[[], asyncio.Protocol],
+        turns: Turns,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
+        self._listener, self._factory, self._turns, self._retry_seconds = listener, factory, turns, retry_seconds
         self._loop = asyncio.get_running_loop()
         self._connecting: set[asyncio.Task[object]] = set()
         listener.setblocking(False)
@@ -65,7 +74,7 @@ class Acceptor:
                 return
             except OSError:
                 self._loop.remove_reader(self._listener)
-                self._loop.call_later(RETRY_SECONDS, self._listen)
+                self._loop.call_later(self._retry_seconds, self._listen)
                 return
             connection.setblocking(False)
             if _is_probe(connection) or self._turns.claim():

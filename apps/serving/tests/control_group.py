@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+from apps.serving.machine.cgroups import CGROUPS
 from apps.serving.tests.processes import resident_bytes, until
 
-CGROUPS = Path("/sys/fs/cgroup")
 PERIOD = 100_000  # microseconds, the kubelet's
 NUMBERS = itertools.count()
 
@@ -26,13 +26,13 @@ class ControlGroup:
     The limits are written to the files of both versions, as far as they exist.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cgroups: Path) -> None:
         name = f"inference-test-{os.getpid()}-{next(NUMBERS)}"
-        if (CGROUPS / "cgroup.controllers").exists():
-            (CGROUPS / "cgroup.subtree_control").write_text("+cpu +memory")
-            self._folders = [CGROUPS / name]
+        if (cgroups / "cgroup.controllers").exists():
+            (cgroups / "cgroup.subtree_control").write_text("+cpu +memory")
+            self._folders = [cgroups / name]
         else:
-            self._folders = [CGROUPS / controller / name for controller in ("memory", "cpu")]
+            self._folders = [cgroups / controller / name for controller in ("memory", "cpu")]
         for folder in self._folders:
             folder.mkdir()
 
@@ -107,11 +107,11 @@ class Watch:
 
 
 @contextmanager
-def control_group(memory: int, cpus: float) -> Iterator[ControlGroup | Watch]:
+def control_group(memory: int, cpus: float, cgroups: Path = CGROUPS) -> Iterator[ControlGroup | Watch]:
     """Yield a control group of `memory` bytes and `cpus`, or a Watch where none can be made."""
     group: ControlGroup | Watch
     try:
-        group = ControlGroup()
+        group = ControlGroup(cgroups)
     except OSError:
         group = Watch()
     try:

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -55,9 +56,9 @@ def run(scenario: Callable[[], Coroutine[None, None, None]]) -> None:
     asyncio.run(limited())
 
 
-def start(received: list[bytes], failures: int = 0) -> Acceptor:
-    (listener,) = listeners("127.0.0.1", 0)
-    return Acceptor(FailingListener(listener, failures), lambda: Recorder(received), Turns())  # type: ignore[arg-type]  # a fake
+def start(received: list[bytes], failures: int = 0, retry_seconds: float = 60) -> Acceptor:
+    listener: Any = FailingListener(*listeners("127.0.0.1", 0), failures)
+    return Acceptor(listener, lambda: Recorder(received), Turns(), retry_seconds)
 
 
 def connect(acceptor: Acceptor, data: bytes) -> socket.socket:
@@ -104,10 +105,9 @@ def test_a_probe_that_connects_after_many_others_is_answered_before_most_of_them
     run(scenario)
 
 
-def test_an_error_of_accept_is_retried(monkeypatch):
+def test_an_error_of_accept_is_retried():
     async def scenario():
-        monkeypatch.setattr(acceptor, "RETRY_SECONDS", 0.05)
-        server = start([], failures=2)
+        server = start([], failures=2, retry_seconds=0.05)
         connection = connect(server, b"hello")
         await asyncio.sleep(0.02)
         assert await answer(connection) == b"ok"
@@ -116,9 +116,8 @@ def test_an_error_of_accept_is_retried(monkeypatch):
     run(scenario)
 
 
-def test_after_an_error_of_accept_the_listener_is_not_polled_until_the_retry(monkeypatch):
+def test_after_an_error_of_accept_the_listener_is_not_polled_until_the_retry():
     async def scenario():
-        monkeypatch.setattr(acceptor, "RETRY_SECONDS", 60)
         server = start([], failures=2)
         connection = connect(server, b"hello")
         with pytest.raises(TimeoutError):
@@ -146,12 +145,11 @@ def test_close_stops_listening_and_keeps_accepted_connections():
     run(scenario)
 
 
-def test_close_while_an_error_of_accept_waits_for_its_retry_does_not_listen_again(monkeypatch):
+def test_close_while_an_error_of_accept_waits_for_its_retry_does_not_listen_again():
     async def scenario():
-        monkeypatch.setattr(acceptor, "RETRY_SECONDS", 0.05)
         errors: list[dict[str, object]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, error: errors.append(error))
-        server = start([], failures=1)
+        server = start([], failures=1, retry_seconds=0.05)
         connection = connect(server, b"hello")
         await asyncio.sleep(0.02)
         close(server, connection)

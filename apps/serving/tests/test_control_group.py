@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from apps.serving.machine.cgroups import CGROUPS
 from apps.serving.tests import control_group
 from apps.serving.tests.processes import until
 
@@ -15,12 +16,10 @@ MEGABYTE = 2**20
 ALLOCATE = "input(); taken = bytearray(b'1') * {}; print('taken', flush=True); input()"
 
 
-@pytest.mark.parametrize("with_cgroups", [True, False], ids=["group", "watch"])
-def test_a_process_is_killed_beyond_the_memory_and_not_below_it(with_cgroups, monkeypatch):
-    if not with_cgroups:
-        monkeypatch.setattr(control_group, "CGROUPS", Path("/nowhere"))
+@pytest.mark.parametrize("cgroups", [CGROUPS, Path("/nowhere")], ids=["group", "watch"])
+def test_a_process_is_killed_beyond_the_memory_and_not_below_it(cgroups):
     for size, kills in ((50, 0), (300, 1)):
-        with control_group.control_group(100 * MEGABYTE, 1) as group, allocating(size * MEGABYTE) as process:
+        with control_group.control_group(100 * MEGABYTE, 1, cgroups) as group, allocating(size * MEGABYTE) as process:
             assert process.stdin and process.stdout
             group.add(process.pid)
             process.stdin.write("\n")

@@ -1,12 +1,11 @@
 """The client of `helm test` exits with 0 and a line, or with 1 and a line that says what differs."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from apps.serving import probe
+from apps.serving.tests.stand_in import answering
 
 MODEL = {"name": "toy", "version": "v1", "sha256": "f" * 64}
 READY = {"status": "ready", "model": MODEL}
@@ -20,19 +19,8 @@ def health():
 
 @pytest.fixture
 def url(health):
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(health["status"])
-            self.end_headers()
-            self.wfile.write(json.dumps(health["body"]).encode())
-
-        def log_message(self, *_) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with answering(lambda path, body: (health["status"], health["body"])) as url:
+        yield url
 
 
 def predict(url: str, probes: list[probe.JsonObject]) -> list[probe.JsonObject]:
