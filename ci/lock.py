@@ -21,10 +21,11 @@ def path() -> Path:
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """Holds the lock; while another command holds it, prints a line and waits."""
-    path().parent.mkdir(parents=True, exist_ok=True)
-    with open(path(), "rb", opener=_opener) as file:
+def held(lock: Path | None = None) -> Iterator[None]:
+    """Holds the file `lock` (default: `path()`); while another command holds it, prints a line and waits."""
+    lock = lock or path()
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with open(lock, "rb", opener=_opener) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -3,6 +3,7 @@
 import re
 import sys
 from functools import partial
+from pathlib import Path
 
 from ci import python
 from ci.cache import CACHE, CHECKOUT
@@ -14,9 +15,9 @@ LANGUAGE_MODELS = {"smollm2-135m-instruct_v1": "transformers", "smollm2-135m-ins
 LANGUAGE_VALUES = CHECKOUT / "charts/inference-service/values-lm.yaml"
 
 
-def openvino_selected() -> bool:
+def openvino_selected(values: Path = LANGUAGE_VALUES) -> bool:
     """Whether the chart's values select a version that runs on OpenVINO."""
-    identity = re.findall(r"(?m)^  (?:name|version): *(\S+)", LANGUAGE_VALUES.read_text())[:2]
+    identity = re.findall(r"(?m)^  (?:name|version): *(\S+)", values.read_text())[:2]
     return LANGUAGE_MODELS.get("_".join(identity)) == "openvino"
 
 

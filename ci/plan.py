@@ -18,12 +18,12 @@ def helm_tools() -> list[Step]:
     return [_tools("helm")]
 
 
-def cluster_with_images(torch_index: str | None, openvino: bool = False) -> list[Step]:
+def cluster_with_images(torch_index: str | None, openvino: bool) -> list[Step]:
     """Steps to the local cluster with loaded images and trained models, but without the releases.
 
-    The language model on OpenVINO is included with `openvino`, or if the values select it.
+    The language model on OpenVINO is included with `openvino`.
     """
-    needs_packages, openvino = ("packages",), openvino or models.openvino_selected()
+    needs_packages = ("packages",)
     archives = [
         Step(f"debian {name}", partial(images.make_archive, name), needs_packages, images.archive(name).exists)
         for name in images.DEBIAN
@@ -51,10 +51,9 @@ def clean_caches() -> None:
             run(["rm", "-r", folder])
 
 
-def installed() -> list[Step]:
+def installed(openvino: bool) -> list[Step]:
     """Steps that install and test both releases in the local cluster; they follow `cluster_with_images`."""
     variables = environment.local()
-    openvino = models.openvino_selected()
     artifacts = [step.name for step in models.steps(openvino)]
     prepared = ("build helm", *artifacts, *(f"load {image}" for image in images.names(openvino)))
     return [

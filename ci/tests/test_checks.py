@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from ci import checks
+from ci import checks, python
 from ci.cache import CACHE, CHECKOUT
 
-# A command of ci/ with a program that stands in for Python, and so for ruff, mypy and pytest.
+# `ci/test` with a lock of its own: the machine's is held while these tests run in `ci/test unit`.
 COMMAND = """
-import os, runpy, sys
-from ci import cache, lock, python
+import runpy, sys
+from ci import cache, lock
 
 lock.MACHINE = cache.CACHE
-python.executable, python.ready = lambda: os.environ["STAND_IN"], lambda: True
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-# Logs its call, fails if the call contains `failing`, and reports three tests as pytest does.
+# Stands in for the environment's Python, and so for ruff, mypy and pytest. Logs its call, fails if the call contains
+# `failing`, and reports three tests as pytest does.
 STAND_IN = """#!/bin/sh
 echo "$*" >>{calls}
 case "$*" in *{failing}*) echo "x.py:1: error: wrong"; exit 1 ;; esac
@@ -39,10 +39,13 @@ def check(tmp_path):
     def run(
         failing: str, *options: str, command: str = "ci/check"
     ) -> tuple[subprocess.CompletedProcess[str], list[str]]:
-        program, calls = tmp_path / "python", tmp_path / "calls"
+        calls = tmp_path / "calls"
+        program = tmp_path / "cache/inference-service" / python.executable().relative_to(CACHE)
+        program.parent.mkdir(parents=True)
         program.write_text(STAND_IN.format(calls=calls, failing=failing))
         program.chmod(0o755)
-        variables = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "STAND_IN": str(program)}
+        (program.parents[1] / "complete").touch()
+        variables = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
         words = [sys.executable, "-c", COMMAND, command, *options]
         done = subprocess.run(words, cwd=CHECKOUT, env=variables, capture_output=True, text=True)
         return done, calls.read_text().splitlines()

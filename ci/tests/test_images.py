@@ -14,9 +14,8 @@ BUILDS = 'case "$*" in *inspect*) exit 1 ;; *Dockerfile*) printf %s "$PIP_CONF" 
 
 
 @pytest.fixture
-def build(machine, monkeypatch, tmp_path):
+def build(machine):
     """Builds the language model's image with an engine; returns its calls and what pip was configured by."""
-    monkeypatch.setattr(images, "CACHE", tmp_path)
 
     def build(engine: str, torch_index: str | None = None, **environment: str) -> tuple[list[str], str]:
         machine.script(engine, BUILDS)
