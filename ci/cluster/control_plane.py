@@ -5,12 +5,11 @@ from pathlib import Path
 
 from ci import images
 from ci.cache import key
-from ci.cluster import init, layout, node
+from ci.cluster import certificates, init, layout, node
 from ci.run import Failed, output, run, succeeds
 from ci.tools import build
 
 KUBECONFIG = {"KUBECONFIG": str(layout.KUBECONFIG)}
-ADMIN = layout.NODE / "etc/kubernetes/admin.conf"
 PROGRAMS = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "etcd", "pause"]
 
 
@@ -25,7 +24,8 @@ def made_by() -> str:
 
 
 def ready() -> bool:
-    """Whether the node runs, and Kubernetes reports the node, CoreDNS and metrics-server as ready."""
+    """Whether the node runs, Kubernetes reports the node, CoreDNS and metrics-server as ready, and no certificate ends
+    soon."""
     if not _made_by_us() or node.first_process() is None:
         return False
     kubectl_path = build.folder("kube") / "kubectl"
@@ -35,7 +35,8 @@ def ready() -> bool:
     node_ready = [kubectl_path, "wait", "--for=condition=Ready", f"node/{layout.NAME}", "--timeout=3s"]
     addons = [kubectl_path, "-n", "kube-system", "wait", "--for=condition=Available", "--timeout=3s"]
     addons += ["deployment/coredns", "deployment/metrics-server"]
-    return succeeds(node_ready, env=KUBECONFIG) and succeeds(addons, env=KUBECONFIG)
+    available = succeeds(node_ready, env=KUBECONFIG) and succeeds(addons, env=KUBECONFIG)
+    return available and not certificates.end_soon()
 
 
 def _made_by_us() -> bool:
@@ -43,7 +44,7 @@ def _made_by_us() -> bool:
 
 
 def up() -> None:
-    """Makes the cluster, or restarts the existing one after a reboot or a crash."""
+    """Makes the cluster, or restarts the existing one: after a reboot or a crash, and to renew its certificates."""
     layout.STATE.mkdir(parents=True, exist_ok=True)
     if layout.INITIALISED.exists() and not _made_by_us():
         raise Failed(
@@ -53,6 +54,10 @@ def up() -> None:
     if not layout.INITIALISED.exists():
         node.end()  # an interrupted first start leaves an incomplete node
         shutil.rmtree(layout.NODE, ignore_errors=True)
+    elif certificates.end_soon():
+        node.end()
+        certificates.renew()
+        _write_kubeconfig()
     if node.first_process() is None:
         node.unpack(images.archive("node"), build.folder("kube"))
         node.boot()
@@ -92,12 +97,18 @@ def _initialise() -> None:
     # Preflight would fail: this node lacks some services and kernel files, and cannot resolve its own name.
     skipped = "--skip-phases=preflight,addon/coredns"
     run(node.command("kubeadm", "init", "--config=/etc/kubeadm/kubeadm.yaml", skipped), timeout=240)
-    admin = ADMIN.read_text().replace(f"https://{layout.ADDRESS}:6443", f"https://127.0.0.1:{layout.API_PORT}")
-    layout.KUBECONFIG.touch(mode=0o600)
-    layout.KUBECONFIG.write_text(admin)
+    _write_kubeconfig()
     kubectl("apply", "-f", "-", input=_coredns())
     kubectl("apply", "-f", layout.MANIFESTS / "metrics-server.yaml")
     layout.INITIALISED.write_text(made_by())
+
+
+def _write_kubeconfig() -> None:
+    admin = (layout.NODE / "etc/kubernetes/admin.conf").read_text()
+    layout.KUBECONFIG.touch(mode=0o600)
+    layout.KUBECONFIG.write_text(
+        admin.replace(f"https://{layout.ADDRESS}:6443", f"https://127.0.0.1:{layout.API_PORT}")
+    )
 
 
 def _coredns() -> str:

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from ci import images
-from ci.cluster import control_plane, layout, node
+from ci.cluster import certificates, control_plane, layout, node
 from ci.run import Failed
 
 PRINTED = """\
@@ -67,6 +67,9 @@ def calls(tmp_path, monkeypatch) -> list[str]:
     monkeypatch.setattr(node, "first_process", lambda: 7 if "boot" in calls else None)
     for module, name in ((node, "end"), (node, "unpack"), (node, "boot"), (control_plane, "_images")):
         monkeypatch.setattr(module, name, lambda *_, name=name: calls.append(name))
+    monkeypatch.setattr(certificates, "end_soon", lambda: False)
+    monkeypatch.setattr(certificates, "renew", lambda: calls.append("renew"))
+    monkeypatch.setattr(control_plane, "_write_kubeconfig", lambda: calls.append("kubeconfig"))
     monkeypatch.setattr(control_plane, "_initialise", lambda: calls.append("initialise"))
     monkeypatch.setattr(control_plane, "_wait", lambda: calls.append("wait"))
     return calls
@@ -83,6 +86,21 @@ def test_a_stopped_cluster_is_booted_and_keeps_its_disk(calls):
     layout.NODE.mkdir()
     control_plane.up()
     assert calls == ["unpack", "boot", "_images", "wait"] and layout.NODE.exists()
+
+
+def test_certificates_that_end_soon_are_renewed_while_the_node_is_stopped(calls, monkeypatch):
+    layout.INITIALISED.write_text(control_plane.made_by())
+    monkeypatch.setattr(certificates, "end_soon", lambda: True)
+    control_plane.up()
+    assert calls == ["end", "renew", "kubeconfig", "unpack", "boot", "_images", "wait"]
+
+
+@pytest.mark.parametrize("end_soon", [True, False])
+def test_a_cluster_whose_certificates_end_soon_is_not_ready(monkeypatch, end_soon):
+    for module, name in ((control_plane, "_made_by_us"), (node, "first_process"), (control_plane, "succeeds")):
+        monkeypatch.setattr(module, name, lambda *_, **__: True)
+    monkeypatch.setattr(certificates, "end_soon", lambda: end_soon)
+    assert control_plane.ready() is not end_soon
 
 
 def test_a_cluster_of_another_version_is_not_changed_and_the_remedy_is_named(calls):
