@@ -57,6 +57,7 @@ def open_classifier(model_path: str, *, version: str = "", sha256: str = "") -> 
     except ForestError as error:
         raise LoadError(str(error)) from None
     identity = Identity(manifest.name, manifest.version, manifest.sha256, manifest.engine)
+    LOG.info("verified", extra={"model": identity.summary, "path": str(path)})
     classifier = Classifier(forest, identity)
     _check_probes(classifier, path, manifest)
     return classifier

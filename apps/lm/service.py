@@ -45,7 +45,7 @@ class LanguageModelService(Service):
 
     def load(self, settings: LanguageModelSettings) -> LanguageModel:
         """Verify or fetch the model, then load it with its engine."""
-        model_source = _timed("verified", lambda: self._obtain(settings))
+        model_source = _timed("verified", lambda: self._obtain(settings), _model_and_path)
         loaded = _timed("loaded", lambda: registry.load(model_source.engine, model_source.folder, settings))
         model_source.require_unchanged()
         template = chat_template.template_of(loaded.tokenizer)
@@ -85,9 +85,13 @@ class LanguageModelService(Service):
         return location.obtain(settings)
 
 
-def _timed(step: str, function: Callable[[], T]) -> T:
-    """Log how long a step of the start took: loading takes seconds, and fetching from the hub minutes."""
+def _timed(step: str, function: Callable[[], T], fields: Callable[[T], dict[str, object]] = lambda _: {}) -> T:
+    """Log how long a step of the start took, with `fields` of its result: loading takes seconds, fetching minutes."""
     started = time.monotonic()
     result = function()
-    LOG.info(step, extra={"seconds": round(time.monotonic() - started, 3)})
+    LOG.info(step, extra={"seconds": round(time.monotonic() - started, 3)} | fields(result))
     return result
+
+
+def _model_and_path(model_source: source.Source) -> dict[str, object]:
+    return {"model": model_source.identity().summary, "path": str(model_source.folder)}

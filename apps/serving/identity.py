@@ -21,6 +21,11 @@ class Identity:
     engine: str
     facts: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def summary(self) -> dict[str, str | None]:
+        """All but the facts, as JSON values."""
+        return {key: getattr(self, key) for key in ("name", "version", "sha256", "engine")}
+
 
 class Model(Protocol):
     """A loaded model: any object with an identity."""

@@ -57,10 +57,9 @@ class Lifecycle:
 
     def health(self) -> dict[str, Any]:
         """Return the JSON object of /healthz."""
-        identity = self.loaded and self.loaded.identity
         model: dict[str, Any] = dict.fromkeys(("name", "version", "sha256", "engine"))
-        if identity:
-            model = {key: getattr(identity, key) for key in model} | identity.facts
+        if self.loaded:
+            model = self.loaded.identity.summary | self.loaded.identity.facts
         failure = self.failure
         health = {
             "status": "failed" if failure else self.state.value,

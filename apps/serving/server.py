@@ -132,7 +132,7 @@ class Server(uvicorn.Server):
             LOG.info("ready", extra={"model": health["model"], "seconds": health["uptime_seconds"]})
 
     def _fail(self, text: str) -> None:
-        LOG.error(" ".join(text.split()))
+        LOG.error(" ".join(text.split()), extra={"requested_model": self.runtime.settings.requested_model})
         self.exit_status = 1
         self._begin_exit()
 
@@ -168,7 +168,7 @@ def serve(app: FastAPI) -> NoReturn:
 def main(service: Service, arguments: list[str] | None = None) -> int:
     """Run a service and end the process: status 0 after a signal, 1 without a model, 130 after Ctrl-C twice.
 
-    Returns 2 for wrong settings.
+    Returns 2 for wrong settings, after one line in the log for each mistake.
     """
     parser = argparse.ArgumentParser(prog=f"python -m apps.{service.name.removesuffix('-service')}")
     parser.add_argument("--host", help="address to listen on (HOST)")
@@ -177,7 +177,9 @@ def main(service: Service, arguments: list[str] | None = None) -> int:
     try:
         settings = read_settings(service.Settings, host=options.host, port=options.port)
     except SettingsError as error:
-        print(error, file=sys.stderr)
+        logs.configure("error")
+        for mistake in str(error).splitlines():
+            LOG.error(mistake)
         return 2
     logs.configure(settings.log_level)
     warn_of_similar(service.Settings)

@@ -85,6 +85,11 @@ class ServingSettings(BaseSettings):
     )
 
     @property
+    def requested_model(self) -> dict[str, str]:
+        """The settings that say which model to serve, without those that are empty."""
+        return {name: value for name, value in self if name.startswith("model_") and value}
+
+    @property
     def body_budget(self) -> int:
         """Bytes of all bodies under way; at least the largest allowed body."""
         limit = memory_limit()

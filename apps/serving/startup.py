@@ -1,15 +1,19 @@
 """Loads the model while the process already answers probes."""
 
 import asyncio
+import logging
 import threading
 from concurrent.futures import Future
 
 from apps.serving.identity import Model
 from apps.serving.runtime import Runtime
 
+LOG = logging.getLogger("serving")
+
 
 async def load(runtime: Runtime) -> None:
     """Load and warm up the service's model in a thread, then become ready. Raises what the service's `load` raises."""
+    LOG.info("loading", extra={"requested_model": runtime.settings.requested_model})
     outcome: Future[Model] = Future()
     service = runtime.service
 

@@ -89,6 +89,7 @@ def test_a_model_that_cannot_be_served_ends_the_process_with_one_line(artifact, 
         assert process.wait(20) == 1
         (line,) = [line for line in process.log if line["level"] == "error"]
         assert str(path) in line["message"]
+        assert line["requested_model"] == {"model_path": str(path), "model_version": version}
         assert "ready" not in {line["message"] for line in process.log}
 
 

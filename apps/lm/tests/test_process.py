@@ -66,10 +66,13 @@ def test_a_folder_never_calls_the_hub(hub, client):
 
 def test_health_answers_starting_before_the_model_is_loaded(first_health, service, client):
     assert (first_health.status_code, first_health.json()["status"]) == (503, "starting")
-    steps = ("listening", "verified", "loaded", "ready")
+    steps = ("listening", "loading", "verified", "loaded", "ready")
     logged = [line for line in service.log if line["message"] in steps]
     assert [line["message"] for line in logged] == list(steps)
     assert logged[-1]["seconds"] > 0.5
+    _, loading, verified, *_ = logged
+    assert verified["path"] == loading["requested_model"]["model_name"]
+    assert set(verified["model"]) == {"name", "version", "sha256", "engine"} and None not in verified["model"].values()
     ready = client.get("/healthz")
     assert (ready.status_code, ready.json()["status"]) == (200, "ready")
 
@@ -105,7 +108,8 @@ def test_a_missing_folder_ends_the_process_with_one_line(tmp_path):
 def test_without_a_model_name_the_process_ends_with_one_line():
     with process.starting() as service:
         assert service.wait(process.SECONDS) == 2
-    assert service.output == ["MODEL_NAME is not set, and has no default.\n"]
+    (line,) = service.log
+    assert (line["level"], line["message"]) == ("error", "MODEL_NAME is not set, and has no default.")
 
 
 def test_a_stream_that_is_closed_frees_the_model_at_once(client):

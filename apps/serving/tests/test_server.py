@@ -49,13 +49,26 @@ def test_a_failed_load_logs_one_line_and_exits_with_1(error, message):
         assert "Traceback" not in "".join(toy.output)
 
 
-def test_wrong_settings_print_a_line_for_each_mistake_and_exit_with_2():
+def test_the_log_says_which_model_is_to_be_served_and_why_it_is_not():
+    environment = {"MODEL_VERSION": "v2", "MODEL_SHA256": "e" * 64}
+    with running(TOY, ready=False, LOAD_ERROR="the file is not there.", **environment) as toy:
+        requested = {"model_version": "v2", "model_sha256": "e" * 64}
+        assert toy.wait(10) == 1
+        loading, error = (line for line in toy.log if "requested_model" in line)
+        assert (loading["message"], loading["level"], loading["requested_model"]) == ("loading", "info", requested)
+        assert (error["message"], error["level"]) == ("the file is not there.", "error")
+        assert error["requested_model"] == requested
+
+
+def test_wrong_settings_are_an_error_in_the_log_for_each_mistake_and_exit_with_2():
     with running(TOY, ready=False, MAX_QUEUE="x", DRAIN_SECOND=3) as toy:
         assert toy.wait(10) == 2
-        assert toy.output == [
-            "DRAIN_SECOND: there is no such setting. Is DRAIN_SECONDS meant?\n",
-            "MAX_QUEUE='x': Input should be a valid integer, unable to parse string as an integer.\n",
+        assert [line["message"] for line in toy.log] == [
+            "DRAIN_SECOND: there is no such setting. Is DRAIN_SECONDS meant?",
+            "MAX_QUEUE='x': Input should be a valid integer, unable to parse string as an integer.",
         ]
+        assert [line["level"] for line in toy.log] == ["error", "error"]
+        assert len(toy.output) == 2
 
 
 def test_a_port_in_use_is_logged_and_ends_the_process():
