@@ -1,7 +1,8 @@
 """Keeps values.schema.json and the chart's README equal to the sentences and defaults in values.yaml.
 
 `python ci/chart/reference.py` prints the differences; with `--write` it writes descriptions and defaults into the
-schema and the table into the README. Types, enums, patterns and bounds of the schema are written by hand.
+schema and the table into the README. Types, enums, patterns, bounds and `required` of the schema are written by hand;
+it tells where `required` lacks a value.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import yaml
 Tree = dict[str, Any]  # nested mappings, as YAML and JSON have them
 CHART = Path(__file__).resolve().parents[2] / "charts" / "inference-service"
 COMMAND = "python ci/chart/reference.py --write"
+REQUIRED = "has a default, and a template would read it where null removed it. Name it in `required`, or allow null."
 BEGIN, END = "<!-- values: begin -->", "<!-- values: end -->"
 
 
@@ -83,12 +85,32 @@ def described(schema: Tree, documented: list[Value]) -> Tree:
         leaf["description"] = value.sentence
         if not isinstance(value.default, dict | list):
             leaf["default"] = value.default
+    mistakes += [f"values.schema.json: {'.'.join(path)} {REQUIRED}" for path in _not_required(schema)]
     for path in _leaves(schema):
         if path not in paths and path != ("global",):
             mistakes.append(f"values.schema.json: {'.'.join(path)} is not in values.yaml.")
     if mistakes:
         raise ReferenceError("\n".join(mistakes))
     return schema
+
+
+def _not_required(schema: Tree, section: Tree | None = None, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Paths of scalars with a default, and of sections that require some, which may be missing and may not be null."""
+    section = section or schema
+    paths = []
+    for key, child in section.get("properties", {}).items():
+        paths += _not_required(schema, child, (*path, key))
+        expected = child.get("default") is not None or "required" in child
+        if expected and key not in section.get("required", ()) and not _nullable(schema, child):
+            paths.append((*path, key))
+    return paths
+
+
+def _nullable(schema: Tree, node: Tree) -> bool:
+    if "$ref" in node:
+        return _nullable(schema, at(schema, node["$ref"].removeprefix("#/").split("/")))
+    choices = node.get("anyOf", []) + node.get("oneOf", [])
+    return "null" in node.get("type", ()) or None in node.get("enum", ()) or any(_nullable(schema, c) for c in choices)
 
 
 def _leaves(schema: Tree, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

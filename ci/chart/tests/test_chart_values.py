@@ -248,6 +248,23 @@ def test_keys_that_the_schema_or_values_yaml_lacks_are_reported(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("required", "path"),
+    [
+        ('"replicas", ', "replicas"),
+        ('"preflight", ', "preflight"),
+        (', "runbookUrl"', "prometheusRule.runbookUrl"),
+    ],
+)
+def test_a_value_that_null_would_remove_from_under_a_template_must_be_required(tmp_path, required, path):
+    chart = shutil.copytree(CHART, tmp_path / "chart")
+    schema = (chart / "values.schema.json").read_text()
+    assert schema.count(required) == 1
+    (chart / "values.schema.json").write_text(schema.replace(required, ""))
+    done = rendering.run(sys.executable, "ci/chart/reference.py", "--chart", chart)
+    assert (done.returncode, done.stderr) == (1, f"values.schema.json: {path} {reference.REQUIRED}\n")
+
+
 def _copy(tmp_path, old: str, new: str):
     chart = shutil.copytree(CHART, tmp_path / "chart")
     text = (chart / "values.yaml").read_text()
