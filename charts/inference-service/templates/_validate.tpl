@@ -48,6 +48,10 @@
 {{- if and (eq .Values.image.tag "latest") (not .Values.image.digest) (not .Values.image.allowMutableTag) }}
 {{- $mistakes = append $mistakes "image.tag is latest; a rollback could not restore the old image. Set a fixed tag or image.digest, or image.allowMutableTag: true." }}
 {{- end }}
+{{- $reference := (.Values.model.image).reference | default "" -}}
+{{- if and (regexMatch "(^|/)[^/:@]+(:latest)?$" $reference) (not .Values.image.allowMutableTag) }}
+{{- $mistakes = append $mistakes (printf "model.image.reference (%s) has the tag latest; a rollback could not restore the old model. Set a fixed tag or a digest, or image.allowMutableTag: true." $reference) }}
+{{- end }}
 {{- toJson $mistakes -}}
 {{- end }}
 
@@ -146,29 +150,17 @@
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
 {{- $mistakes = append $mistakes "ingress.enabled is true without a host. Set ingress.hosts, such as {classifier.example.com: {path: /}}." }}
 {{- end }}
-{{- range tuple "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "app.kubernetes.io/version" }}
-{{- $label := . -}}
-{{- range $key := tuple "podLabels" "commonLabels" }}
-{{- if hasKey (get $.Values $key | default dict) $label }}
-{{- $mistakes = append $mistakes (printf "%s (%s) is the chart's own label. Choose another name." $key $label) }}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
+{{- $mistakes = append $mistakes "httpRoute.enabled is true without a Gateway. Set httpRoute.parentRefs, such as {public: {namespace: gateways}}." }}
 {{- end }}
+{{- $fields := dict "loadBalancerClass" (list "LoadBalancer") "loadBalancerSourceRanges" (list "LoadBalancer") "externalTrafficPolicy" (list "NodePort" "LoadBalancer") -}}
+{{- range $field, $types := $fields }}
+{{- if and (get $.Values.service $field) (not (has $.Values.service.type $types)) }}
+{{- $mistakes = append $mistakes (printf "service.%s needs service.type %s, which is %s. Set the type, or remove %s." $field (join " or " $types) $.Values.service.type $field) }}
 {{- end }}
 {{- end }}
 {{- if and .Values.maxTotalBodyBytes .Values.maxBodyBytes (lt (int64 .Values.maxTotalBodyBytes) (int64 .Values.maxBodyBytes)) }}
 {{- $mistakes = append $mistakes (printf "maxTotalBodyBytes (%d) is less than maxBodyBytes (%d): a single body may exceed the total. Raise maxTotalBodyBytes or lower maxBodyBytes." (int64 .Values.maxTotalBodyBytes) (int64 .Values.maxBodyBytes)) }}
-{{- end }}
-{{- $own := list "MODEL_PATH" "MODEL_NAME" "MODEL_VERSION" "MODEL_SHA256" "MODEL_REVISION" "HF_HOME" "HF_TOKEN" "ARTIFICIAL_CPU_SEC" "MAX_TOTAL_TOKENS"
-      "LOG_LEVEL" "REQUEST_TIMEOUT_SECONDS" "MAX_IN_FLIGHT" "MAX_QUEUE" "MAX_BODY_BYTES" "MAX_TOTAL_BODY_BYTES" "DRAIN_SECONDS"
-      "KEEP_ALIVE_SECONDS" "CONNECTION_MAX_AGE_SECONDS" "CORS_ORIGINS" "ALLOWED_HOSTS" -}}
-{{- range $name, $_ := .Values.env }}
-{{- if has $name $own }}
-{{- $mistakes = append $mistakes (printf "env (%s) is set by the chart from a value. Set that value instead." $name) }}
-{{- end }}
-{{- end }}
-{{- range tuple "models" "hub-cache" "tmp" }}
-{{- if hasKey $.Values.volumes . }}
-{{- $mistakes = append $mistakes (printf "volumes (%s) is the chart's own volume. Choose another name." .) }}
-{{- end }}
 {{- end }}
 {{- toJson $mistakes -}}
 {{- end }}

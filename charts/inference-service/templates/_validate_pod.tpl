@@ -1,4 +1,4 @@
-{{/* Mistakes in values for pods, autoscaling and access that are Kubernetes' own fields. */}}
+{{/* Mistakes in values for pods: labels, annotations, environment, volumes and claims. */}}
 
 {{- define "inference-service.podMistakes" -}}
 {{- $mistakes := list -}}
@@ -14,13 +14,12 @@
 {{- $mistakes = append $mistakes (printf "podLabels (%s) is in commonLabels too, which also apply to pods. Remove one." $name) }}
 {{- end }}
 {{- end }}
-{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
-{{- $mistakes = append $mistakes "httpRoute.enabled is true without a Gateway. Set httpRoute.parentRefs, such as {public: {namespace: gateways}}." }}
+{{- range tuple "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "app.kubernetes.io/version" }}
+{{- $label := . -}}
+{{- range $key := tuple "podLabels" "commonLabels" }}
+{{- if hasKey (get $.Values $key | default dict) $label }}
+{{- $mistakes = append $mistakes (printf "%s (%s) is the chart's own label. Choose another name." $key $label) }}
 {{- end }}
-{{- $fields := dict "loadBalancerClass" (list "LoadBalancer") "loadBalancerSourceRanges" (list "LoadBalancer") "externalTrafficPolicy" (list "NodePort" "LoadBalancer") -}}
-{{- range $field, $types := $fields }}
-{{- if and (get $.Values.service $field) (not (has $.Values.service.type $types)) }}
-{{- $mistakes = append $mistakes (printf "service.%s needs service.type %s, which is %s. Set the type, or remove %s." $field (join " or " $types) $.Values.service.type $field) }}
 {{- end }}
 {{- end }}
 {{- range tuple "PORT" "APP" "PATH" }}
@@ -32,16 +31,25 @@
 {{- if and $host (not (has $host (list "0.0.0.0" "::"))) }}
 {{- $mistakes = append $mistakes (printf "env.HOST (%v) is not an address that probes and callers reach. Remove it (IPv4), or set it to `::`, which answers IPv6 and IPv4." $host) }}
 {{- end }}
+{{- $own := list "MODEL_PATH" "MODEL_NAME" "MODEL_VERSION" "MODEL_SHA256" "MODEL_REVISION" "HF_HOME" "HF_TOKEN" "ARTIFICIAL_CPU_SEC" "MAX_TOTAL_TOKENS"
+      "LOG_LEVEL" "REQUEST_TIMEOUT_SECONDS" "MAX_IN_FLIGHT" "MAX_QUEUE" "MAX_BODY_BYTES" "MAX_TOTAL_BODY_BYTES" "DRAIN_SECONDS"
+      "KEEP_ALIVE_SECONDS" "CONNECTION_MAX_AGE_SECONDS" "CORS_ORIGINS" "ALLOWED_HOSTS" -}}
+{{- range $name, $_ := .Values.env }}
+{{- if has $name $own }}
+{{- $mistakes = append $mistakes (printf "env (%s) is set by the chart from a value. Set that value instead." $name) }}
+{{- end }}
+{{- end }}
+{{- range tuple "models" "hub-cache" "tmp" }}
+{{- if hasKey $.Values.volumes . }}
+{{- $mistakes = append $mistakes (printf "volumes (%s) is the chart's own volume. Choose another name." .) }}
+{{- end }}
+{{- end }}
 {{- $claims := list -}}
 {{- range .Values.resourceClaims }}{{ $claims = append $claims .name }}{{ end -}}
 {{- range .Values.resources.claims }}
 {{- if not (has .name $claims) }}
 {{- $mistakes = append $mistakes (printf "resources.claims (%v) is not in resourceClaims, so the pod would be refused. Add it to resourceClaims." .name) }}
 {{- end }}
-{{- end }}
-{{- $reference := (.Values.model.image).reference | default "" -}}
-{{- if and (regexMatch "(^|/)[^/:@]+(:latest)?$" $reference) (not .Values.image.allowMutableTag) }}
-{{- $mistakes = append $mistakes (printf "model.image.reference (%s) has the tag latest; a rollback could not restore the old model. Set a fixed tag or a digest, or image.allowMutableTag: true." $reference) }}
 {{- end }}
 {{- if .Values.autoscaling.enabled }}
 {{- if and .Values.autoscaling.keda.enabled .Values.autoscaling.metrics }}
