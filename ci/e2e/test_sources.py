@@ -78,3 +78,12 @@ def test_hostpath_is_the_only_violation_of_restricted_by_a_model_in_a_nodes_fold
     warnings = restricted.kubectl("apply", "--dry-run=server", "--filename=-", input=pods.stdout).stderr
     volume = 'restricted volume types (volume "models" uses restricted volume type "hostPath")'
     assert warnings == f'Warning: would violate PodSecurity "restricted:latest": {volume}\n'
+
+
+def test_an_image_without_the_model_fails_before_anything_is_made_and_helm_prints_why(restricted: Workspace):
+    values = values_of(restricted, f"model.hostPath.path=,{SOURCES['image']}".format(image=models_image(restricted)))
+    install = ["install", "lacking", CHART, VALUES, "--set", f"{values},model.version=v9", "--wait", "--timeout=1m"]
+    done = restricted.helm(*install, check=False)
+    assert done.returncode != 0 and "mnist_rf_v9.json" in done.stdout + done.stderr, done.stdout + done.stderr
+    deployments = restricted.kubectl("get", "deployments", "--output=name").stdout.split()
+    assert "deployment.apps/lacking" not in deployments
