@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.lm.answer import Answer
-from apps.lm.budget import Budget, PromptError
+from apps.lm.budget import Budget, PromptTooLong
 from apps.lm.chat_template import ChatTemplate, RenderError
 from apps.lm.engines.protocol import Engine, GenerationRequest, Sampling, Tokenizer
 from apps.lm.metrics import TokenMeter
@@ -60,7 +60,7 @@ class LanguageModel:
     ) -> Answer:
         """Return the answer to a prompt, for its caller to run; raise PromptError if the budget leaves no room for it.
 
-        It has at most `max_tokens` tokens (None: the default) and ends before any of `stops`. `arrived` is when its
+        It has at most `max_tokens` tokens (None: as many as fit) and ends before any of `stops`. `arrived` is when its
         request did, on the monotonic clock.
         """
         max_tokens = self.budget.answer_tokens(len(prompt), max_tokens)
@@ -74,6 +74,8 @@ class LanguageModel:
             if len(self.tokenizer.encode(text[:length], add_special_tokens=add_special_tokens)) > limit:
                 raise self.budget.too_long(f"more than {limit}")
             if len(text) > (characters := MAX_CHARACTERS * self.budget.total):
-                raise PromptError(f"The prompt has {len(text)} characters; up to {characters} are read. Shorten it.")
+                raise PromptTooLong(
+                    f"The prompt is too long: it has {len(text)} characters; up to {characters} are read. Shorten it."
+                )
             length *= 4
         return self.tokenizer.encode(text, add_special_tokens=add_special_tokens)

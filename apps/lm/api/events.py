@@ -18,6 +18,7 @@ from apps.serving.runtime import Work, runtime_of
 
 CLIENT_GONE = 499  # the outcome of a stream until its end was sent
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nginx would collect pieces
+LINE_ENDS = {end: f"\\u{ord(end):04x}" for end in "\u0085\u2028\u2029"}  # where str.splitlines divides, as clients do
 
 
 class Form(Protocol):
@@ -39,7 +40,10 @@ class Form(Protocol):
 def event(content: Any, name: str = "") -> str:
     """Write `content` as JSON in one event."""
     line = f"event: {name}\n" if name else ""
-    return f"{line}data: {json.dumps(content, ensure_ascii=False)}\n\n"
+    text = json.dumps(content, ensure_ascii=False)
+    for character, escaped in LINE_ENDS.items():
+        text = text.replace(character, escaped)
+    return f"{line}data: {text}\n\n"
 
 
 async def stream(request: Request, answer: Answer, form: Form) -> StreamingResponse:

@@ -16,14 +16,15 @@ def test_prompt_and_answer_stay_within_the_budget_and_the_answer_within_max_toke
     except PromptError:
         assert prompt >= total
     else:
-        assert answer == min(total - prompt, max_tokens or 64)
+        assert answer == min(total - prompt, max_tokens or total)
 
 
 def test_the_error_for_a_long_prompt_has_both_counts_and_the_remedy():
     with pytest.raises(PromptError) as refusal:
         Budget(256).answer_tokens(256)
     assert str(refusal.value) == (
-        "The prompt has 256 tokens; prompt and answer together may have 256. Shorten the prompt to at most 255 tokens."
+        "The prompt is too long: it has 256 tokens; prompt and answer together may have 256. "
+        "Shorten the prompt to at most 255 tokens."
     )
 
 

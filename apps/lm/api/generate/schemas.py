@@ -4,7 +4,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from apps.lm.api.schemas import MIN_TEMPERATURE, AnswerRequest, Stop, Stops, TemperatureRule, Usage, event_stream
+from apps.lm.api.schemas import (
+    MAX_STOPS,
+    MIN_TEMPERATURE,
+    AnswerRequest,
+    Integer,
+    Stops,
+    Temperature,
+    Usage,
+    event_stream,
+)
 from apps.lm.budget import DEFAULT_ANSWER_TOKENS
 from apps.lm.engines.protocol import Sampling
 from apps.lm.model import LanguageModel
@@ -16,22 +25,16 @@ class GenerateRequest(AnswerRequest):
 
     prompt: Annotated[str, Field(min_length=1, description="the text to continue")]
     max_new_tokens: Annotated[
-        int | None,
+        Integer,
         Field(
             ge=1,
             description=f"most tokens of the answer, {DEFAULT_ANSWER_TOKENS} by default; "
             "more than fits beside the prompt is cut, with finish_reason length",
         ),
-    ] = None
+    ] = DEFAULT_ANSWER_TOKENS
     temperature: Annotated[
-        float,
-        Field(
-            ge=0,
-            le=2,
-            allow_inf_nan=False,
-            description=f"0: always the best token; from {MIN_TEMPERATURE} on: drawn, the flatter the higher",
-        ),
-        TemperatureRule,
+        Temperature,
+        Field(description=f"0: always the best token; from {MIN_TEMPERATURE} on: drawn, the flatter the higher"),
     ] = 0.0
     top_p: Annotated[
         float | None,
@@ -39,9 +42,11 @@ class GenerateRequest(AnswerRequest):
             gt=0, le=1, allow_inf_nan=False, description="draw from the likeliest tokens that have this share together"
         ),
     ] = None
-    top_k: Annotated[int | None, Field(ge=1, description="draw from this many of the likeliest tokens")] = None
-    seed: Annotated[int | None, Field(ge=0, lt=2**63, description="the same seed draws the same answer")] = None
-    stop: Annotated[Stop | Stops, Field(description="texts that end the answer and are not part of it, up to 8")] = []  # noqa: RUF012
+    top_k: Annotated[Integer | None, Field(ge=1, description="draw from this many of the likeliest tokens")] = None
+    seed: Annotated[Integer | None, Field(ge=0, lt=2**63, description="the same seed draws the same answer")] = None
+    stop: Annotated[
+        Stops, Field(description=f"texts that end the answer and are not part of it, up to {MAX_STOPS}")
+    ] = []  # noqa: RUF012
     stream: Annotated[bool, Field(description="send the answer piece by piece, as server-sent events")] = False
 
     @model_validator(mode="after")
@@ -55,7 +60,7 @@ class GenerateRequest(AnswerRequest):
         return model.tokenize(self.prompt)
 
     @property
-    def max_answer_tokens(self) -> int | None:
+    def max_answer_tokens(self) -> int:
         return self.max_new_tokens
 
     @property
@@ -64,7 +69,7 @@ class GenerateRequest(AnswerRequest):
 
     @property
     def stops(self) -> list[str]:
-        return [self.stop] if isinstance(self.stop, str) else self.stop
+        return self.stop
 
     @property
     def streamed(self) -> bool:

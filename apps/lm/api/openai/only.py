@@ -1,28 +1,33 @@
 """Refuses parameters that would change an answer and are not supported, and accepts the values that change nothing."""
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
+Ignored = Annotated[Any, Field(description="accepted and ignored, as it changes no answer")]
 
-@dataclass(frozen=True, eq=False)  # typing would take Only(0) for Only(False)
+
 class Only:
-    """Marks a field that must be absent, null or `value`, which says what is done anyway."""
+    """Marks a field that must be absent or one of `values`, which say what is done anyway."""
 
-    value: object
+    def __init__(self, *values: object, text: str = "") -> None:
+        self.values = values
+        self._text = text or " or ".join(map(json.dumps, values)) or "null"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return no_info_after_validator_function(self._check, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return handler(schema) | {"description": f"only {json.dumps(self.value)}"}
+        return handler(schema) | {"description": f"only {self._text}"}
 
     def _check(self, value: object) -> object:
-        if value not in (None, self.value):
-            raise ValueError(f"is not supported here; leave it out or give {json.dumps(self.value)}")
+        if value not in self.values:
+            raise ValueError(f"is not supported here; leave it out or give {self._text}")
         return value
+
+
+EMPTY = Only("", [], {}, text="null")

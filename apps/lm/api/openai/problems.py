@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from apps.lm.budget import PromptError
+from apps.lm.budget import PromptError, PromptTooLong
 from apps.lm.model import ChatError, LanguageModel
 from apps.serving.problems import Problem
 
@@ -28,14 +28,15 @@ def error(problem: Problem) -> dict[str, object]:
 
 
 @contextmanager
-def openai_statuses() -> Iterator[None]:
-    """Give errors in the block OpenAI's statuses and codes."""
+def openai_statuses(prompt_field: str) -> Iterator[None]:
+    """Give errors in the block OpenAI's statuses and codes. `prompt_field` is the field that has the prompt."""
     try:
         yield
     except PromptError as error:
-        raise OpenAIProblem(400, "context_length_exceeded", str(error), "prompt") from None
+        code = "context_length_exceeded" if isinstance(error, PromptTooLong) else "invalid_prompt"
+        raise OpenAIProblem(400, code, str(error), prompt_field) from None
     except ChatError as error:
-        raise OpenAIProblem(400, "invalid_messages", str(error), "messages") from None
+        raise OpenAIProblem(400, "invalid_messages", str(error), prompt_field) from None
     except Problem as problem:
         problem.status = 400 if problem.status == 422 else problem.status
         raise

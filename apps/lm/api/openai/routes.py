@@ -32,7 +32,7 @@ STARTED = int(time.time())
 async def completions(request: Request) -> Response:
     """Continue a text."""
     request_id = context(request.scope).request_id
-    with openai_statuses():
+    with openai_statuses("prompt"):
         return await answering.respond(
             request, CompletionRequest, lambda body, answer: CompletionForm(answer, request_id, body.usage_in_stream)
         )
@@ -47,7 +47,7 @@ async def completions(request: Request) -> Response:
 async def chat(request: Request) -> Response:
     """Answer a conversation, put to the model by its own chat template."""
     request_id = context(request.scope).request_id
-    with openai_statuses():
+    with openai_statuses("messages"):
         return await answering.respond(
             request, ChatRequest, lambda body, answer: ChatForm(answer, request_id, body.usage_in_stream)
         )

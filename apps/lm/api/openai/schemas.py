@@ -1,30 +1,18 @@
-"""The requests of /v1/completions and /v1/chat/completions.
-
-Parameters that would change an answer and are not supported are refused. Those that change nothing are ignored.
-"""
+"""The requests of /v1/completions and /v1/chat/completions; `compatibility` has the parameters without effect."""
 
 from abc import abstractmethod
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
 
-from apps.lm.api.openai.only import Only
+from apps.lm.api.openai.compatibility import OtherChatParameters, OtherCompletionParameters, OtherParameters
+from apps.lm.api.openai.messages import Message
+from apps.lm.api.openai.only import EMPTY, Ignored, Only
 from apps.lm.api.openai.problems import require
-from apps.lm.api.schemas import AnswerRequest, Stop, Stops, TemperatureRule
+from apps.lm.api.schemas import AnswerRequest, Body, Integer, Stops, Temperature
 from apps.lm.budget import DEFAULT_ANSWER_TOKENS
 from apps.lm.engines.protocol import Sampling
 from apps.lm.model import LanguageModel
-
-
-def _text(value: object) -> object:
-    """Join a list of text parts; the field validates anything else."""
-    if not isinstance(value, list) or not value:
-        return value
-    texts = [part.get("text") for part in value if isinstance(part, dict) and part.get("type") == "text"]
-    strings = [text for text in texts if isinstance(text, str)]
-    if len(strings) < len(value):
-        raise ValueError("has parts that are not text, and the model reads nothing else")
-    return "\n".join(strings)
 
 
 def _prompt(value: object) -> object:
@@ -35,41 +23,37 @@ def _prompt(value: object) -> object:
     return value
 
 
-Tokens = Annotated[
-    int | None, Field(ge=1, description=f"most tokens of the answer; {DEFAULT_ANSWER_TOKENS} by default")
-]
-Ignored = Annotated[Any, Field(description="accepted and ignored")]
+Tokens = Annotated[Integer, Field(ge=1)]
 TEXT = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array"}]})
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(Body):
     """What a stream holds beside the answer."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    include_usage: bool | None = Field(None, description="count the tokens in an event before the last")
+    include_usage: bool = Field(False, description="count the tokens in an event before the last")
     include_obfuscation: Ignored = None
+    continuous_usage_stats: Annotated[Any, Only(False)] = None
 
 
-class OpenAIRequest(AnswerRequest):
+class OpenAIRequest(OtherParameters, AnswerRequest):
     """The fields that both requests have."""
 
     model: str = Field(description="the name that /v1/models lists")
-    max_tokens: Tokens = None
-    temperature: Annotated[float | None, Field(ge=0, le=2, allow_inf_nan=False), TemperatureRule] = Field(
-        None, description="1 by default; 0: always the best token"
-    )
+    temperature: Temperature = Field(1.0, description="1 by default; 0: always the best token")
     top_p: Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False)] = None
-    top_k: Annotated[int | None, Field(ge=1)] = None
-    seed: Annotated[int | None, Field(ge=0, lt=2**63)] = None
-    stop: Stop | Stops | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
+    top_k: Annotated[Integer, Field(ge=-1)] = Field(0, description="0 and -1: all")
+    seed: Annotated[Integer | None, Field(ge=0, lt=2**63)] = None
+    stop: Stops = []  # noqa: RUF012
+    stream: bool = False
+    stream_options: StreamOptions = StreamOptions()
     n: Annotated[Any, Only(1)] = None
     presence_penalty: Annotated[Any, Only(0)] = None
     frequency_penalty: Annotated[Any, Only(0)] = None
-    logit_bias: Annotated[Any, Only({})] = None
-    user: Ignored = None
+    repetition_penalty: Annotated[Any, Only(1)] = None
+    min_p: Annotated[Any, Only(0)] = None
+    min_tokens: Annotated[Any, Only(0)] = None
+    ignore_eos: Annotated[Any, Only(False)] = None
+    logit_bias: Annotated[Any, EMPTY] = None
 
     @abstractmethod
     def tokenize_prompt(self, model: LanguageModel) -> list[int]:
@@ -81,70 +65,53 @@ class OpenAIRequest(AnswerRequest):
         return self.tokenize_prompt(model)
 
     @property
-    def max_answer_tokens(self) -> int | None:
-        return self.max_tokens
-
-    @property
     def sampling(self) -> Sampling:
-        temperature = 1.0 if self.temperature is None else self.temperature  # OpenAI's default
-        return Sampling(temperature, self.top_k, self.top_p, self.seed)
+        return Sampling(self.temperature, self.top_k if self.top_k > 0 else None, self.top_p, self.seed)
 
     @property
     def stops(self) -> list[str]:
-        return [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return self.stop
 
     @property
     def streamed(self) -> bool:
-        return bool(self.stream)
+        return self.stream
 
     @property
     def usage_in_stream(self) -> bool:
         """Whether a stream ends with the numbers of tokens."""
-        return bool(self.stream_options and self.stream_options.include_usage)
+        return self.stream_options.include_usage
 
 
-class CompletionRequest(OpenAIRequest):
+class CompletionRequest(OtherCompletionParameters, OpenAIRequest):
     """A text to continue."""
 
     prompt: Annotated[Any, AfterValidator(_prompt), TEXT] = Field(description="one text to continue")
+    max_tokens: Tokens = Field(DEFAULT_ANSWER_TOKENS, description="most tokens of the answer")
     best_of: Annotated[Any, Only(1)] = None
     echo: Annotated[Any, Only(False)] = None
-    logprobs: Annotated[Any, Only(None)] = None
-    suffix: Annotated[Any, Only("")] = None
+    logprobs: Annotated[Any, Only()] = None
+    response_format: Annotated[Any, Only({"type": "text"})] = None
 
     def tokenize_prompt(self, model: LanguageModel) -> list[int]:
         """See `OpenAIRequest`."""
         return model.tokenize(self.prompt)
 
-
-class Message(BaseModel):
-    """One turn of a conversation."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    role: Literal["system", "developer", "user", "assistant"]
-    content: Annotated[str, BeforeValidator(_text), TEXT]
-    name: Ignored = None
-
     @property
-    def turn(self) -> dict[str, str]:
-        """The message as chat templates read it."""
-        return {"role": "system" if self.role == "developer" else self.role, "content": self.content}
+    def max_answer_tokens(self) -> int:
+        return self.max_tokens
 
 
-class ChatRequest(OpenAIRequest):
+class ChatRequest(OtherChatParameters, OpenAIRequest):
     """A conversation to answer."""
 
     messages: Annotated[list[Message], Field(min_length=1, max_length=2048)]
-    max_completion_tokens: Tokens = None
+    max_completion_tokens: Tokens | None = Field(
+        None, description="most tokens of the answer; by default as many as fit beside the conversation"
+    )
+    max_tokens: Tokens | None = Field(None, description="the earlier name of max_completion_tokens")
     logprobs: Annotated[Any, Only(False)] = None
     top_logprobs: Annotated[Any, Only(0)] = None
     response_format: Annotated[Any, Only({"type": "text"})] = None
-    tools: Annotated[Any, Only([])] = None
-    tool_choice: Annotated[Any, Only("none")] = None
-    metadata: Ignored = None
-    store: Ignored = None
-    safety_identifier: Ignored = None
 
     def tokenize_prompt(self, model: LanguageModel) -> list[int]:
         """See `OpenAIRequest`."""

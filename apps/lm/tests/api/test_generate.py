@@ -38,7 +38,7 @@ def test_only_the_start_of_a_very_long_prompt_is_tokenised(client, route, body):
     answer = client.post(route, json={"prompt": "the fox " * 125_000} | body)
     assert answer.status_code in (400, 422)
     assert answer.json()["errors"][0]["detail"] == (
-        "The prompt has more than 80 tokens; prompt and answer together may have 40. "
+        "The prompt is too long: it has more than 80 tokens; prompt and answer together may have 40. "
         "Shorten the prompt to at most 39 tokens."
     )
 
@@ -50,7 +50,7 @@ def test_a_prompt_without_room_for_an_answer_is_a_422_with_both_counts(client):
     assert answer.json()["errors"] == [
         {
             "pointer": "#/prompt",
-            "detail": "The prompt has 40 tokens; prompt and answer together may have 40. "
+            "detail": "The prompt is too long: it has 40 tokens; prompt and answer together may have 40. "
             "Shorten the prompt to at most 39 tokens.",
         }
     ]
@@ -61,7 +61,7 @@ def test_a_prompt_without_room_for_an_answer_is_a_422_with_both_counts(client):
     [
         ({"prompt": ""}, "#/prompt", "at least 1 character"),
         ({}, "#/prompt", "required"),
-        ({"prompt": None}, "#/prompt", "valid string"),
+        ({"prompt": None}, "#/prompt", "required"),
         ({"prompt": 5}, "#/prompt", "valid string"),
         ({"prompt": ["a", "b"]}, "#/prompt", "valid string"),
         ({"prompt": "a", "max_new_tokens": 0}, "#/max_new_tokens", "greater than or equal to 1"),
@@ -108,11 +108,15 @@ def test_any_text_is_a_prompt(client, prompt):
     assert generate(client, prompt=prompt, max_new_tokens=2).status_code == 200
 
 
-@pytest.mark.parametrize("stop", ["", [""], ["a"] * 9, "x" * 101, 5, [5]])
-def test_a_wrong_stop_is_a_422_that_names_it(client, stop):
+@pytest.mark.parametrize(
+    ("stop", "rule"),
+    [(stop, "is not a text or a list of texts, none of them empty.") for stop in ("", [""], 5, ["a", 5])]
+    + [(["a"] * 9, "has 9 texts; give up to 8.")],
+)
+def test_a_wrong_stop_is_a_422_that_names_it(client, stop, rule):
     answer = generate(client, prompt="a", stop=stop)
     assert answer.status_code == 422
-    assert all(mistake["pointer"].startswith("#/stop") for mistake in answer.json()["errors"])
+    assert answer.json()["errors"] == [{"pointer": "#/stop", "detail": rule}]
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
@@ -131,6 +135,17 @@ def test_a_stop_sequence_ends_the_answer(client):
     whole = generate(client, prompt="the fox", max_new_tokens=20).json()["generated_text"]
     body = generate(client, prompt="the fox", max_new_tokens=20, stop=whole[4:6]).json()
     assert (body["generated_text"], body["finish_reason"]) == (whole[: whole.index(whole[4:6])], "stop")
+
+
+def test_a_stop_sequence_may_be_long(client):
+    assert generate(client, prompt="the fox", max_new_tokens=2, stop="x" * 1000).json()["finish_reason"] == "length"
+
+
+def test_null_counts_as_absent_and_a_whole_number_may_be_written_as_a_fraction(client):
+    body = generate(client, prompt="the fox", temperature=None, seed=None, stop=None, stream=None, max_new_tokens=5.0)
+    assert body.json()["usage"]["completion_tokens"] == 5
+    usage = generate(client, prompt="the fox", max_new_tokens=None).json()["usage"]
+    assert usage == {"prompt_tokens": 2, "completion_tokens": 38, "total_tokens": 40}
 
 
 def test_the_documented_examples_work(client):

@@ -1,0 +1,52 @@
+"""The turns of a conversation, as clients write them and as they send back the model's."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from apps.lm.api.openai.only import EMPTY, Ignored
+from apps.lm.api.schemas import Body, mistakes
+
+
+def _text(value: object) -> object:
+    """Join a list of text parts; the field validates anything else."""
+    if not isinstance(value, list) or not value:
+        return value
+    texts = [part.get("text") for part in value if isinstance(part, dict) and part.get("type") == "text"]
+    strings = [text for text in texts if isinstance(text, str)]
+    if len(strings) < len(value):
+        raise ValueError("has parts that are not text, and the model reads nothing else")
+    return "\n".join(strings)
+
+
+class Message(Body):
+    """One turn of a conversation. Of the model's turn, all fields that an answer has are accepted."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Annotated[
+        str,
+        BeforeValidator(_text),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array"}]}),
+        Field(description="required, but the model's turn may have none"),
+    ] = ""
+    name: Ignored = None
+    parsed: Ignored = None  # the content, read by OpenAI's client
+    refusal: Annotated[Any, EMPTY] = None
+    annotations: Annotated[Any, EMPTY] = None
+    audio: Annotated[Any, EMPTY] = None
+    function_call: Annotated[Any, EMPTY] = None
+    tool_calls: Annotated[Any, EMPTY] = None
+    tool_call_id: Annotated[Any, EMPTY] = None
+    reasoning: Annotated[Any, EMPTY] = None
+    reasoning_content: Annotated[Any, EMPTY] = None
+
+    @model_validator(mode="after")
+    def _require_content(self) -> "Message":
+        if self.role != "assistant" and "content" not in self.model_fields_set:
+            raise mistakes((("content",), "is required"))
+        return self
+
+    @property
+    def turn(self) -> dict[str, str]:
+        """The message as chat templates read it."""
+        return {"role": "system" if self.role == "developer" else self.role, "content": self.content}

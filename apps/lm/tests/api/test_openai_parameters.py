@@ -1,0 +1,138 @@
+"""What clients send beside the prompt, unasked or sent back from an answer, is accepted where it changes nothing."""
+
+import json
+from typing import Any
+
+import pytest
+from openai.types import completion_create_params as openai_completion
+from openai.types.chat import ChatCompletionMessage, ChatCompletionStreamOptionsParam
+from openai.types.chat import completion_create_params as openai_chat
+
+from apps.lm.api.events import event
+from apps.lm.tests.api import vllm_parameters as vllm
+from apps.lm.tests.api.test_openai import BODIES, post
+
+QUESTION = {"role": "user", "content": "the fox"}
+PARAMETERS: dict[str, tuple[Any, dict[str, Any]]] = {  # of OpenAI's client and of vLLM
+    "/v1/completions": (openai_completion.CompletionCreateParamsBase, vllm.COMPLETION),
+    "/v1/chat/completions": (openai_chat.CompletionCreateParamsBase, vllm.CHAT),
+}
+
+
+@pytest.fixture(params=BODIES)
+def path(request) -> str:
+    return request.param
+
+
+def text(answer) -> str:
+    assert answer.status_code == 200, answer.text
+    (choice,) = answer.json()["choices"]
+    return choice["text"] if "text" in choice else choice["message"]["content"]
+
+
+def schema(client, path: str) -> dict[str, Any]:
+    operation = client.get("/openapi.json").json()["paths"][path]["post"]
+    return operation["requestBody"]["content"]["application/json"]["schema"]
+
+
+def test_every_parameter_of_openai_and_of_vllm_is_known(client, path):
+    openai, vllm_defaults = PARAMETERS[path]
+    assert not {*openai.__annotations__, "stream", *vllm_defaults} - set(schema(client, path)["properties"])
+
+
+def test_every_stream_option_of_openai_and_of_vllm_is_known(client, path):
+    options = schema(client, path)["properties"]["stream_options"]["anyOf"][0]["properties"]
+    assert not {*ChatCompletionStreamOptionsParam.__annotations__, *vllm.STREAM_OPTIONS} - set(options)
+
+
+@pytest.mark.parametrize("null", [True, False])
+def test_the_defaults_of_all_parameters_change_nothing(client, path, null):
+    openai, vllm_defaults = PARAMETERS[path]
+    defaults = dict.fromkeys(openai.__annotations__) if null else vllm_defaults | vllm.NEUTRAL
+    whole = text(post(client, path, temperature=1.0, seed=1))
+    changed = defaults | {"model": "tiny-gpt2", "max_tokens": 5, "seed": 1} | BODIES[path]
+    assert text(client.post(path, json=changed)) == whole
+
+
+def test_null_counts_as_absent_also_in_parameters_that_nobody_knows(client, path):
+    assert text(post(client, path, response_formats=None, stop=None)) == text(post(client, path))
+
+
+@pytest.mark.parametrize(
+    "neutral",
+    [
+        {"service_tier": "auto"},
+        {"parallel_tool_calls": False},
+        {"tool_choice": "auto", "tools": []},
+        {"response_format": {"type": "text"}},
+        {"modalities": ["text"]},
+        {"reasoning_effort": "none", "verbosity": "medium"},
+        {"max_tokens": 5.0, "n": 1.0},
+        {"top_k": -1},
+        {"stream_options": {"include_usage": None}},
+    ],
+)
+def test_values_that_change_nothing_are_accepted(client, neutral):
+    assert text(post(client, "/v1/chat/completions", **neutral)) == text(post(client, "/v1/chat/completions"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("tools", [{"type": "function"}], "null"),
+        ("tool_choice", "required", '"none" or "auto"'),
+        ("modalities", ["text", "audio"], '["text"]'),
+        ("chat_template", "{{ messages }}", "null"),
+        ("use_beam_search", True, "false"),
+    ],
+)
+def test_a_value_that_would_change_the_answer_is_refused_by_name(client, name, value, remedy):
+    error = post(client, "/v1/chat/completions", **{name: value}).json()["error"]
+    rule = f"is not supported here; leave it out or give {remedy}."
+    assert (error["param"], error["message"]) == (name, f"#/{name}: {rule}")
+
+
+@pytest.mark.parametrize(
+    ("body", "param"), [({"stop": ""}, "stop"), ({"stop": [1]}, "stop"), ({"max_tokens": "a"}, "max_tokens")]
+)
+def test_the_parameter_of_an_error_is_the_name_of_a_field(client, path, body, param):
+    answer = post(client, path, **body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+def test_the_models_turn_can_be_sent_back_as_it_came(client):
+    message = post(client, "/v1/chat/completions", messages=[QUESTION]).json()["choices"][0]["message"]
+    turn = {"role": "assistant", "content": message["content"]}
+    plain = text(post(client, "/v1/chat/completions", messages=[QUESTION, turn, QUESTION]))
+    everything = dict.fromkeys(ChatCompletionMessage.model_fields) | message
+    for fields in (
+        message,
+        everything,
+        turn | {"parsed": {"a": 1}, "refusal": None},
+        turn | {"content": [{"type": "text", "text": message["content"]}]},
+        turn | {"annotations": [], "tool_calls": [], "audio": None, "function_call": None},
+        turn | {"reasoning": None, "reasoning_content": "", "tool_call_id": None, "name": "a"},
+    ):
+        assert text(post(client, "/v1/chat/completions", messages=[QUESTION, fields, QUESTION])) == plain
+
+
+def test_the_models_turn_may_be_empty_and_no_other_may(client):
+    def answer(**turn):
+        return post(client, "/v1/chat/completions", messages=[QUESTION, turn, QUESTION])
+
+    assert text(answer(role="assistant", content=None)) == text(answer(role="assistant", content=""))
+    assert answer(role="user", content=None).json()["error"] == {
+        "message": "#/messages/1/content: is required.",
+        "type": "invalid_request_error",
+        "param": "messages.1.content",
+        "code": None,
+    }
+    assert answer(role="assistant", content="a", tool_calls=[{}]).json()["error"]["param"] == "messages.1.tool_calls"
+
+
+def test_an_event_is_one_line_wherever_a_client_divides_lines():
+    text = "a\u2028b\u2029c\u0085d\x0b\x0c\x1c\r\ne"
+    written = event({"text": text}, "end")
+    first, second, blank = written.splitlines()
+    assert (first, blank) == ("event: end", "")
+    assert json.loads(second.removeprefix("data: ")) == {"text": text}
