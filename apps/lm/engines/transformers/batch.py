@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from apps.lm.engines.batching import BatchSequence
 from apps.lm.engines.protocol import GenerationRequest
 from apps.lm.engines.transformers.cache import RowCache
+from apps.lm.engines.transformers.forward import next_logits
 from apps.lm.engines.transformers.sampling import Choose, chooser
 
 
@@ -106,17 +107,12 @@ class TransformersBatch(ABC):
         self._decoding.append(self._waiting.popleft())
         return self._choose([row], next_logits)
 
-    @torch.inference_mode()  # also here: the mode belongs to a thread, and prefill may have its own
     def _forward(self, cache: RowCache, rows: list[Row], tokens: list[Sequence[int]]) -> torch.Tensor:
         """Add equally many `tokens` to each of the first rows; return the logits after them: (rows, vocabulary)."""
-        new = len(tokens[0])
-        arguments = cache.open([row.length for row in rows], new)
-        ids = torch.tensor(tokens, device=self._model.device)
-        output = self._model(ids, use_cache=True, logits_to_keep=1, **arguments)
+        logits = next_logits(self._model, cache, [row.length for row in rows], tokens)
         for row in rows:
-            row.length += new
-        logits: torch.Tensor = output.logits[:, -1]
-        return logits.float().cpu()
+            row.length += len(tokens[0])
+        return logits
 
     def _choose(self, rows: list[Row], logits: torch.Tensor) -> list[BatchSequence]:
         for row, row_logits in zip(rows, logits, strict=True):

@@ -19,27 +19,33 @@ class RowCache(Cache):
     """A transformers Cache for `model`, of `rows` sequences of at most `context` tokens."""
 
     def __init__(self, model: PreTrainedModel, rows: int, context: int) -> None:
-        count = model.config.get_text_config().num_hidden_layers
-        self._layers = [_Layer(rows, context) for _ in range(count)]
+        config = model.config.get_text_config(decoder=True)
+        self._layers = [_Layer(rows, context) for _ in range(config.num_hidden_layers)]
         super().__init__(layers=list(self._layers))
-        self._device, self._rows = model.device, rows
+        self._device, self._dtype, self._rows = model.device, model.dtype, rows
+        self._adds_mask = config._attn_implementation == "eager"
 
     def open(self, lengths: Sequence[int], new: int) -> dict[str, Any]:
         """Prepare a forward pass that adds `new` tokens to each of the first rows, which have `lengths` tokens.
 
         Return the arguments that the model needs for it: positions of shape (rows, new), and a mask of shape
-        (rows, 1, new, longest) in which each token sees itself and the tokens before it in its own row.
+        (rows, 1, new, longest) in which each token sees itself and the tokens before it in its own row. The mask is
+        boolean; for a model that adds it to its scores it is 0 there, and the lowest number elsewhere.
         """
         positions = torch.tensor(lengths, device=self._device)[:, None] + torch.arange(new, device=self._device)
         longest = max(lengths) + new
         for layer in self._layers:
             layer.window = (positions, longest)
         mask = torch.arange(longest, device=self._device) <= positions[:, None, :, None]
+        if self._adds_mask:
+            mask = torch.zeros_like(mask, dtype=self._dtype).masked_fill(~mask, torch.finfo(self._dtype).min)
         return {"past_key_values": self, "position_ids": positions, "attention_mask": mask}
 
     def copy(self, source: "RowCache", row: int, target: int, length: int) -> None:
         """Copy the first `length` tokens of a row of `source`, a cache of the same model, to row `target`."""
         for layer, source_layer in zip(self._layers, source._layers, strict=True):
+            if not layer.is_initialized:  # it shares the keys and values of another
+                continue
             layer.keys[target, :, :length] = source_layer.keys[row, :, :length]
             layer.values[target, :, :length] = source_layer.values[row, :, :length]
 
@@ -51,7 +57,7 @@ class RowCache(Cache):
 
     def max_bytes(self, tokens: int) -> int:
         """The most bytes that sequences of `tokens` tokens in total take. Call it after the first forward pass."""
-        tensors = [tensor for layer in self._layers for tensor in (layer.keys, layer.values)]
+        tensors = [tensor for layer in self._layers if layer.is_initialized for tensor in (layer.keys, layer.values)]
         heads = sum(tensor.shape[1] for tensor in tensors)
         size = max(tensor.shape[3] * tensor.element_size() for tensor in tensors)
         return heads * (tokens * size + self._rows * 2 * mmap.PAGESIZE)  # each head's tokens start and end inside pages

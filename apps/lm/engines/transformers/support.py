@@ -1,59 +1,143 @@
-"""Refuses models that the batch would compute wrongly.
+"""Refuses models that the batch would compute wrongly, with the reason.
 
 The batch lays out the KV cache itself and decides which token sees which. A model with a sliding window, with another
 kind of memory or with positions derived from a mask would answer, but not as it does in transformers.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import DynamicCache, PreTrainedConfig, PreTrainedModel
+from transformers.cache_utils import DynamicSlidingWindowLayer
 
 from apps.lm.engines.transformers.cache import RowCache
+from apps.lm.engines.transformers.forward import next_logits
 from apps.serving.identity import LoadError
 
 # Share of the range of logits: float32 stays a thousand times below it, and bfloat16 has a precision of 8 bits.
 TOLERANCES = {torch.float32: 0.01, torch.bfloat16: 0.05}
-TOKENS = 6
+MEMORIES = {"DynamicLayer", "DynamicSlidingWindowLayer", "DummyLayer"}  # of transformers: keys and values, or nothing
+TOKENS, VOCABULARY = 8, 40  # the sequences that are compared have at most so many tokens, from the first so many
 
 
 def check(model: PreTrainedModel, context: int) -> None:
     """Raise LoadError unless the batch computes what transformers does, for sequences of up to `context` tokens."""
-    config = model.config.get_text_config()
-    window = getattr(config, "sliding_window", None)
-    if window is not None and window < context:
-        raise _refusal(model, f"it looks back {window} tokens only. Set MAX_TOTAL_TOKENS to {window} or less")
-    limit = _constant_rope_tokens(config)
-    if limit is not None and limit < context:
-        raise _refusal(model, f"beyond {limit} tokens one sequence changes the others. Set MAX_TOTAL_TOKENS to {limit}")
-    try:
-        same = _same_logits(model, min(TOKENS, context))
-    except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise _refusal(model, f"its forward pass fails in a batch ({reason})") from error
-    if not same:
-        raise _refusal(model, "its logits differ in a batch. Choose a model of the GPT-2 or Llama families")
+    if reason := _reason(model, context):
+        raise LoadError(f"{type(model).__name__} cannot be served by the engine of this service: {reason}.")
 
 
 @torch.inference_mode()
-def _same_logits(model: PreTrainedModel, count: int) -> bool:
-    """Whether a row prefilled in another cache has, beside a shorter row, the logits of a plain forward pass."""
-    tokens = torch.arange(count, device=model.device)[None] % model.config.get_text_config().vocab_size
-    cache, prompt_cache = RowCache(model, 2, count), RowCache(model, 1, count)
-    model(tokens[:, :-1], use_cache=True, **prompt_cache.open([0], count - 1))
-    model(tokens[:, :1].expand(2, 1), use_cache=True, **cache.open([0, 0], 1))
-    cache.copy(prompt_cache, 0, 1, count - 1)
-    row = model(tokens[:, [1, -1]].T, use_cache=True, **cache.open([1, count - 1], 1)).logits[1, -1]
-    plain = model(tokens).logits[0, -1]
-    return bool((row - plain).abs().max() <= TOLERANCES[model.dtype] * (plain.max() - plain.min()))
+def _reason(model: PreTrainedModel, context: int) -> str | None:
+    """Why the model cannot be served, as the end of a sentence; None if it can."""
+    config = model.config.get_text_config(decoder=True)
+    try:
+        layers = DynamicCache(config=config).layers
+    except Exception as error:
+        return f"transformers has no cache of keys and values for it ({_line(error)})"
+    if memories := {type(layer).__name__ for layer in layers} - MEMORIES:
+        return f"it keeps more than keys and values of each token ({', '.join(sorted(memories))})"
+    window = _window(config, layers)
+    if window is not None and window < context:
+        return f"it looks back {window} tokens only. Set MAX_TOTAL_TOKENS to {window} or less"
+    limit = _independent_tokens(config)
+    if limit is not None and limit < context:
+        return f"beyond {limit} tokens one sequence changes the others. Set MAX_TOTAL_TOKENS to {limit}"
+    return _difference(model, min(TOKENS, context))
 
 
-def _constant_rope_tokens(config: PreTrainedConfig) -> int | None:
-    """The longest sequence for which RoPE scaling stays constant; None if it always does.
+def _difference(model: PreTrainedModel, count: int) -> str | None:
+    """How the batch's logits differ from those of transformers for sequences of up to `count` tokens, if they do."""
+    vocabulary = min(VOCABULARY, model.get_input_embeddings().num_embeddings)
+    rows = [[(1 + 7 * row + 3 * n) % vocabulary for n in range(length)] for row, length in enumerate((count, 2))]
+    try:
+        alone = [_logits(model, row) for row in rows]
+    except Exception as error:
+        return f"transformers itself cannot continue a text with it ({_line(error)})"
+    if not all(logits.isfinite().all() for logits in alone):
+        return "its weights make logits that are not finite numbers, also in transformers. Publish undamaged weights"
+    try:
+        difference = "its logits differ in a batch from those in transformers"
+        same = all(_same(*pair) for pair in zip(_logits_in_batch(model, rows), alone, strict=True))
+    except Exception as error:
+        difference, same = f"its forward pass fails in a batch ({_line(error)})", False
+    return None if same else _cause(model, rows[0], alone[0]) or difference
 
-    With longrope, the longest sequence of a batch decides the scaling of all.
+
+def _cause(model: PreTrainedModel, tokens: list[int], logits: torch.Tensor) -> str | None:
+    """A property of the model in transformers that explains why it cannot be computed in a batch, if there is one."""
+    if not _same(_logits(model, tokens[:-1]), logits[:-1]):
+        return "its tokens depend on the tokens after them, so that it is no causal language model"
+    cache = DynamicCache(config=model.config)
+    try:
+        cached = _logits(model, tokens, past_key_values=cache, use_cache=True)
+    except Exception:
+        cached = None
+    if cached is None or not any(layer.is_initialized for layer in cache.layers):
+        return "it does not keep its keys and values in the cache of transformers"
+    positions = torch.arange(len(tokens), device=model.device)[None]
+    try:
+        same = _same(_logits(model, tokens, position_ids=positions), logits)
+        ignored = _same(_logits(model, tokens, position_ids=2 * positions), logits)
+    except Exception:
+        same = ignored = False
+    return None if same and not ignored else "it counts the positions of tokens in its own way"
+
+
+def _logits(model: PreTrainedModel, tokens: Sequence[int], **arguments: Any) -> torch.Tensor:
+    """The logits of a plain forward pass: (tokens, vocabulary)."""
+    logits: torch.Tensor = model(torch.tensor([tokens], device=model.device), **arguments).logits[0]
+    return logits
+
+
+def _logits_in_batch(model: PreTrainedModel, rows: list[list[int]]) -> list[torch.Tensor]:
+    """The logits of each row's last two tokens: of the one before the last, which ends its prefill, and of the last.
+
+    A long row is prefilled in two chunks in another cache. The last tokens of all rows are decoded together.
+    """
+    context = max(map(len, rows))
+    cache, prompt_cache = RowCache(model, len(rows), context), RowCache(model, 1, context)
+    next_logits(model, cache, [0], [rows[0][:1]])  # the first forward pass shows the shapes of keys and values
+    prefilled = []
+    for index, row in enumerate(rows):
+        start, end = (len(row) - 1) // 2 if index == 0 else 0, len(row) - 1
+        if start:
+            next_logits(model, prompt_cache, [0], [row[:start]])
+        prefilled.append(next_logits(model, prompt_cache, [start], [row[start:end]])[0])
+        cache.copy(prompt_cache, 0, index, end)
+    decoded = next_logits(model, cache, [len(row) - 1 for row in rows], [row[-1:] for row in rows])
+    return [torch.stack(pair) for pair in zip(prefilled, decoded, strict=True)]
+
+
+def _same(some: torch.Tensor, plain: torch.Tensor) -> bool:
+    """Whether `some` logits are the last of the `plain` ones; both have the shape (tokens, vocabulary)."""
+    tolerance, plain = TOLERANCES[plain.dtype], plain[-len(some) :].float().cpu()
+    return bool((some.float().cpu() - plain).abs().max() <= tolerance * (plain.max() - plain.min()))
+
+
+def _window(config: PreTrainedConfig, layers: Sequence[object]) -> int | None:
+    """How many tokens a token sees at most, itself included; None if all: the smallest window of the layers."""
+    windows = [layer.sliding_window for layer in layers if isinstance(layer, DynamicSlidingWindowLayer)]
+    if "local" in (getattr(config, "attention_layers", None) or ()):  # GPT-Neo, whose cache does not say it
+        windows.append(config.window_size)
+    return min(windows, default=None)
+
+
+def _independent_tokens(config: PreTrainedConfig) -> int | None:
+    """The longest sequence for which the sequences of a batch do not change each other; None if they never do.
+
+    With longrope, the longest sequence of a batch decides the scaling of all, and with Doge which keys are left out.
     """
     rope = getattr(config, "rope_parameters", None) or {}
-    return rope.get("original_max_position_embeddings") if rope.get("rope_type") == "longrope" else None
+    ropes = [
+        rope,
+        *(part for part in rope.values() if isinstance(part, dict)),
+    ]  # one for each type of layer
+    limits = [part["original_max_position_embeddings"] for part in ropes if part.get("rope_type") == "longrope"]
+    if (keys := getattr(config, "keep_window_size", None)) is not None:
+        limits.append(keys)
+    return min(limits, default=None)
 
 
-def _refusal(model: PreTrainedModel, reason: str) -> LoadError:
-    return LoadError(f"{type(model).__name__} cannot be served by the engine of this service: {reason}.")
+def _line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]

@@ -4,19 +4,10 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import (
-    BloomConfig,
-    BloomForCausalLM,
-    LlamaConfig,
-    LlamaForCausalLM,
-    MambaConfig,
-    MambaForCausalLM,
-    MistralConfig,
-    MistralForCausalLM,
-)
+from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
 from apps.lm.engines.transformers import support
-from apps.lm.tests import tiny
+from apps.lm.tests import model_classes, tiny, tiny_classes
 from apps.serving.identity import LoadError
 
 SMALL: dict[str, Any] = {"vocab_size": 100, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -45,15 +36,62 @@ def test_a_model_with_longrope_is_served_up_to_the_length_at_which_scaling_chang
         support.check(model, 17)
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: BloomForCausalLM(BloomConfig(vocab_size=100, hidden_size=32, n_layer=2, n_head=4)),
-        lambda: MambaForCausalLM(MambaConfig(vocab_size=100, hidden_size=32, num_hidden_layers=2)),
-    ],
-)
-def test_a_model_without_rows_of_keys_and_values_is_refused_in_one_line(make):
-    torch.manual_seed(1)
-    with pytest.raises(LoadError, match="cannot be served by the engine of this service") as refusal:
-        support.check(make().eval(), 32)
-    assert "\n" not in str(refusal.value)
+SLOW = ("gptj", "codegen", "gemma2", "xglm", "gpt_oss", "mpt")
+
+
+@pytest.mark.parametrize("model_type", ["gpt_neo", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+def test_a_model_that_adds_masks_computes_the_same_alone_in_company_and_in_transformers(model_type):
+    model = tiny_classes.tiny_model(model_type)
+    support.check(model, tiny_classes.WINDOW)
+    model_classes.require_same(model, tiny_classes.WINDOW)
+
+
+@pytest.mark.parametrize("model_type", ["gpt_neo", "llama4_text", "gpt_oss", "mistral"])
+def test_a_window_is_a_limit_whatever_a_model_calls_it(model_type):
+    with pytest.raises(LoadError, match=r"it looks back 8 tokens only\. Set MAX_TOTAL_TOKENS to 8 or less"):
+        support.check(tiny_classes.tiny_model(model_type), 9)
+
+
+def test_doge_is_served_as_long_as_it_keeps_all_keys():
+    with pytest.raises(LoadError, match=r"beyond 8 tokens one sequence changes the others\. Set MAX_TOTAL_TOKENS to 8"):
+        support.check(tiny_classes.tiny_model("doge"), 9)
+
+
+def test_a_window_that_no_layer_uses_is_no_limit():
+    model = tiny_classes.tiny_model("qwen2_moe")
+    model.config.sliding_window = 0
+    support.check(model, 16)
+
+
+REASONS = {
+    "bart": "it counts the positions of tokens in its own way",
+    "bloom": "it counts the positions of tokens in its own way",
+    "mamba": "it keeps more than keys and values of each token (LinearAttentionLayer)",
+    "openai-gpt": "it does not keep its keys and values in the cache of transformers",
+    "roberta": "it counts the positions of tokens in its own way",
+    "xlnet": "its tokens depend on the tokens after them, so that it is no causal language model",
+}
+
+
+@pytest.mark.parametrize("model_type", REASONS)
+def test_a_model_that_cannot_be_served_is_refused_with_the_reason(model_type):
+    model = tiny_classes.tiny_model(model_type)
+    with pytest.raises(LoadError) as refusal:
+        support.check(model, 16)
+    name = tiny_classes.CLASSES[model_type]
+    assert str(refusal.value) == f"{name} cannot be served by the engine of this service: {REASONS[model_type]}."
+
+
+def test_damaged_weights_are_the_reason_if_they_are():
+    model = tiny.FAMILIES["llama"][1](100, None, 32)
+    with torch.no_grad():
+        model.model.layers[1].mlp.up_proj.weight[3, 4] = torch.nan
+    with pytest.raises(LoadError, match="its weights make logits that are not finite numbers"):
+        support.check(model, 16)
+
+
+def test_each_row_is_compared_not_only_the_longest():
+    model = tiny_classes.tiny_model("gpt_neo")
+    model.config._attn_implementation = "sdpa"  # it gets the boolean mask of SDPA, and adds it to its scores
+    with pytest.raises(LoadError, match="its logits differ in a batch from those in transformers"):
+        support.check(model, 8)
