@@ -179,13 +179,15 @@ class Event(Record):
 class Observation(Record):
     """All that was seen, each list in the order of arrival. `errors` tells, in words, what could not be seen and when.
 
-    `release` is NAMESPACE/RELEASE; `skew_seconds` is the API's clock minus this machine's.
+    `release` is NAMESPACE/RELEASE; `skew_seconds` is the API's clock minus this machine's, known to within
+    `skew_error_seconds` either way.
     """
 
     release: str
     server_version: str | None = None
     controller: Controller = Controller()
     skew_seconds: float = 0.0
+    skew_error_seconds: float | None = None
     hpa: tuple[Hpa, ...] = ()
     deployment: tuple[Deployment, ...] = ()
     replica_sets: tuple[ReplicaSet, ...] = ()
