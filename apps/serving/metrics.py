@@ -34,7 +34,7 @@ prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]  # the lib
 class Metrics:
     """All metrics of a process. Not thread-safe: call it from the event loop.
 
-    `cgroups` and `proc` are where the kernel's files lie, which tell the limits of memory and CPU.
+    `cgroups` and `proc` are the folders of the kernel's files with the limits of memory and CPU.
     """
 
     def __init__(self, admission: Admission, budget: ByteBudget, cgroups: Path = CGROUPS, proc: Path = PROC) -> None:

@@ -16,7 +16,7 @@ from ci.steps import Step, run_steps
 @pytest.fixture
 def step(tmp_path) -> Callable[..., Step]:
     """Makes a step whose log is a file of the test's own."""
-    return lambda name, *arguments, **options: Step(name, *arguments, log=tmp_path / f"{name}.log", **options)
+    return lambda name, run, after=(), **options: Step(name, run, after, log=tmp_path / f"{name}.log", **options)
 
 
 def test_a_steps_log_is_named_after_it():

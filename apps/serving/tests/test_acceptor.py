@@ -57,8 +57,9 @@ def run(scenario: Callable[[], Coroutine[None, None, None]]) -> None:
 
 
 def start(received: list[bytes], failures: int = 0, retry_seconds: float = 60) -> Acceptor:
-    listener: Any = FailingListener(*listeners("127.0.0.1", 0), failures)
-    return Acceptor(listener, lambda: Recorder(received), Turns(), retry_seconds)
+    (listener,) = listeners("127.0.0.1", 0)
+    failing: Any = FailingListener(listener, failures)
+    return Acceptor(failing, lambda: Recorder(received), Turns(), retry_seconds)
 
 
 def connect(acceptor: Acceptor, data: bytes) -> socket.socket:
