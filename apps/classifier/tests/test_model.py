@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.classifier.model import open_classifier
+from apps.classifier.model import locate, open_classifier
 from apps.classifier.tests import forests
 from apps.serving.identity import LoadError
 from models.registry import RegistryError
@@ -48,10 +48,11 @@ def test_a_path_that_is_wrong_is_named(tmp_path):
     assert "nowhere_v1.joblib" in refusal(tmp_path / "nowhere_v1.joblib")
 
 
-def test_a_name_that_does_not_exist_is_looked_up_under_models(monkeypatch, copy, tmp_path):
-    monkeypatch.setattr("apps.classifier.model.ROOT", copy.parent)
-    monkeypatch.chdir(tmp_path.parent)
-    assert open_classifier(copy.name).identity.name == "tiny"
+def test_a_name_that_does_not_exist_is_looked_up_under_models(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert locate("tiny_v1.joblib") == Path("/models/tiny_v1.joblib")
+    (tmp_path / "tiny_v1.joblib").touch()
+    assert locate("tiny_v1.joblib") == Path("tiny_v1.joblib")
 
 
 def test_a_truncated_artifact_is_refused_before_it_is_unpickled(copy):

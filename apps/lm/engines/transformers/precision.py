@@ -23,17 +23,17 @@ def device(setting: Literal["auto", "cpu", "cuda"]) -> torch.device:
     return torch.device("cuda" if available and setting != "cpu" else "cpu")
 
 
-def dtype(setting: Literal["fp32", "bf16", "auto"], device: torch.device) -> torch.dtype:
-    """Return the number format for the setting DTYPE on `device`."""
+def dtype(setting: Literal["fp32", "bf16", "auto"], device: torch.device, cpuinfo: Path = CPUINFO) -> torch.dtype:
+    """Return the number format for the setting DTYPE on `device`; `cpuinfo` lists the processor's instructions."""
     if setting != "auto":
         return DTYPES[setting]
-    native = torch.cuda.is_bf16_supported(False) if device.type == "cuda" else bool(NATIVE & _cpu_flags())
+    native = torch.cuda.is_bf16_supported(False) if device.type == "cuda" else bool(NATIVE & _cpu_flags(cpuinfo))
     return DTYPES["bf16" if native else "fp32"]
 
 
-def _cpu_flags() -> set[str]:
+def _cpu_flags(cpuinfo: Path) -> set[str]:
     try:
-        lines = CPUINFO.read_text().splitlines()
+        lines = cpuinfo.read_text().splitlines()
     except OSError:
         return set()
     return {flag for line in lines if line.startswith(("flags", "Features")) for flag in line.split()}

@@ -22,12 +22,12 @@ CPU = torch.device("cpu")
         ("", torch.float32),
     ],
 )
-def test_auto_is_bfloat16_if_the_cpu_reports_instructions_for_it(monkeypatch, tmp_path, flags, expected):
-    monkeypatch.setattr(precision, "CPUINFO", tmp_path / "cpuinfo")
-    precision.CPUINFO.write_text(f"processor : 0\n{flags}\n")
-    assert precision.dtype("auto", CPU) is expected
-    assert precision.dtype("fp32", CPU) is torch.float32
-    assert precision.dtype("bf16", CPU) is torch.bfloat16
+def test_auto_is_bfloat16_if_the_cpu_reports_instructions_for_it(tmp_path, flags, expected):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor : 0\n{flags}\n")
+    assert precision.dtype("auto", CPU, cpuinfo) is expected
+    assert precision.dtype("fp32", CPU, cpuinfo) is torch.float32
+    assert precision.dtype("bf16", CPU, cpuinfo) is torch.bfloat16
 
 
 def test_a_missing_gpu_is_refused_and_auto_takes_the_cpu(monkeypatch):
