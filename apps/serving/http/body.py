@@ -19,7 +19,7 @@ MAX_CONTAINERS = 10_000  # JSON arrays and objects in a body
 STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 ALIASES = {"image/jpg": "image/jpeg"}  # not registered, and common
 SEND_JSON = "Send JSON as the body: curl -H 'content-type: application/json' --data-binary @body.json."
-SHOWN_ERRORS = 3  # in the `detail`, which is all that OpenAI's client shows
+LISTED_ERRORS = 3  # in the `detail`, which is all that OpenAI's client shows
 RULES = {"missing": "is required", "extra_forbidden": "is not known here; remove it or correct its name"}
 
 
@@ -169,10 +169,10 @@ def _problem(error: ValidationError, body: bytes | bytearray) -> Problem:
         for mistake in mistakes
         for below, text in _texts(mistake)
     ]
-    shown = [f"{error['pointer']}: {error['detail']}" for error in errors[:SHOWN_ERRORS]]
+    listed = [f"{error['pointer']}: {error['detail']}" for error in errors[:LISTED_ERRORS]]
     count = len(errors) if len(errors) <= MAX_ERRORS else f"more than {MAX_ERRORS}"
-    more = [f"({SHOWN_ERRORS} of {count} mistakes.)"] if len(errors) > SHOWN_ERRORS else []
-    return Problem(422, " ".join(shown + more), errors=errors)
+    more = [f"({LISTED_ERRORS} of {count} mistakes.)"] if len(errors) > LISTED_ERRORS else []
+    return Problem(422, " ".join(listed + more), errors=errors)
 
 
 def _not_json(body: bytes | bytearray, reason: str) -> str:
