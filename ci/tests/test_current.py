@@ -60,14 +60,13 @@ def test_the_running_engine_is_used(machine):
         ("minikube", "minikube image load {image} --profile minikube"),
     ],
 )
-def test_images_are_loaded_into_kind_and_minikube_by_their_own_commands(machine, monkeypatch, cluster, command):
+def test_images_are_loaded_into_kind_and_minikube_by_their_own_commands(machine, cluster, command):
     for name in ("docker", "kind", "minikube"):
         machine.program(name)
-    monkeypatch.setattr(images, "tags", lambda app: [f"{app}-service:v1-x", f"{app}-service:v1"])
     current.build("lm", "docker", None, current.transport(cluster, "docker", None))
     built = next(call for call in machine.calls() if call.startswith("docker build"))
     arguments = "--build-arg APP=lm --build-arg EXTRA=lm --secret id=pip,env=PIP_CONF"
-    names = ["lm-service:v1-x", "lm-service:v1"]
+    names = images.tags("lm")
     assert f"{arguments} --tag {names[0]} --tag {names[1]}" in built
     assert machine.calls()[-2:] == [command.format(image=name) for name in names]
 
@@ -79,13 +78,12 @@ def test_any_other_cluster_needs_a_registry_and_the_remedy_names_the_option(mach
     assert "--registry HOST/PATH" in failure.value.remedy
 
 
-def test_images_are_pushed_to_the_registry_and_the_chart_uses_its_name(machine, monkeypatch):
+def test_images_are_pushed_to_the_registry_and_the_chart_uses_its_name(machine):
     machine.program("docker")
-    monkeypatch.setattr(images, "tags", lambda app: [f"{app}-service:v1-x", f"{app}-service:v1"])
     transport = current.transport("prod", "docker", "registry.example.com/team/")
     current.build("lm", "docker", None, transport)
     pushed = [call for call in machine.calls() if call.startswith("docker push")]
-    assert pushed == [f"docker push registry.example.com/team/lm-service:{tag}" for tag in ("v1-x", "v1")]
+    assert pushed == [f"docker push registry.example.com/team/{name}" for name in images.tags("lm")]
     assert transport.prefix == "registry.example.com/team/"
 
 
