@@ -14,8 +14,8 @@ from ci.run import Failed, run
 from ci.steps import Step
 
 UNIT = {
-    "lm": ["apps/lm"],
-    "classifier": ["apps/classifier", "training"],
+    "lm": ["apps/lm", "training/tests/lm"],
+    "classifier": ["apps/classifier", "training", "--ignore=training/tests/lm"],
     "others": ["apps/serving", "loadgen", "models", "ci", "--ignore=ci/chart", "--ignore=ci/e2e"],
 }
 LOW_PRIORITY = ["tests classifier"]  # its tests measure no times; the longest group gets the CPU first

@@ -1,6 +1,7 @@
 """`ci/check`, and lane `unit` of `ci/test`, run every check even if others fail, and leave nothing in the checkout."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -106,13 +107,27 @@ def test_caches_are_outside_of_the_checkout(check, tmp_path):
     assert checks.environment("unit")["PYTHONPYCACHEPREFIX"].startswith(str(CACHE))
 
 
-def test_every_unit_test_is_in_one_group():
-    def test_files(paths: list[str]) -> set[Path]:
-        ignored = tuple(path.removeprefix("--ignore=") for path in paths if path.startswith("--ignore="))
-        folders = [path for path in paths if not path.startswith("--")]
-        files = (file.relative_to(CHECKOUT) for folder in folders for file in (CHECKOUT / folder).rglob("test_*.py"))
-        return {file for file in files if not str(file).startswith(ignored)} if ignored else set(files)
+def unit_test_files(paths: list[str]) -> set[Path]:
+    """The files of unit tests that pytest collects for these arguments, relative to the checkout."""
+    ignored = tuple(path.removeprefix("--ignore=") for path in paths if path.startswith("--ignore="))
+    folders = [path for path in paths if not path.startswith("--")]
+    files = {file.relative_to(CHECKOUT) for folder in folders for file in (CHECKOUT / folder).rglob("test_*.py")}
+    return {file for file in files if not str(file).startswith(ignored)} if ignored else files
 
-    groups = [test_files(paths) for paths in checks.UNIT.values()]
-    everything = test_files([*("apps", "training", "loadgen", "models", "ci"), "--ignore=ci/chart", "--ignore=ci/e2e"])
+
+def test_every_unit_test_is_in_one_group():
+    groups = [unit_test_files(paths) for paths in checks.UNIT.values()]
+    paths = [*("apps", "training", "loadgen", "models", "ci"), "--ignore=ci/chart", "--ignore=ci/e2e"]
+    everything = unit_test_files(paths)
     assert set.union(*groups) == everything and sum(map(len, groups)) == len(everything)
+
+
+def test_only_one_group_imports_torch():
+    heavy = re.compile(r"^(import|from) (torch|transformers|apps\.lm(?!\.tests import process$))\b", re.MULTILINE)
+    groups = {
+        name
+        for name, paths in checks.UNIT.items()
+        for file in unit_test_files(paths)
+        if heavy.search((CHECKOUT / file).read_text())
+    }
+    assert groups == {"lm"}, "its import takes several seconds of each group's process"

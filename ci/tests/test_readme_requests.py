@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.classifier.tests import forests
-from apps.lm.tests import process, tiny
+from apps.lm.tests import process
 from apps.serving.tests.processes import running
 from ci.cache import CACHE, CHECKOUT
 from ci.tests import readme
@@ -54,8 +53,12 @@ def urls(tmp_path_factory) -> Iterator[dict[str, str]]:
     models = {service: CHECKOUT / "models" / name for service, name in TRAINED.items()}
     folder = tmp_path_factory.mktemp("models")
     if not models["classifier"].exists():
+        from apps.classifier.tests import forests  # imports scikit-learn, which takes seconds
+
         models["classifier"] = forests.publish(forests.digits_forest(), folder / "tiny_v1.joblib")
     if not models["lm"].exists():
+        from apps.lm.tests import tiny  # imports torch, which takes seconds
+
         models["lm"] = tiny.publish(tiny.save("llama", folder / "smollm2-135m-instruct_v1", context=256))
     with (
         running("apps.classifier", MODEL_PATH=models["classifier"]) as classifier,

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 
 @pytest.fixture(scope="session")
 def digits() -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 (1797, 64), 0 to 240, and labels uint8 (1797,)."""
+    from sklearn.datasets import load_digits  # takes seconds, which tests of language models save
+
     images, labels = load_digits(return_X_y=True)
     return (images * 15).astype(np.uint8), labels.astype(np.uint8)
 

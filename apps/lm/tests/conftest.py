@@ -1,7 +1,9 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from anyio.from_thread import BlockingPortal
@@ -34,6 +36,12 @@ def folder(folders, tmp_path) -> Path:
     shutil.copytree(folders["gpt2"], copy)
     shutil.copy(manifest_path(folders["gpt2"]), manifest_path(copy))
     return copy
+
+
+@pytest.fixture(scope="session")
+def openai() -> ModuleType:
+    """OpenAI's client. It takes a second to import, and ci/check runs no test with it."""
+    return import_module("openai")
 
 
 @contextmanager

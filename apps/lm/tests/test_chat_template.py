@@ -64,7 +64,8 @@ HOSTILE = {
 }
 
 
-SLOW = ("an endless number", "loops in loops")  # these compute until their CPU time is used up
+# The first two compute until their CPU time is used up, the others for long.
+SLOW = ("an endless number", "loops in loops", "6 GB by doubling", "6 GB of replacements", "a text that is too long")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in HOSTILE])

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 
 import aiohttp
 import httpx
-import openai
 import pytest
 
 from apps.lm.tests import tiny
@@ -40,6 +39,8 @@ async def with_httpx(url: str, load: Callable[[Send], Awaitable[float]]) -> floa
 
 
 async def with_openai(url: str, load: Callable[[Send], Awaitable[float]]) -> float:
+    import openai  # it takes a second, which ci/check saves
+
     async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
 
         async def send() -> None:

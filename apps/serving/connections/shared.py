@@ -15,7 +15,7 @@ class Arrivals(Protocol):
 
 @dataclass(frozen=True)
 class Shared:
-    """Made once a process. `max_age_seconds` is the age after which a response ends its connection; 0: no limit."""
+    """One per process. `max_age_seconds` is the age after which a response ends its connection; 0: no limit."""
 
     turns: Turns
     budget: ByteBudget

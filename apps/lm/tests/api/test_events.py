@@ -10,7 +10,6 @@ from collections import Counter
 from itertools import islice
 from typing import Any
 
-import openai
 import pytest
 
 from apps.lm.engines.protocol import Engine
@@ -107,8 +106,9 @@ def test_a_stream_that_breaks_ends_with_its_error_and_counts_as_failed(breaking,
     assert [record.request_id for record in reasons] == [line.request_id] * (status == 500)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions"])
-def test_openais_client_raises_the_error_after_the_pieces(breaking, path):
+def test_openais_client_raises_the_error_after_the_pieces(breaking, openai, path):
     client = openai.OpenAI(base_url="http://testserver/v1", api_key="none", max_retries=0, http_client=breaking(DEFECT))
     api: Any = {"/v1/completions": client.completions, "/v1/chat/completions": client.chat.completions}[path]
     pieces = []

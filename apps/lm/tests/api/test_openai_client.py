@@ -1,6 +1,5 @@
 """OpenAI's own client, unchanged, with the running service."""
 
-import openai
 import pytest
 
 from apps.lm.tests import process, tiny
@@ -11,7 +10,7 @@ OPTIONS = {"model": "tiny-gpt2", "max_tokens": 8, "temperature": 0}
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory):
+def client(tmp_path_factory, openai):
     folder = tiny.publish(tiny.save("gpt2", tmp_path_factory.mktemp("models") / "tiny-gpt2_v1"))
     with (
         process.serving(model_name=folder, max_total_tokens=tiny.CONTEXT) as service,
@@ -44,14 +43,14 @@ def test_the_clients_stream_helper_works(client):
     assert (gathered.message.content, gathered.finish_reason) == (whole[: whole.index(whole[4:6])], "stop")
 
 
-def test_models_are_listed_and_an_unknown_one_is_not_found(client):
+def test_models_are_listed_and_an_unknown_one_is_not_found(client, openai):
     assert [model.id for model in client.models.list()] == ["tiny-gpt2"]
     with pytest.raises(openai.NotFoundError) as missing:
         client.completions.create(**OPTIONS | {"model": "gpt-4"}, prompt="the fox")
     assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
 
 
-def test_mistakes_raise_the_clients_exceptions(client):
+def test_mistakes_raise_the_clients_exceptions(client, openai):
     with pytest.raises(openai.BadRequestError) as long:
         client.completions.create(prompt="the fox " * 50, **OPTIONS)
     assert long.value.code == "context_length_exceeded"
