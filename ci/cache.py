@@ -49,9 +49,9 @@ def use(*results: Path) -> None:
             os.utime(result)
 
 
-def remove_unused() -> None:
-    """Removes the results that no checkout has used for UNUSED_DAYS. They are made again when needed."""
+def remove_unused(folder: Path) -> None:
+    """Removes from the cache `folder` what no checkout has used for UNUSED_DAYS; it is made again when needed."""
     oldest = time.time() - UNUSED_DAYS * 86_400
-    for result in (path for pattern in RESULTS for path in CACHE.glob(pattern)):
+    for result in (path for pattern in RESULTS for path in folder.glob(pattern)):
         if result.stat().st_mtime < oldest:
             shutil.rmtree(result)

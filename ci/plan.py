@@ -44,7 +44,7 @@ def clean_caches() -> None:
     """Removes Go's modules and objects, and results that no checkout uses: the next run needs none of them."""
     cache.use(*map(build.folder, build.PACKAGES), *map(extra.folder, extra.PROGRAMS))
     cache.use(*(images.archive(name).parent for name in images.DEBIAN), cache.CACHE / f"go-{build.GO}")
-    cache.remove_unused()
+    cache.remove_unused(cache.CACHE)
     for folder in (build.ENVIRONMENT["GOCACHE"], build.ENVIRONMENT["GOMODCACHE"]):
         if os.path.exists(folder):
             run(["chmod", "-R", "u+w", folder])  # Go protects its modules

@@ -88,20 +88,23 @@ def stop() -> None:
     end(list(STARTED))
 
 
-def end(processes: Sequence[subprocess.Popen[str]]) -> None:
-    """Ends programs with their process groups: SIGINT, SIGTERM, SIGKILL. A second interrupt goes to SIGKILL at once."""
+def end(processes: Sequence[subprocess.Popen[str]], seconds: Mapping[signal.Signals, float] = SIGNAL_SECONDS) -> None:
+    """Ends programs with their process groups: SIGINT, SIGTERM, SIGKILL, and waits `seconds` after each signal.
+
+    A second interrupt goes to SIGKILL at once.
+    """
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
-            _signal(processes, number)
+            _signal(processes, number, seconds[number])
     finally:
-        _signal(processes, signal.SIGKILL)
+        _signal(processes, signal.SIGKILL, seconds[signal.SIGKILL])
 
 
-def _signal(processes: Sequence[subprocess.Popen[str]], number: signal.Signals) -> None:
+def _signal(processes: Sequence[subprocess.Popen[str]], number: signal.Signals, seconds: float) -> None:
     for process in filter(_lives, processes):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-    deadline = time.monotonic() + SIGNAL_SECONDS[number]
+    deadline = time.monotonic() + seconds
     while any(map(_lives, processes)) and time.monotonic() < deadline:
         time.sleep(0.02)
 

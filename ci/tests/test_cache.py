@@ -4,8 +4,6 @@ import os
 import time
 from pathlib import Path
 
-import pytest
-
 from ci import cache, images, plan
 from ci.cache import key
 from ci.tools import build, extra
@@ -39,13 +37,6 @@ def test_key_of_two_texts_differs_from_that_of_their_concatenation():
     assert key("ab", "c") != key("a", "bc")
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    """A cache of the test's own."""
-    monkeypatch.setattr(cache, "CACHE", tmp_path)
-    return tmp_path
-
-
 def result(path: Path, days: float) -> Path:
     """Makes a result that was last used so many days ago."""
     path.mkdir(parents=True)
@@ -54,29 +45,31 @@ def result(path: Path, days: float) -> Path:
     return path
 
 
-def test_results_unused_for_a_month_are_removed_and_all_others_kept(folder):
-    old = [result(folder / name, 31) for name in ("python/a", "tools/kube-a", "debian/node-a", "check/a", "go-1.26.6")]
-    kept = [result(folder / name, 29) for name in ("python/b", "tools/kube-b", "check/b")]
-    kept += [result(folder / name, 99) for name in ("mnist", "buildah", "go-build")]
-    cache.remove_unused()
+def test_results_unused_for_a_month_are_removed_and_all_others_kept(tmp_path):
+    old = [
+        result(tmp_path / name, 31) for name in ("python/a", "tools/kube-a", "debian/node-a", "check/a", "go-1.26.6")
+    ]
+    kept = [result(tmp_path / name, 29) for name in ("python/b", "tools/kube-b", "check/b")]
+    kept += [result(tmp_path / name, 99) for name in ("mnist", "buildah", "go-build")]
+    cache.remove_unused(tmp_path)
     assert not any(path.exists() for path in old) and all(path.exists() for path in kept)
 
 
-def test_a_result_in_use_is_kept_however_old_it_is(folder):
-    path = result(folder / "python/a", 99)
-    cache.use(path, folder / "python/never-made")
-    cache.remove_unused()
-    assert (path / "file").exists() and not (folder / "python/never-made").exists()
+def test_a_result_in_use_is_kept_however_old_it_is(tmp_path):
+    path = result(tmp_path / "python/a", 99)
+    cache.use(path, tmp_path / "python/never-made")
+    cache.remove_unused(tmp_path)
+    assert (path / "file").exists() and not (tmp_path / "python/never-made").exists()
 
 
-def test_clean_caches_keeps_this_checkouts_results_and_removes_gos_caches(folder, monkeypatch):
-    for module in (build, extra, images):
-        monkeypatch.setattr(module, "CACHE", folder)
-    go = {name: str(folder / name) for name in ("GOCACHE", "GOMODCACHE")}
+def test_clean_caches_keeps_this_checkouts_results_and_removes_gos_caches(tmp_path, monkeypatch):
+    for module in (build, extra, images, cache):
+        monkeypatch.setattr(module, "CACHE", tmp_path)
+    go = {name: str(tmp_path / name) for name in ("GOCACHE", "GOMODCACHE")}
     monkeypatch.setattr(build, "ENVIRONMENT", go)
     tools = [result(build.folder(module), 99) for module in build.PACKAGES]
-    other = result(folder / "tools/kube-of-another-checkout", 99)
-    result(folder / "GOMODCACHE/module", 0).chmod(0o555)
+    other = result(tmp_path / "tools/kube-of-another-checkout", 99)
+    result(tmp_path / "GOMODCACHE/module", 0).chmod(0o555)
     plan.clean_caches()
     assert all(path.exists() for path in tools)
     assert not other.exists() and not any(os.path.exists(path) for path in go.values())

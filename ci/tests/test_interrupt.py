@@ -102,11 +102,10 @@ def test_a_signal_ends_processes_that_tests_did_not_end(pipe, tmp_path):
     assert "ci/test: interrupted" in interrupted(pipe, signal.SIGTERM, "ci/test", **scripts)
 
 
-def test_a_child_that_ignores_signals_is_killed(pipe, monkeypatch):
-    monkeypatch.setattr(run, "SIGNAL_SECONDS", dict.fromkeys(run.SIGNAL_SECONDS, 0.01))
+def test_a_child_that_ignores_signals_is_killed(pipe):
     with run.started(["sh", "-c", f"trap '' INT TERM; {CHILD}"]) as process:
         assert pipe.runs()
-        run.end([process])
+        run.end([process], dict.fromkeys(run.SIGNAL_SECONDS, 0.01))
         assert pipe.ended()
 
 
