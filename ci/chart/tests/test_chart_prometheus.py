@@ -15,7 +15,6 @@ import pytest
 import yaml
 
 from apps.classifier.tests import forests
-from apps.lm.tests import tiny
 from apps.lm.tests.process import serving
 from apps.serving.machine import cpu
 from apps.serving.machine.memory import memory_limit
@@ -161,6 +160,8 @@ def test_dashboard_and_alerts_show_a_healthy_pod_then_an_overloaded_one_of_anoth
 
 def test_every_query_of_the_language_models_dashboard_has_an_answer_and_no_alert_fires(prometheus, tmp_path):
     queries, rules, _ = monitoring("lm")
+    from apps.lm.tests import tiny  # imports torch, which takes seconds
+
     folder = tiny.publish(tiny.save("gpt2", tmp_path / "tiny_v1"))
     body = {"prompt": "the fox", "max_new_tokens": 8}
     with serving(model_name=folder) as process:
