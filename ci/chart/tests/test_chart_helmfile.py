@@ -183,4 +183,4 @@ def test_production_pins_programs_and_models_by_digest():
     pods = [deployment["spec"]["template"]["spec"] for deployment in of_kind(rendered, "Deployment").values()]
     pods += [pod["spec"] for pod in of_kind(rendered, "Pod").values()]
     images = [c["image"] for pod in pods for c in (*pod["containers"], *pod.get("initContainers", ()))]
-    assert len(images) == 18 and all("@sha256:" in image for image in images)
+    assert len(images) == 20 and all("@sha256:" in image for image in images)
