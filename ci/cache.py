@@ -11,7 +11,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "inference-service"
 
 UNUSED_DAYS = 30  # after which a result is removed; several checkouts share the cache, each with results of its own
-RESULTS = ["python/*", "tools/*", "debian/*", "check/*", "go-1.*", "checkov-*"]  # below CACHE
+RESULTS = ["python/*", "tools/*", "debian/*", "check/*", "go-1.*", "uv-*", "checkov-*"]  # below CACHE
 
 
 def key(*inputs: str | Path) -> str:

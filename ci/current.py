@@ -105,7 +105,9 @@ def _is_minikube(cluster: str) -> bool:
 def build(app: str, engine_name: str, torch_index: str | None, delivery: Transport) -> None:
     """Builds one app's image with the engine and brings it to the cluster."""
     names = images.tags(app)
-    options = [*images.app_arguments(app), *images.PIP_SECRET, *(word for name in names for word in ("--tag", name))]
+    options = ["--build-arg", f"BASE_IMAGE={images.BASE_IMAGE}", *images.app_arguments(app), *images.PIP_SECRET]
+    options += images.TIMESTAMP if engine_name == "podman" else []  # docker has no such option
+    options += [word for name in names for word in ("--tag", name)]
     build_command = [engine_name, "build", "--file", CHECKOUT / "apps/Dockerfile", *options, CHECKOUT]
     run(build_command, env=images.pip_secret(torch_index))
     for name in names:

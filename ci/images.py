@@ -18,6 +18,10 @@ APPS = ["classifier", "lm"]
 OPENVINO = "lm-openvino"  # the same app on another engine; built only if it is selected
 BUILDAH = {"STORAGE_DRIVER": "overlay", "BUILDAH_ISOLATION": "chroot"}
 RUNROOT = Path("/run/inference-service/buildah")
+BASE_IMAGE = os.environ.get("BASE_IMAGE", "python:3.11-slim")  # of docker and podman, which take it from a registry
+# Of an app's image and the files that it adds, so that equal inputs give equal layers. Not of the base: Debian's
+# bytecode is valid for the sources' own times only, and Python would compile its library at each start.
+TIMESTAMP = ["--timestamp", "0"]
 PIP_SECRET = ["--secret", "id=pip,env=PIP_CONF"]  # in the form of buildah, podman and docker's buildx
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -65,6 +69,11 @@ def _identity(name: str) -> str:
     return output(buildah("inspect", "--type=image", "--format", "{{.FromImageID}}", name), env=BUILDAH)
 
 
+def _digest(name: str) -> str:
+    """The digest of an image's manifest."""
+    return output(buildah("inspect", "--type=image", "--format", "{{.FromImageDigest}}", name), env=BUILDAH).strip()
+
+
 def base(debian: str) -> str:
     """The name of the image of an archive, which is made unless it exists."""
     name = f"localhost/debian-{debian}:{key('bookworm', *DEBIAN[debian])}"
@@ -86,10 +95,11 @@ def tags(image: str) -> list[str]:
     """The names of the image of an app, or of `OPENVINO`: one with the hash of its inputs, for rollbacks, and `v1` or
     `v1-openvino`."""
     app, _, engine = image.partition("-")
-    parts, version = ["Dockerfile", "serving", app], f"v1-{engine}" if engine else "v1"
+    parts = ["Dockerfile", f"requirements/{image}.txt", "serving", app]
+    version = f"v1-{engine}" if engine else "v1"
     inputs = key(
+        BASE_IMAGE,
         *DEBIAN["python"],
-        CHECKOUT / "pyproject.toml",
         *sorted((CHECKOUT / "models").glob("*.py")),
         *(CHECKOUT / "apps" / p for p in parts),
     )
@@ -115,7 +125,9 @@ def build_app(image: str, torch_index: str | None) -> None:
     """Builds one app's image, unless its inputs were built before."""
     name, latest = app_names(image)
     if not built(name):
-        options = ["--build-arg", f"BASE={base('python')}", *app_arguments(image), *PIP_SECRET, *_mounts()]
+        own_base = base("python")
+        options = ["--build-arg", f"BASE_IMAGE={own_base}", *app_arguments(image), *TIMESTAMP, *PIP_SECRET, *_mounts()]
+        options += ["--label", f"org.opencontainers.image.base.digest={_digest(own_base)}"]
         words = buildah("build", "--layers", "--file", CHECKOUT / "apps/Dockerfile", *options, "--tag", name, CHECKOUT)
         run(words, env={**BUILDAH, **pip_secret(torch_index, "/mnt")})
     run(buildah("tag", name, latest), env=BUILDAH)
@@ -159,6 +171,7 @@ def forget(used: set[str]) -> None:
     if unused := [name for name in in_node() if name.startswith(repositories) and name not in keep]:
         node.inside("ctr", "--namespace=k8s.io", "images", "remove", *unused)
         succeeds(buildah("rmi", *unused), env=BUILDAH, timeout=60)
+    succeeds(buildah("rmi", "--prune"), env=BUILDAH, timeout=60)  # stages of builds, which have no name
 
 
 def load(name: str, *aliases: str) -> None:

@@ -42,6 +42,14 @@ def go(version: str) -> Path:
     return result / "bin"
 
 
+def uv() -> Path:
+    """The path of uv, which resolves packages for other platforms than this one."""
+    result = CACHE / "uv-0.13.9"
+    if not (result / "complete").exists():
+        create(result, ["uv==0.13.9"])
+    return result / "bin" / "uv"
+
+
 def npm() -> Path | None:
     """The folder of npm from PyPI, to put on PATH; None if the machine has npm."""
     if shutil.which("npm"):

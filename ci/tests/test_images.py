@@ -10,7 +10,8 @@ from ci import current, images
 from ci.cache import CHECKOUT
 
 INDEX = "https://user:secret@index.example/simple"
-BUILDS = 'case "$*" in *inspect*) exit 1 ;; *Dockerfile*) printf %s "$PIP_CONF" >$0.conf ;; esac'
+BUILDS = """case "$*" in
+*FromImageDigest*) echo sha256:ba5e ;; *inspect*) exit 1 ;; *Dockerfile*) printf %s "$PIP_CONF" >$0.conf ;; esac"""
 
 
 @pytest.fixture
@@ -53,6 +54,38 @@ def test_a_folder_of_wheels_is_mounted_where_pip_looks(build, tmp_path):
     calls, conf = build("buildah", PIP_FIND_LINKS=str(tmp_path))
     assert "find-links = /mnt" in conf
     assert any(f"--volume {tmp_path}:/mnt:ro" in call for call in calls)
+
+
+@pytest.mark.parametrize(("engine", "times"), [("docker", 0), ("podman", 1), ("buildah", 1)])
+def test_engines_that_can_give_all_files_one_time(build, engine, times):
+    calls, _ = build(engine)
+    assert sum("--timestamp 0 " in call and "Dockerfile" in call for call in calls) == times
+
+
+def test_the_image_names_its_base_and_the_bases_digest(build, monkeypatch):
+    calls, _ = build("buildah")
+    (built,) = (call for call in calls if "Dockerfile" in call and "FROM" not in call)
+    assert f"--build-arg BASE_IMAGE={images.base('python')} " in built
+    assert "--label org.opencontainers.image.base.digest=sha256:ba5e " in built
+    assert "LABEL org.opencontainers.image.base.name=${BASE_IMAGE}" in (CHECKOUT / "apps/Dockerfile").read_text()
+
+
+def test_a_base_by_digest_reaches_the_build_and_changes_the_tag(build, monkeypatch):
+    base = f"python:3.11-slim@sha256:{'0' * 64}"
+    images.tags.cache_clear()
+    tag = images.tags("lm")[0]
+    monkeypatch.setattr(images, "BASE_IMAGE", base)
+    images.tags.cache_clear()
+    calls, _ = build("docker")
+    assert any(f"--build-arg BASE_IMAGE={base} " in call and f"--tag {tag}" not in call for call in calls)
+    images.tags.cache_clear()
+
+
+def test_stages_of_builds_do_not_fill_the_disk(machine, monkeypatch):
+    machine.script("buildah", "")
+    monkeypatch.setattr(images, "in_node", list)
+    images.forget(set())
+    assert machine.calls()[-1].endswith(" rmi --prune")
 
 
 def test_the_dockerfile_has_no_argument_for_pip_and_every_install_sees_the_secret():
