@@ -1,8 +1,8 @@
 """Checks a model folder before a library reads it.
 
-A folder is refused if its files would make the library read files outside of it, or compute without end: the digest
-proves that nothing was altered since the model was published, but not that its publisher meant well. Only the standard
-library is imported.
+A folder is refused if its files would make the library read files outside of it, compute without end or unpickle: the
+digest proves that nothing was altered since the model was published, but not that its publisher meant well. Only the
+standard library is imported.
 """
 
 import json
@@ -23,7 +23,12 @@ LAYERS = re.compile(r"(.*_)?(layers?|experts|blocks)")  # keys of config.json th
 
 def check(folder: Path) -> None:
     """Raise RegistryError, one line about the first file that breaks a rule."""
-    for path in sorted([*folder.glob("*.json"), *folder.glob("*.jinja")]):
+    if (pickles := sorted(folder.glob("pytorch_model*.bin"))) and not list(folder.glob("*.safetensors")):
+        raise RegistryError(
+            f"{str(pickles[0])!r} is refused: it is a pickle, which can contain a program. Load the model where you "
+            "trust it, and save it with `save_pretrained`, which writes safetensors."
+        )
+    for path in sorted([*folder.glob("*.json"), *folder.rglob("*.jinja")]):
         try:
             content = read_file(path, _most(path))
             if mistake := _mistake(path.name, content):

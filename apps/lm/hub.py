@@ -15,7 +15,7 @@ from apps.serving.identity import LoadError
 
 LOG = logging.getLogger("lm.hub")
 CONFIGURATION = ["*.json", "*.model", "*.txt", "*.jinja"]
-WEIGHTS = ["*.safetensors", "pytorch_model*.bin"]  # the first that the repository has; no code in .bin is run
+WEIGHTS = "*.safetensors"  # not pytorch_model.bin, a pickle, which can contain a program
 SUBFOLDERS = ["*/*"]  # other formats of the same weights
 COMMIT = re.compile("[0-9a-f]{40}")
 
@@ -37,10 +37,9 @@ def _fetch(repository: str, revision: str) -> Path:
 
     description = f"{repository!r} at revision {revision!r}"
     try:
-        for weights in WEIGHTS:
-            folder = _download(repository, revision, [*CONFIGURATION, weights])
-            if list(folder.glob(weights)):
-                return folder
+        folder = _download(repository, revision, [*CONFIGURATION, WEIGHTS])
+        if list(folder.glob(WEIGHTS)):
+            return folder
     except errors.HFValidationError as error:
         raise LoadError(f"MODEL_NAME={repository!r} is neither a folder nor a hub id: {error}") from None
     except errors.RevisionNotFoundError:
@@ -55,7 +54,7 @@ def _fetch(repository: str, revision: str) -> Path:
             f"{description} is not complete in the cache {constants.HF_HUB_CACHE} and could not be fetched from "
             f"{constants.ENDPOINT} ({_reason(error)}). Check the network, the disk, HF_ENDPOINT and HF_HOME."
         ) from error
-    raise LoadError(f"{description} has neither {' nor '.join(WEIGHTS)}. Choose a model with such weights.")
+    raise LoadError(f"{description} has no {WEIGHTS}. Choose a model with such weights.")
 
 
 def _download(repository: str, revision: str, patterns: list[str]) -> Path:

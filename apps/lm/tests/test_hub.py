@@ -1,6 +1,7 @@
 """Models from the hub are fetched once, at the revision that was set, and then found without a network."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,15 @@ def test_only_what_is_needed_is_downloaded(hub, fetch, commits):
         (commits[OLD] / name).write_text("not needed")
     fetch(hub.url, OLD)
     assert not [line for line in hub.requests if line.endswith((".md", ".bin", ".msgpack"))]
+
+
+def test_a_repository_with_weights_only_in_a_pickle_is_refused_without_a_download_of_it(fetch, commits, tmp_path):
+    folder = shutil.copytree(commits[OLD], tmp_path / "pickled")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with hub_stand_in.running({OLD: folder}, main=OLD) as hub:
+        result = fetch(hub.url, OLD)
+    assert f"'{REPOSITORY}' at revision '{OLD}' has no *.safetensors." in result.stderr.splitlines()[-1]
+    assert not [line for line in hub.requests if line.endswith(".bin")]
 
 
 @pytest.mark.parametrize(

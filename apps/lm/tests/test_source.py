@@ -94,6 +94,11 @@ REFUSED: dict[str, tuple[str, dict[str, object], str]] = {
     "a million experts": ("config.json", {"num_local_experts": 10**6}, "at most 1000 are computed"),
     "a large config": ("config.json", {"x": "x" * LARGE}, "and at most 16777216 are read"),
     "a large generation config": ("generation_config.json", {"x": "x" * LARGE}, "and at most 16777216 are read"),
+    "a large additional template": (
+        "additional_chat_templates/rag.jinja",
+        {"x": "x" * LARGE},
+        "and at most 1048576 are read",
+    ),
     "a large template": ("chat_template.jinja", {"x": "x" * LARGE}, "and at most 1048576 are read"),
 }
 
@@ -102,6 +107,7 @@ REFUSED: dict[str, tuple[str, dict[str, object], str]] = {
 def test_a_folder_that_leads_outside_or_to_endless_work_is_refused_before_it_is_loaded(folder, load, monkeypatch, name):
     file, changes, message = REFUSED[name]
     (folder / "chat_template.jinja").unlink()
+    (folder / "additional_chat_templates").mkdir()
     tiny.edit_json(folder / file, **changes)
     tiny.publish(folder)
     monkeypatch.setattr(registry, "load", lambda *_: pytest.fail("loaded"))
