@@ -1,7 +1,7 @@
 """Does what transformers' tokenizer does, from the same files, without transformers, which takes seconds to import."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -15,14 +15,18 @@ class PlainTokenizer:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         settings = json.loads((folder / "tokenizer_config.json").read_text())
-        tokens = {key: value for key, value in settings.items() if key.endswith("_token") and value}
+        extra = settings.get("extra_special_tokens")  # by name, or a list of tokens that templates cannot name
+        named = settings | (extra if isinstance(extra, dict) else {})
+        tokens = {key: value for key, value in named.items() if key.endswith("_token") and value}
         self.special_tokens_map: Mapping[str, str] = {
             key: _text(token) for key, token in tokens.items() if token is not True
         }
-        template = folder / "chat_template.jinja"
-        self.chat_template: str | Mapping[str, str] | None = (
-            template.read_text() if template.exists() else settings.get("chat_template")
-        )
+        self.chat_template = _files(folder) or _setting(settings.get("chat_template"))
+
+    @property
+    def ids(self) -> Iterable[int]:
+        """The ids of all tokens."""
+        return self._tokenizer.get_vocab(with_added_tokens=True).values()
 
     @property
     def eos_token_id(self) -> int | None:
@@ -37,6 +41,18 @@ class PlainTokenizer:
     def decode(self, tokens: Sequence[int], *, skip_special_tokens: bool = True) -> str:
         """See `Tokenizer.decode`."""
         return self._tokenizer.decode(list(tokens), skip_special_tokens=skip_special_tokens)
+
+
+def _files(folder: Path) -> Mapping[str, str]:
+    """The templates in files, by name."""
+    files = [(folder / "chat_template.jinja", "default")]
+    files += [(file, file.stem) for file in sorted((folder / "additional_chat_templates").glob("*.jinja"))]
+    return {name: file.read_text() for file, name in files if file.exists()}
+
+
+def _setting(template: str | list[dict[str, str]] | None) -> str | Mapping[str, str] | None:
+    """The templates in tokenizer_config.json, which may be a list of those with their names."""
+    return {part["name"]: part["template"] for part in template} if isinstance(template, list) else template
 
 
 def _text(token: str | dict[str, str]) -> str:

@@ -48,5 +48,32 @@ def test_a_conversation_becomes_the_same_text(tokenizers):
         assert template and template.render(messages) == expected
 
 
+TEMPLATES = {
+    "none is none": "{{ tools is none }} {{ documents is none }} {{ nothing is defined }}",
+    "a block for training": "{% generation %}{{ messages[0].content }}{% endgeneration %}",
+    "JSON": "{{ messages | tojson }} {{ messages[0] | tojson(indent=2) }}",
+    "a token by name": "{{ bos_token }}{{ eos_token }}{{ unk_token }}{{ image_token }}",
+    "an early end": "{% for message in messages %}{{ message.role }}{% break %}{% endfor %}",
+}
+FORMS = {  # of a folder with the template
+    "a file": {},
+    "a setting": {"save_jinja_files": False},
+}
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_any_template_in_any_form_becomes_the_text_of_transformers(tmp_path, name, form, several):
+    theirs = tiny.gpt2_tokenizer()
+    theirs.chat_template = {"default": TEMPLATES[name], "tool_use": "tools"} if several else TEMPLATES[name]
+    theirs.save_pretrained(tmp_path, **FORMS[form])
+    tiny.edit_json(tmp_path / "tokenizer_config.json", extra_special_tokens={"image_token": "<image>"})
+    template = template_of(PlainTokenizer(tmp_path))
+    messages = [{"role": "user", "content": 'Is 1 < 2 & "ä" 🦊?'}]
+    expected = AutoTokenizer.from_pretrained(tmp_path).apply_chat_template(messages, tokenize=False)
+    assert template and template.render(messages) == expected
+
+
 def test_the_end_token_is_the_same(tokenizers):
     assert tokenizers[0].eos_token_id == tokenizers[1].eos_token_id == 2
