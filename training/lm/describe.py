@@ -6,14 +6,9 @@ from pathlib import Path
 from typing import NotRequired, Protocol, TypedDict, cast
 
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from apps.lm.engines.transformers.loading import LOCAL, configuration
+from apps.lm.engines.transformers import loading, support
 from training.errors import TrainingError
 from training.libraries import versions
 
@@ -59,30 +54,32 @@ class Description(TypedDict):
     metrics: NotRequired[dict[str, object]]
 
 
-def describe(folder: Path, reference: PreTrainedModel | None = None) -> Description:
-    """Describe a model folder; raise TrainingError if a weight is missing, unknown or of another shape.
+def describe(folder: Path, engine: str = "transformers", reference: PreTrainedModel | None = None) -> Description:
+    """Describe a model folder for the engine that will serve it.
 
-    With `reference`, the folder's model must compute the same logits as that model, bit for bit.
+    Raises TrainingError if a weight is missing, unknown or of another shape, or if the engine `transformers` would
+    refuse to serve the model. With `reference`, the folder's model must compute the same logits as that model, bit for
+    bit.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        model, loading = cast(  # transformers declares the type without loading information
-            "tuple[PreTrainedModel, dict[str, set[str]]]",
-            AutoModelForCausalLM.from_pretrained(
-                folder, **LOCAL, config=configuration(folder), output_loading_info=True
-            ),
-        )
-        tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
-    if problems := {key: sorted(map(str, names)) for key, names in loading.items() if names}:
-        raise TrainingError(f"'{folder}' does not load cleanly: {problems}. Export it from its source again.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            tokenizer, model, info = loading.read(folder, "auto")
+        if problems := {key: sorted(map(str, names)) for key, names in info.items() if names}:
+            raise TrainingError(f"'{folder}' does not load cleanly: {problems}. Export it from its source again.")
+        if engine == "transformers":
+            support.check(model)
+        context = support.longest(model) if engine == "transformers" else support.context_tokens(model)
+    except loading.LoadError as error:
+        raise TrainingError(str(error)) from error
     if reference is not None:
         _require_same_logits(model, reference, tokenizer)
     return {
         "engine": "transformers",
         "input": {
             "kind": "text",
-            "context_tokens": context_tokens(model),
-            "vocabulary": model.config.vocab_size,
+            "context_tokens": context,
+            "vocabulary": model.get_input_embeddings().num_embeddings,
         },
         "hyperparameters": {
             "architecture": type(model).__name__,
@@ -120,11 +117,6 @@ def probe(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: st
         "generated_text": str(tokenizer.decode(ids, skip_special_tokens=True)),
         "min_margin": round(float((best[:, 0] - best[:, 1]).min()), 4),
     }
-
-
-def context_tokens(model: PreTrainedModel) -> int:
-    """Return the length in tokens of the longest sequence that the model supports."""
-    return int(model.config.max_position_embeddings)
 
 
 def _require_same_logits(

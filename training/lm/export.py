@@ -6,10 +6,11 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
+from apps.lm.engines.transformers import support
 from models import publishing
 from models.manifest import Manifest
 from training.lm import source as sources
-from training.lm.describe import context_tokens, describe
+from training.lm.describe import describe
 from training.lm.openvino.convert import convert
 from training.options import ENGINES
 from training.progress import step
@@ -32,7 +33,7 @@ def export(
         with step("writing a plain transformers folder"):
             save(model, tokenizer, staged)
         with step("loading the folder again and running the probes"):
-            description = describe(staged, reference=model)
+            description = describe(staged, engine, reference=model)
         if engine == "openvino":
             staged, description = convert(staged, description, folder)
         with step(f"publishing {artifact}"):
@@ -54,7 +55,8 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Pat
     plain.tie_weights()
     plain.generation_config = model.generation_config
     plain.save_pretrained(folder)
-    tokenizer.model_max_length = min(tokenizer.model_max_length, context_tokens(plain))
+    if (context := support.context_tokens(plain)) is not None:
+        tokenizer.model_max_length = min(tokenizer.model_max_length, context)
     tokenizer.save_pretrained(folder)
     _use_portable_tokenizer_class(folder / "tokenizer_config.json")
 

@@ -72,12 +72,12 @@ SPECIAL: dict[str, dict[str, Any]] = {  # model type -> what its configuration n
 }
 
 
-def tiny_model(model_type: str) -> Any:
+def tiny_model(model_type: str, **changes: Any) -> Any:
     """A model of the class for `model_type`, with the attention that the service chooses.
 
-    Raises what transformers raises if it cannot build the class.
+    `changes` are of its configuration. Raises what transformers raises if it cannot build the class.
     """
-    special = SPECIAL.get(model_type, {})
+    special = SPECIAL.get(model_type, {}) | changes
     try:
         default = CONFIG_MAPPING[model_type]()
     except Exception:  # its defaults contradict each other

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from apps.lm.engines import vocabulary
 from apps.lm.engines.batching import BatchEngine
 from apps.lm.engines.openvino.batch import OpenVinoBatch, pipeline
 from apps.lm.engines.openvino.plain_tokenizer import PlainTokenizer
@@ -24,12 +25,15 @@ def load(folder: Path, settings: EngineSettings) -> LoadedModel:
             batch = OpenVinoBatch(pipeline(folder, settings.max_in_flight, settings.capacity, threads))
             cache_bytes = batch.cache_bytes()
             tokenizer = tokenizer_future.result()
-        context = _read(folder / "config.json")["max_position_embeddings"]
+        config = _read(folder / "config.json")
+        context = config["max_position_embeddings"]
         max_total_tokens = min(settings.max_total_tokens, context or settings.max_total_tokens)
         end_tokens = _end_tokens(folder, tokenizer)
+        tokens = config["vocab_size"]
     except Exception as error:  # a folder can be wrong in many ways, and each library raises its own errors
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise LoadError(f"{str(folder)!r} is not a model for OpenVINO with its tokenizer ({reason}).") from error
+    vocabulary.check(folder, tokenizer.ids, tokens)
     facts = {
         "dtype": "int8",
         "device": "cpu",

@@ -4,9 +4,10 @@ Import this module late, since torch and transformers take seconds to import. tr
 never a hub id: `apps.lm.hub` alone decides what is downloaded.
 """
 
+from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import (
@@ -20,12 +21,13 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from apps.lm.engines import vocabulary
 from apps.lm.engines.batching import BatchEngine
 from apps.lm.engines.protocol import EngineSettings, LoadedModel
 from apps.lm.engines.transformers import packing, precision, support
 from apps.lm.engines.transformers.schedules import AlternatingBatch, OverlappingBatch
 from apps.lm.engines.transformers.tokenizer import TransformersTokenizer
-from apps.serving.identity import LoadError
+from apps.serving.identity import LoadError as LoadError  # training catches it
 from apps.serving.machine import cpu
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
@@ -42,7 +44,7 @@ def load(folder: Path, settings: EngineSettings) -> LoadedModel:
     module.to(device)
     if device.type == "cpu":
         packing.pack(model)
-    max_total_tokens = min(settings.max_total_tokens, context_tokens(model) or settings.max_total_tokens)
+    max_total_tokens = min(settings.max_total_tokens, support.context_tokens(model) or settings.max_total_tokens)
     support.check(model, max_total_tokens)
     shape = model, settings.max_in_flight, max_total_tokens
     executor = prefill_executor(device)
@@ -67,31 +69,54 @@ def load(folder: Path, settings: EngineSettings) -> LoadedModel:
 
 def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     """Return tokenizer and model, ready for inference; raise LoadError with one line."""
-    _quiet()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
-        loaded: Any = AutoModelForCausalLM.from_pretrained(  # a pair, because of output_loading_info
-            folder, **LOCAL, config=configuration(folder), dtype=dtype, output_loading_info=True
-        )
-    except Exception as error:  # a folder can be wrong in many ways, and each library raises its own errors
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise LoadError(f"{str(folder)!r} is not a causal language model with its tokenizer ({reason}).") from error
-    model, info = loaded
+    tokenizer, model, info = read(folder, dtype)
     if missing := sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}):
         raise LoadError(
             f"{str(folder)!r} lacks weights that its config.json asks for, or has them in another shape: "
             f"{', '.join(missing[:3])} ({len(missing)} in all). Publish the model again."
         )
-    return tokenizer, model.eval()
+    return tokenizer, model
+
+
+def read(
+    folder: Path, dtype: torch.dtype | Literal["auto"]
+) -> tuple[PreTrainedTokenizerBase, PreTrainedModel, Mapping[str, Any]]:
+    """Return tokenizer and model, and which weights were missing or not known; raise LoadError with one line.
+
+    `dtype` auto: as the weights are stored.
+    """
+    _quiet()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(  # a pair, because of output_loading_info
+            folder, **LOCAL, config=configuration(folder), dtype=dtype, use_safetensors=True, output_loading_info=True
+        )
+    except LoadError:
+        raise
+    except Exception as error:  # a folder can be wrong in many ways, and each library raises its own errors
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise LoadError(f"{str(folder)!r} is not a causal language model with its tokenizer ({reason}).") from error
+    model, info = loaded
+    files = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
+    if not any((folder / file).exists() for file in files):  # transformers makes one without a vocabulary
+        raise LoadError(f"{str(folder)!r} has no tokenizer: it has none of {', '.join(sorted(files))}.")
+    vocabulary.check(folder, tokenizer.get_vocab().values(), model.get_input_embeddings().num_embeddings)
+    return tokenizer, model.eval(), info
 
 
 def configuration(folder: Path) -> PreTrainedConfig:
     """The folder's configuration, with the attention that transformers would choose itself.
 
     A config.json can name another one, even by the name of a repository, whose code would be downloaded and run.
+    Raises LoadError if transformers has no causal language model for it.
     """
     config: PreTrainedConfig = AutoConfig.from_pretrained(folder, **LOCAL)
-    architecture: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    architecture: Any = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    if architecture is None:
+        raise LoadError(
+            f"{str(folder)!r} is not a causal language model: transformers has none of the type "
+            f"{config.model_type!r}, which its config.json names."
+        )
     config._attn_implementation = "sdpa" if architecture._supports_sdpa else "eager"
     return config
 
@@ -108,11 +133,6 @@ def prefill_executor(device: torch.device) -> Executor | None:
     executor = ThreadPoolExecutor(1, thread_name_prefix="prefill")
     executor.submit(threads).result()
     return executor
-
-
-def context_tokens(model: PreTrainedModel) -> int | None:
-    """The longest sequence that the model can compute, in tokens; None if its configuration does not say."""
-    return getattr(model.config.get_text_config(), "max_position_embeddings", None)
 
 
 def end_tokens(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> frozenset[int]:

@@ -16,15 +16,28 @@ from apps.lm.engines.transformers.forward import next_logits
 from apps.serving.identity import LoadError
 
 # Share of the range of logits: float32 stays a thousand times below it, and bfloat16 has a precision of 8 bits.
-TOLERANCES = {torch.float32: 0.01, torch.bfloat16: 0.05}
+TOLERANCE, TOLERANCE_16_BITS = 0.01, 0.05
 MEMORIES = {"DynamicLayer", "DynamicSlidingWindowLayer", "DummyLayer"}  # of transformers: keys and values, or nothing
 TOKENS, VOCABULARY = 8, 40  # the sequences that are compared have at most so many tokens, from the first so many
 
 
-def check(model: PreTrainedModel, context: int) -> None:
+def check(model: PreTrainedModel, context: int = TOKENS) -> None:
     """Raise LoadError unless the batch computes what transformers does, for sequences of up to `context` tokens."""
     if reason := _reason(model, context):
         raise LoadError(f"{type(model).__name__} cannot be served by the engine of this service: {reason}.")
+
+
+def context_tokens(model: PreTrainedModel) -> int | None:
+    """The longest sequence that the model can compute, in tokens; None if its configuration does not say."""
+    config = model.config.get_text_config(decoder=True)
+    return getattr(config, "max_position_embeddings", getattr(config, "max_seq_len", None))
+
+
+def longest(model: PreTrainedModel) -> int | None:
+    """The longest sequence that the batch can compute with a model that `check` has accepted; None: of any length."""
+    lengths = [limit for limit, _ in _limits(model.config.get_text_config(decoder=True))]
+    context = context_tokens(model)
+    return min(lengths if context is None else [*lengths, context], default=None)
 
 
 @torch.inference_mode()
@@ -32,17 +45,14 @@ def _reason(model: PreTrainedModel, context: int) -> str | None:
     """Why the model cannot be served, as the end of a sentence; None if it can."""
     config = model.config.get_text_config(decoder=True)
     try:
-        layers = DynamicCache(config=config).layers
+        memories = {type(layer).__name__ for layer in DynamicCache(config=config).layers} - MEMORIES
     except Exception as error:
         return f"transformers has no cache of keys and values for it ({_line(error)})"
-    if memories := {type(layer).__name__ for layer in layers} - MEMORIES:
+    if memories:
         return f"it keeps more than keys and values of each token ({', '.join(sorted(memories))})"
-    window = _window(config, layers)
-    if window is not None and window < context:
-        return f"it looks back {window} tokens only. Set MAX_TOTAL_TOKENS to {window} or less"
-    limit = _independent_tokens(config)
-    if limit is not None and limit < context:
-        return f"beyond {limit} tokens one sequence changes the others. Set MAX_TOTAL_TOKENS to {limit}"
+    for limit, reason in _limits(config):
+        if limit < context:
+            return f"{reason}. Set MAX_TOTAL_TOKENS to {limit} or less"
     return _difference(model, min(TOKENS, context))
 
 
@@ -111,32 +121,31 @@ def _logits_in_batch(model: PreTrainedModel, rows: list[list[int]]) -> list[torc
 
 def _same(some: torch.Tensor, plain: torch.Tensor) -> bool:
     """Whether `some` logits are the last of the `plain` ones; both have the shape (tokens, vocabulary)."""
-    tolerance, plain = TOLERANCES[plain.dtype], plain[-len(some) :].float().cpu()
+    tolerance = TOLERANCE if plain.dtype is torch.float32 else TOLERANCE_16_BITS
+    plain = plain[-len(some) :].float().cpu()
     return bool((some.float().cpu() - plain).abs().max() <= tolerance * (plain.max() - plain.min()))
 
 
-def _window(config: PreTrainedConfig, layers: Sequence[object]) -> int | None:
-    """How many tokens a token sees at most, itself included; None if all: the smallest window of the layers."""
+def _limits(config: PreTrainedConfig) -> list[tuple[int, str]]:
+    """The longest sequences, in tokens, before the batch would compute something else, each with the reason."""
+    layers = DynamicCache(config=config).layers
     windows = [layer.sliding_window for layer in layers if isinstance(layer, DynamicSlidingWindowLayer)]
     if "local" in (getattr(config, "attention_layers", None) or ()):  # GPT-Neo, whose cache does not say it
         windows.append(config.window_size)
-    return min(windows, default=None)
+    limits = [(window, f"it looks back {window} tokens only") for window in sorted(set(windows))]
+    return limits + [(limit, f"beyond {limit} tokens one sequence changes the others") for limit in _shared(config)]
 
 
-def _independent_tokens(config: PreTrainedConfig) -> int | None:
-    """The longest sequence for which the sequences of a batch do not change each other; None if they never do.
+def _shared(config: PreTrainedConfig) -> list[int]:
+    """Numbers of tokens beyond which the longest sequence of a batch decides something for all.
 
-    With longrope, the longest sequence of a batch decides the scaling of all, and with Doge which keys are left out.
+    With longrope it decides the scaling, and with Doge which keys are left out.
     """
     rope = getattr(config, "rope_parameters", None) or {}
-    ropes = [
-        rope,
-        *(part for part in rope.values() if isinstance(part, dict)),
-    ]  # one for each type of layer
+    ropes = [rope, *(part for part in rope.values() if isinstance(part, dict))]  # one for each type of layer
     limits = [part["original_max_position_embeddings"] for part in ropes if part.get("rope_type") == "longrope"]
-    if (keys := getattr(config, "keep_window_size", None)) is not None:
-        limits.append(keys)
-    return min(limits, default=None)
+    keys = getattr(config, "keep_window_size", None)
+    return limits if keys is None else [*limits, keys]
 
 
 def _line(error: Exception) -> str:

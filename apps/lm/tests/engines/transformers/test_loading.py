@@ -31,6 +31,29 @@ def test_a_folder_without_a_file_is_refused_in_one_line(folder, load, missing):
     assert "\n" not in str(refusal.value)
 
 
+def test_a_tokenizer_with_ids_that_the_model_does_not_know_is_refused(folder, load):
+    tiny.gpt2_model(300, None, tiny.CONTEXT).save_pretrained(folder)
+    with pytest.raises(LoadError) as refusal:
+        load(tiny.publish(folder))
+    assert str(refusal.value) == (
+        f"'{folder}' has a tokenizer with ids up to 313, and its model knows those up to 299. "
+        "Publish the model with its own tokenizer."
+    )
+
+
+def test_a_folder_without_any_tokenizer_is_refused(folder, load):
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    with pytest.raises(LoadError, match="has no tokenizer: it has none of"):
+        load(tiny.publish(folder))
+
+
+def test_a_model_that_is_no_causal_language_model_is_refused_by_its_type(folder, load):
+    tiny.edit_json(folder / "config.json", model_type="t5", d_kv=8, num_layers=1)
+    with pytest.raises(LoadError, match="is not a causal language model: transformers has none of the type 't5'"):
+        load(tiny.publish(folder))
+
+
 def test_weights_in_several_files_of_the_folder_are_loaded(folder, load):
     weights = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
