@@ -1,16 +1,18 @@
 """A language model that is ready to answer: identity, tokenizer, engine and token budget in one object."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from apps.lm.answer import Answer
-from apps.lm.budget import Budget, PromptTooLong
+from apps.lm.budget import Budget, PromptError, PromptTooLong
 from apps.lm.chat_template import ChatTemplate, RenderError
 from apps.lm.engines.protocol import Engine, GenerationRequest, Sampling, Tokenizer
 from apps.lm.metrics import TokenMeter
 from apps.serving.identity import Identity
 
+LOG = logging.getLogger("lm")
 # Characters of a token: more than almost any text has on average, and more than the longest token of any vocabulary.
 CHARACTERS, MAX_CHARACTERS = 16, 256
 
@@ -71,11 +73,20 @@ class LanguageModel:
         """Tokenize no more of a text than shows that it is too long: a megabyte would exceed a pod's memory."""
         limit, length = 2 * self.budget.total, CHARACTERS * self.budget.total
         while length < len(text):
-            if len(self.tokenizer.encode(text[:length], add_special_tokens=add_special_tokens)) > limit:
+            if len(self._encode(text[:length], add_special_tokens)) > limit:
                 raise self.budget.too_long(f"more than {limit}")
             if len(text) > (characters := MAX_CHARACTERS * self.budget.total):
                 raise PromptTooLong(
                     f"The prompt is too long: it has {len(text)} characters; up to {characters} are read. Shorten it."
                 )
             length *= 4
-        return self.tokenizer.encode(text, add_special_tokens=add_special_tokens)
+        return self._encode(text, add_special_tokens)
+
+    def _encode(self, text: str, add_special_tokens: bool) -> list[int]:
+        try:
+            return self.tokenizer.encode(text, add_special_tokens=add_special_tokens)
+        except BaseException as error:  # a panic of the Rust library is no Exception
+            if type(error).__name__ != "PanicException":
+                raise
+            LOG.error("the tokenizer has failed", extra={"reason": str(error)})
+            raise PromptError(f"The tokenizer of {self.identity.name!r} cannot read the prompt.") from None
