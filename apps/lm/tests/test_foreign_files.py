@@ -60,11 +60,10 @@ def test_a_pattern_without_end_in_a_tokenizer_refuses_its_prompt_only(folder):
         ("generation_config.json", {"custom_generate": "own"}),
     ],
 )
-def test_code_in_a_folder_never_runs(folder, load, tmp_path, monkeypatch, file, changes):
-    monkeypatch.chdir(tmp_path)
+def test_code_in_a_folder_never_runs(folder, load, tmp_path, file, changes):
     for code in (folder / "own.py", folder / "custom_generate" / "generate.py"):
         code.parent.mkdir(exist_ok=True)
-        code.write_text("open('ran', 'w')")
+        code.write_text(f"open('{tmp_path}/ran', 'w')")
     tiny.edit_json(folder / file, **changes)
     try:
         load(tiny.publish(folder))
