@@ -1,5 +1,7 @@
 """One answer, as its text grows token by token, and the reason why it ended."""
 
+import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -11,13 +13,20 @@ from apps.lm.metrics import TokenMeter
 from apps.lm.text import StopText, TextStream
 from apps.serving.identity import Identity
 
+LOG = logging.getLogger("lm")
+LATE = (
+    "an answer ended at the deadline with what it had: raise REQUEST_TIMEOUT_SECONDS or the CPU limit, "
+    "or lower MAX_TOTAL_TOKENS or MAX_BATCH_TOTAL_TOKENS"
+)
+
 
 @dataclass
 class Answer:
-    """Call `run` once. The fields after `arrived` describe the answer so far, and are final when `run` has ended.
+    """Call `run` once. The fields after `deadline` describe the answer so far, and are final when `run` has ended.
 
-    `identity` is the model's. `tokens` includes the end token and those of a stop sequence. `arrived` and
-    `first_token_time` are times of the monotonic clock in seconds.
+    `identity` is the model's. `tokens` includes the end token and those of a stop sequence. `arrived`, `deadline` and
+    `first_token_time` are times of the monotonic clock in seconds. From the deadline on, an answer ends with the tokens
+    that it has, once it has one; `late` says that it did.
     """
 
     identity: Identity
@@ -27,9 +36,11 @@ class Answer:
     request: GenerationRequest
     stops: Sequence[str]
     arrived: float
+    deadline: float = math.inf
     tokens: list[int] = field(default_factory=list)
     text: str = ""
     finish_reason: Literal["stop", "length"] = "length"
+    late: bool = False
     first_token_time: float | None = None
     _last_token_time: float = 0.0
 
@@ -38,6 +49,11 @@ class Answer:
         """Numbers of tokens so far."""
         prompt, completion = len(self.request.prompt), len(self.tokens)
         return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+    @property
+    def finish_details(self) -> dict[str, str]:
+        """What documents say beside `finish_reason`, which is length: the deadline has ended the answer, if it did."""
+        return {"stop_reason": "deadline"} if self.late else {}
 
     def run(self, cancelled: Callable[[], bool]) -> Iterator[str]:
         """Yield the text in pieces, until it ends or until `cancelled()`."""
@@ -48,7 +64,7 @@ class Answer:
 
     def _pieces(self, cancelled: Callable[[], bool]) -> Iterator[str]:
         text, stop = TextStream(self.decode, self.request.prompt), StopText(self.stops)
-        with closing(self.engine.generate(self.request, cancelled)) as tokens:
+        with closing(self.engine.generate(self.request, lambda: cancelled() or self._is_over())) as tokens:
             for token in tokens:
                 self._count(token)
                 if token in self.request.end_tokens:
@@ -58,7 +74,20 @@ class Answer:
                 if stop.matched:
                     self.finish_reason = "stop"
                     return
+        self._note_end(cancelled())
         yield stop.push(text.finish()) + stop.finish()
+
+    def _note_end(self, cancelled: bool) -> None:
+        complete = self.finish_reason == "stop" or len(self.tokens) == self.request.max_tokens
+        if complete or cancelled:
+            return
+        self.late = True
+        seconds = round(time.monotonic() - self.arrived, 3)
+        tokens = {"tokens": len(self.tokens), "max_tokens": self.request.max_tokens}
+        LOG.warning(LATE, extra={"seconds": seconds} | tokens)
+
+    def _is_over(self) -> bool:
+        return bool(self.tokens) and time.monotonic() >= self.deadline
 
     def _count(self, token: int) -> None:
         now = time.monotonic()

@@ -1,6 +1,7 @@
 """A language model that is ready to answer: identity, tokenizer, engine and token budget in one object."""
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,10 @@ class ChatError(ValueError):
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """`end_tokens` end an answer. Two logits that differ by more than `margin` have the same order on any processor."""
+    """`end_tokens` end an answer, and so does the time `answer_seconds` after its request has arrived.
+
+    Two logits that differ by more than `margin` have the same order on any processor.
+    """
 
     identity: Identity
     tokenizer: Tokenizer
@@ -34,6 +38,7 @@ class LanguageModel:
     probes: Sequence[dict[str, Any]] = ()
     margin: float = 0.01
     chat_template: ChatTemplate | None = None
+    answer_seconds: float = math.inf
 
     def tokenize(self, text: str) -> list[int]:
         """The tokens of `text`, with the special tokens that the model expects around it; raise PromptError."""
@@ -67,7 +72,8 @@ class LanguageModel:
         """
         max_tokens = self.budget.answer_tokens(len(prompt), max_tokens)
         request = GenerationRequest(prompt, max_tokens, self.end_tokens, sampling)
-        return Answer(self.identity, self.engine, self.tokenizer.decode, self.meter, request, stops, arrived)
+        deadline = arrived + self.answer_seconds
+        return Answer(self.identity, self.engine, self.tokenizer.decode, self.meter, request, stops, arrived, deadline)
 
     def _tokenize(self, text: str, add_special_tokens: bool) -> list[int]:
         """Tokenize no more of a text than shows that it is too long: a megabyte would exceed a pod's memory."""

@@ -59,6 +59,7 @@ class LanguageModelService(Service):
             model_source.probes,
             loaded.margin,
             template,
+            settings.answer_seconds,
         )
 
     def warm_up(self, model: LanguageModel) -> None:

@@ -38,6 +38,11 @@ class LanguageModelSettings(ServingSettings):
         """The most tokens of all sequences in the batch together."""
         return self.max_batch_total_tokens or BATCH * self.max_total_tokens
 
+    @property
+    def answer_seconds(self) -> float:
+        """Seconds from a request's arrival until its answer ends with what it has, to be sent before the deadline."""
+        return self.request_timeout_seconds - min(1.0, self.request_timeout_seconds / 10)
+
     @field_validator("max_batch_total_tokens")
     @classmethod
     def _require_one_request(cls, value: int | None, others: ValidationInfo) -> int | None:

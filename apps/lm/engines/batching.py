@@ -103,7 +103,7 @@ class BatchEngine:
     def _remove_cancelled(self) -> None:
         for caller in [caller for caller in self._callers.values() if caller.cancelled]:
             self.batch.leave(caller.sequence)
-            del self._callers[caller.sequence]
+            self._callers.pop(caller.sequence).output.put(None)  # so that it does not wait until its next check
 
     def _step(self) -> None:
         for sequence in self.batch.step():

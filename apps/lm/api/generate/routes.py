@@ -48,6 +48,7 @@ class GenerateForm:
         return {
             "generated_text": answer.text,
             "finish_reason": answer.finish_reason,
+            **answer.finish_details,
             "usage": answer.usage,
             "model_version": answer.identity.version,
             "timings": {

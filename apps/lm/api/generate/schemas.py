@@ -92,6 +92,9 @@ class GenerateResponse(BaseModel):
     finish_reason: Literal["stop", "length"] = Field(
         description="stop: the model ended its answer or a stop sequence came; length: its tokens were used up"
     )
+    stop_reason: Literal["deadline"] | None = Field(
+        None, description="only in an answer that ended with what it had at the deadline"
+    )
     usage: Usage
     model_version: str
     timings: Timings

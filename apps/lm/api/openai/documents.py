@@ -9,13 +9,17 @@ from apps.serving.problems import COMPUTED, documented
 
 
 class Choice(BaseModel):
-    """The one answer; `finish_reason` is null until a stream's last piece."""
+    """The one answer; `finish_reason` is null until a stream's last piece.
+
+    `stop_reason` is only in an answer that ended with what it had at the deadline.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     index: Literal[0]
     logprobs: None
     finish_reason: Literal["stop", "length"] | None
+    stop_reason: Literal["deadline"] | None = None
 
 
 class Text(Choice):

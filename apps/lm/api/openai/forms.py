@@ -55,7 +55,8 @@ class CompletionForm:
         return event(self._document(self.chunk_object, [choice]) | usage)
 
     def _choice(self, content: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
-        return {"index": 0, **content, "logprobs": None, "finish_reason": finish_reason}
+        details = self._answer.finish_details if finish_reason else {}
+        return {"index": 0, **content, "logprobs": None, "finish_reason": finish_reason, **details}
 
     def _document(self, object_name: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
         return {

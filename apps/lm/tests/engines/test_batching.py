@@ -83,6 +83,26 @@ def test_a_caller_that_waits_for_a_place_can_be_cancelled(engine):
     assert tokens(engine, 1, cancelled=lambda: True) == []
 
 
+def test_a_caller_that_waits_for_a_token_is_woken_when_it_is_cancelled(engine, monkeypatch):
+    monkeypatch.setattr(batching, "POLL_SECONDS", 20)
+    endless = [engine.generate(GenerationRequest((n,), CONTEXT - 1), never) for n in range(4)]
+    for iterator in endless:
+        next(iterator)
+    cancel, asked = threading.Event(), threading.Event()
+
+    def cancelled() -> bool:
+        answer = cancel.is_set()
+        if threading.current_thread().name.startswith("waiting"):  # not the engine, which asks too
+            asked.set()
+        return answer
+
+    with ThreadPoolExecutor(1, thread_name_prefix="waiting") as pool:
+        waiting = pool.submit(tokens, engine, 1, cancelled=cancelled)
+        asked.wait(SECONDS)
+        cancel.set()
+        assert waiting.result(10) == []
+
+
 def test_an_error_of_one_sequence_is_raised_to_its_caller_and_the_next_is_served(engine):
     with pytest.raises(IndexError):
         tokens(engine, 300)  # the vocabulary ends at 299
