@@ -45,5 +45,14 @@
 {{- if lt (int (ternary .Values.autoscaling.minReplicas .Values.replicas .Values.autoscaling.enabled)) 2 }}
 {{- $warnings = append $warnings "The service may run on a single pod: it is unavailable while that pod's node is drained or fails. Run at least two pods." }}
 {{- end }}
+{{- $cpu := dig "limits" "cpu" "" .Values.resources | toString }}
+{{- if and (eq .Values.app "lm") $cpu }}
+{{- $cpus := hasSuffix "m" $cpu | ternary (divf (trimSuffix "m" $cpu | float64) 1000) (float64 $cpu) }}
+{{- /* 0.17 CPU seconds: a step of a full batch of 8 sequences with SmolLM2 135M v1, measured */ -}}
+{{- $seconds := divf (mulf (int64 .Values.maxTotalTokens) 0.17) $cpus | ceil }}
+{{- if gt $seconds (float64 .Values.requestTimeoutSeconds) }}
+{{- $warnings = append $warnings (printf "maxTotalTokens is %d, and resources.limits.cpu is %s: in a full batch of the shipped model such an answer takes about %v s, and at requestTimeoutSeconds (%v) it ends with what it has. Raise requestTimeoutSeconds or resources.limits.cpu, or lower maxTotalTokens." (int64 .Values.maxTotalTokens) $cpu $seconds .Values.requestTimeoutSeconds) }}
+{{- end }}
+{{- end }}
 {{- toJson $warnings -}}
 {{- end }}

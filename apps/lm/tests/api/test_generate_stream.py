@@ -71,9 +71,9 @@ def test_a_deadline_before_the_first_piece_is_a_504(folders):
 @pytest.mark.slow
 def test_a_deadline_in_the_middle_ends_the_stream_with_what_it_has(tmp_path):
     folder = tiny.publish(tiny.save("llama", tmp_path / "endless_v1", context=8192))
-    with serving(folder, max_total_tokens=8192, request_timeout_seconds=1.5) as client:
+    with serving(folder, max_total_tokens=8192, request_timeout_seconds=3) as client:
         *pieces, last = stream(client, prompt="the fox", max_new_tokens=8192)
     assert len(pieces) > 2
     assert (last["finish_reason"], last["stop_reason"]) == ("length", "deadline")
     assert last["generated_text"] == "".join(piece["text"] for piece in pieces)
-    assert 1.3 < last["timings"]["total_seconds"] < 1.5
+    assert 2.7 <= last["timings"]["total_seconds"] < 3
