@@ -1,6 +1,10 @@
 """Determines when requests start. All times are seconds since the start of the run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 UNANSWERED_PAUSE_SECONDS = 0.1
 
@@ -23,3 +27,51 @@ class ClosedLoop:
         """
         due = now + UNANSWERED_PAUSE_SECONDS if unanswered else now
         return due if due < self.duration_seconds else None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of the run whose rate of arrivals (1/s) goes from `rate` to `end_rate` in a straight line.
+
+    A constant rate has both equal; stages, steps and spikes are several segments; a pause has the rate 0.
+    """
+
+    seconds: float
+    rate: float
+    end_rate: float
+
+
+def arrivals(segments: Sequence[Segment], rng: np.random.Generator | None = None) -> NDArray[np.float64]:
+    """Return the intended times of requests, float64, sorted, from 0 to the sum of the segments' seconds.
+
+    Evenly spaced arrivals come when the expected number of requests reaches 0, 1, 2 …; with `rng` the arrivals are
+    those of a Poisson process of the same rates, by time change of a process of rate 1 (Lewis and Shedler, 1979).
+    """
+    seconds = np.array([segment.seconds for segment in segments])
+    rates, ends = (np.array([getattr(segment, name) for segment in segments]) for name in ("rate", "end_rate"))
+    starts, counts = (np.concatenate([[0.0], np.cumsum(part)]) for part in (seconds, seconds * (rates + ends) / 2))
+    if not len(segments) or counts[-1] <= 0:
+        return np.empty(0)
+    reached = np.arange(np.ceil(counts[-1] - 1e-9)) if rng is None else _unit_poisson(float(counts[-1]), rng)
+    index = np.searchsorted(counts, reached, side="right") - 1
+    surplus, rate = reached - counts[index], rates[index]
+    slope = (ends - rates)[index] / seconds[index]
+    # The root of rate * t + slope * t**2 / 2 = surplus, in the form that is also exact for slope 0.
+    root = rate + np.sqrt(np.maximum(rate**2 + 2 * slope * surplus, 0))
+    return starts[index] + np.divide(2 * surplus, root, out=np.zeros_like(surplus), where=root > 0)
+
+
+def trace(times: Sequence[float], speed: float = 1.0) -> NDArray[np.float64]:
+    """Return the arrivals of a recorded trace, in seconds: sorted, the first at 0, `speed` times as fast.
+
+    Raises ValueError if a time is not finite, or `speed` not above 0.
+    """
+    recorded = np.sort(np.asarray(times, np.float64))
+    if not np.isfinite(recorded).all() or not speed > 0:
+        raise ValueError("the times of a trace must be finite, and its speed above 0")
+    return (recorded - recorded[:1]) / speed
+
+
+def _unit_poisson(end: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return arrivals of a Poisson process of rate 1 in [0, end): their number is drawn first, then their places."""
+    return np.sort(rng.uniform(0, end, rng.poisson(end)))

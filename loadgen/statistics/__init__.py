@@ -1,0 +1,1 @@
+"""Pure functions from the records of a run to its figures."""
