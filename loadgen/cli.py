@@ -1,19 +1,28 @@
 """Runs the commands: options, run, report, exit status."""
 
 import asyncio
-import math
+import os
 import sys
+import tempfile
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
-from loadgen import mnist, query, report
-from loadgen.observe import Run
+from loadgen import mnist, query
+from loadgen.client import ask as client
+from loadgen.client.endpoint import public_url
+from loadgen.engine import run as engine
+from loadgen.engine.limits import Refused
+from loadgen.engine.plan import Phase, Plan
+from loadgen.engine.run import Recorded
+from loadgen.engine.stop import Stop
 from loadgen.options import parse
-from loadgen.run import carry_out
-from loadgen.schedule import ClosedLoop
-from loadgen.summary import errors
-from loadgen.targets import Target, classifier, lm
-from loadgen.terminal import NO_SERVICE_HINT, Progress, error_lines, headline, summary_text
+from loadgen.statistics import output
+from loadgen.statistics.document import document
+from loadgen.targets.classifier import classifier
+from loadgen.targets.lm import lm
+from loadgen.targets.target import Target
+from loadgen.terminal import NO_SERVICE_HINT, Progress, error_name, headline, summary_text
 
 CONNECTION_SECONDS = 5.0
 
@@ -54,33 +63,38 @@ def load(options: Namespace, target: Target, size: dict[str, int]) -> int:
         "concurrency": options.concurrency,
         "timeout_seconds": options.timeout_seconds,
         "connection_seconds": connection_seconds,
-    }
-    run = Run(target.name, options.url, settings | size)
-    print(headline(run), flush=True)
-    progress = Progress(sys.stdout)
-    # asyncio's own event loop: uvloop saved no CPU here (300-410 us a request, 320-360 with uvloop).
-    asyncio.run(
-        carry_out(
-            run,
-            target,
-            ClosedLoop(options.concurrency, options.duration_seconds),
-            timeout_seconds=options.timeout_seconds,
-            connection_seconds=connection_seconds or math.inf,
-            show=progress.show,
-        )
+    } | size
+    plan = Plan(
+        target=target,
+        url=options.url,
+        phases=(Phase("load", options.duration_seconds),),
+        concurrency=options.concurrency,
+        connections=connection_seconds or "kept",
+        timeout_seconds=options.timeout_seconds,
+        workers=len(os.sched_getaffinity(0)),
     )
-    progress.clear()
-    # Write the report first: printing fails if the reader of the output has exited.
-    written = not options.output or write(options.output, run)
-    print(summary_text(report.document(run)))
-    return 0 if written and run.observations and not run.failed else 1
+    print(headline(target.name, public_url(options.url, target.path), settings), flush=True)
+    progress = Progress(sys.stdout, options.duration_seconds)
+    with Stop() as stop, tempfile.TemporaryDirectory(prefix="loadgen-") as folder:
+        try:
+            recorded = engine.run(plan, Path(folder), progress.show, stop)
+        except Refused as refused:
+            print(refused, file=sys.stderr)
+            return 2
+        progress.clear()
+        report = document(recorded, settings)
+        # Write the report first: printing fails if the reader of the output has exited.
+        written = not options.output or write(options.output, report, recorded)
+        print(summary_text(report))
+    summary = report["summary"]
+    return 0 if written and summary["requests"] and not summary["failed"] else 1
 
 
-def write(output: str, run: Run) -> bool:
+def write(path: str, report: dict[str, Any], recorded: Recorded) -> bool:
     try:
-        report.write(Path(output), run)
+        output.write(path, report, recorded)
     except OSError as error:
-        print(f"--output {output} could not be written: {error.strerror}.", file=sys.stderr)
+        print(f"--output {path} could not be written: {error.strerror}.", file=sys.stderr)
         return False
     return True
 
@@ -89,10 +103,11 @@ def ask(options: Namespace, images: mnist.Mnist) -> int:
     index, label = options.sample_index, str(images.labels[options.sample_index])
     print(f"image {index:,} of {len(images):,}, label {label}\n", flush=True)
     print(query.draw(images.images[index]) + "\n", flush=True)
-    observation, answer = asyncio.run(query.ask(images, index, options.url, options.timeout_seconds))
-    if observation.outcome != "ok":
-        hint = [] if observation.status else [NO_SERVICE_HINT]
-        print("no prediction", *error_lines(errors([observation])), *hint, sep="\n", file=sys.stderr)
+    (exchange,) = asyncio.run(client.ask(classifier(images, [index]), options.url, options.timeout_seconds))
+    if exchange.outcome:
+        hint = [] if exchange.status else [NO_SERVICE_HINT]
+        reason = error_name(exchange.outcome.label, exchange.status, exchange.detail)
+        print("no prediction", f"             {reason}", *hint, sep="\n", file=sys.stderr)
         return 1
-    print(query.answer_text(answer, observation, label))
+    print(query.answer_text(exchange, label))
     return 0

@@ -2,9 +2,10 @@
 
 import argparse
 import math
-import os
-from pathlib import Path
 from urllib.parse import urlsplit
+
+from loadgen.client.endpoint import public_url
+from loadgen.statistics import output as output_file
 
 DEFAULT_URLS = {
     "classifier": "http://127.0.0.1:30080/predict",
@@ -30,7 +31,7 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     mistakes += [mistake for name in RULES if name in options and (mistake := convert(options, name))]
     mistakes += url_mistakes(options.url)
     if getattr(options, "output", None):
-        mistakes += output_mistakes(options.output)
+        mistakes += [f"--output {options.output}: {mistake}" for mistake in output_file.mistakes(options.output)]
     return options, mistakes
 
 
@@ -56,20 +57,7 @@ def url_mistakes(url: str) -> list[str]:
     except ValueError:
         valid = False
     if not valid:
-        return [f"--url {url}: must be http://HOST:PORT/PATH or https://HOST:PORT/PATH."]
-    if parts.path in ("", "/"):
-        return [f"--url {url}: must be the endpoint, path included, such as {DEFAULT_URLS['classifier']}."]
-    return []
-
-
-def output_mistakes(output: str) -> list[str]:
-    path = Path(output)
-    if path.is_dir():
-        return [f"--output {output}: is a folder; name a file."]
-    if not path.parent.is_dir():
-        return [f"--output {output}: there is no folder {path.parent}; create it first."]
-    if not os.access(path.parent, os.W_OK):
-        return [f"--output {output}: the folder {path.parent} is not writable; name another."]
+        return [f"--url {public_url(url)}: must be http://HOST:PORT/PATH or https://HOST:PORT/PATH."]
     return []
 
 

@@ -1,26 +1,12 @@
-"""Asks the classifier about one image, and draws the image with two pixel rows per line of text."""
-
-from typing import Any
+"""Draws an image with two pixel rows per line of text, and tells what the classifier answered."""
 
 import numpy as np
 
-from loadgen.client import Client
-from loadgen.mnist import Mnist
-from loadgen.observe import Clock, Observation
-from loadgen.targets import classifier
+from loadgen.client.exchange import Exchange
 from loadgen.terminal import duration
 
 BAR_LENGTH = 28
 INK = 96  # of 255: a lighter pixel is drawn as paper
-
-
-async def ask(mnist: Mnist, index: int, url: str, timeout_seconds: float) -> tuple[Observation, Any]:
-    target = classifier(mnist, [index])
-    client = Client(target, url, Clock(), timeout_seconds)
-    try:
-        return await client.send(target.samples[0])
-    finally:
-        await client.close()
 
 
 def draw(image: np.ndarray) -> str:
@@ -31,14 +17,16 @@ def draw(image: np.ndarray) -> str:
     )
 
 
-def answer_text(answer: dict[str, Any], observation: Observation, label: str) -> str:
-    verdict = "right" if observation.correct else f"wrong: the label is {label}"
+def answer_text(exchange: Exchange, label: str) -> str:
+    reading = exchange.reading
+    answer = reading.answer
+    verdict = "right" if reading.correct else f"wrong: the label is {label}"
+    pod = exchange.pod.decode("utf-8", "replace") if exchange.pod else "an unnamed host"
     return "\n".join(
         [
             f"prediction   {answer['label']}, {verdict}",
             *[score_line(entry["label"], entry["probability"]) for entry in answer["top"][:3]],
-            f"model        {observation.model_version}, on {observation.served_by or 'an unnamed host'}, "
-            f"in {duration(observation.seconds)}",
+            f"model        {reading.model_version}, on {pod}, in {duration(exchange.end - exchange.sent)}",
         ]
     )
 

@@ -1,32 +1,10 @@
-"""Determines when requests start. All times are seconds since the start of the run."""
+"""Determines when the requests of an open loop are due. All times are seconds from the start of the run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-UNANSWERED_PAUSE_SECONDS = 0.1
-
-
-@dataclass(frozen=True)
-class ClosedLoop:
-    """`concurrency` users; each sends its next request as soon as the previous one is answered.
-
-    The rate therefore depends on the service: a slower service receives fewer requests.
-    """
-
-    concurrency: int
-    duration_seconds: float
-
-    def next_start(self, now: float, unanswered: bool) -> float | None:
-        """Return when a user without a request at `now` sends the next one, or None after the end of the run.
-
-        `unanswered`: the user's previous request received no answer. The user then pauses; otherwise it would send
-        thousands of requests per second to a port that refuses or resets connections.
-        """
-        due = now + UNANSWERED_PAUSE_SECONDS if unanswered else now
-        return due if due < self.duration_seconds else None
 
 
 @dataclass(frozen=True)
@@ -58,7 +36,8 @@ def arrivals(segments: Sequence[Segment], rng: np.random.Generator | None = None
     slope = (ends - rates)[index] / seconds[index]
     # The root of rate * t + slope * t**2 / 2 = surplus, in the form that is also exact for slope 0.
     root = rate + np.sqrt(np.maximum(rate**2 + 2 * slope * surplus, 0))
-    return starts[index] + np.divide(2 * surplus, root, out=np.zeros_like(surplus), where=root > 0)
+    within: NDArray[np.float64] = np.divide(2 * surplus, root, out=np.zeros_like(surplus), where=root > 0)
+    return starts[index] + within
 
 
 def trace(times: Sequence[float], speed: float = 1.0) -> NDArray[np.float64]:

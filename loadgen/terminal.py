@@ -5,30 +5,45 @@ import shutil
 import textwrap
 from typing import Any, TextIO
 
-from loadgen.observe import Observation, Run
-from loadgen.summary import percentile
+from loadgen.engine.follow import Second
+from loadgen.engine.records import Outcome
 
-WINDOW_SECONDS = 5.0
 PLAIN_LINE_SECONDS = 5
 NO_SERVICE_HINT = "             Is the service up? `ci/up` starts both; `--url` is for another address."
 
 
 class Progress:
-    """Shows one line, rewritten at every call, on a terminal; elsewhere prints a line at every fifth call."""
+    """Shows one line, rewritten every second, on a terminal; elsewhere prints a line every five seconds."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, seconds: float) -> None:
+        self._stream, self._seconds = stream, seconds
         self._rewrites = stream.isatty()
-        self._calls = 0
+        self._calls = self._requests = self._failed = 0
+        self._last_failure = ""
 
-    def show(self, run: Run) -> None:
+    def show(self, second: Second) -> None:
         self._calls += 1
-        line = progress_line(run, run.clock.now())
+        self._requests += second.succeeded + second.failed
+        self._failed += second.failed
+        bad = second.records[second.records["outcome"] != Outcome.OK]
+        if len(bad):
+            last = bad[-1]
+            text = second.texts[last["detail"]]
+            self._last_failure = f" ({error_name(Outcome(last['outcome']).label, last['status'], text)})"
         if self._rewrites:
             width = shutil.get_terminal_size().columns - 1
-            self._write(f"\r{line[:width]}\x1b[K")
+            self._write(f"\r{self.line(second)[:width]}\x1b[K")
         elif self._calls % PLAIN_LINE_SECONDS == 0:
-            self._write(f"{line}\n")
+            self._write(f"{self.line(second)}\n")
+
+    def line(self, second: Second) -> str:
+        clock = f"{second.second + 1:3}/{self._seconds:g} s"
+        if second.phase == "drain":
+            clock += f"  finishing {second.in_flight}"
+        figures = second.response_seconds or {}
+        parts = [clock, count(self._requests, "request"), f"{rate(second.succeeded)}/s"]
+        parts += [f"{name} {duration(seconds)}" for name, seconds in figures.items()]
+        return "  ".join([*parts, f"{self._failed:,} failed{self._last_failure}"])
 
     def clear(self) -> None:
         if self._rewrites:
@@ -41,54 +56,13 @@ class Progress:
             self._stream.flush()
 
 
-def headline(run: Run) -> str:
-    settings = run.settings
+def headline(target: str, url: str, settings: dict[str, Any]) -> str:
     renewal = settings["connection_seconds"]
     images = f"{settings.get('dataset_size', 0):,} images"
     size = f"{settings['max_new_tokens']} new tokens a prompt" if "max_new_tokens" in settings else images
     users = count(settings["concurrency"], "user")
     connections = f"connections renewed every {renewal:g} s" if renewal else "connections kept"
-    return f"{run.target} at {run.url}\n{users} for {settings['duration_seconds']:g} s, {size}, {connections}"
-
-
-def progress_line(run: Run, now: float) -> str:
-    limit = run.settings["duration_seconds"]
-    clock = f"{now:3.0f}/{limit:g} s"
-    if run.interrupted or now >= limit:
-        clock += f"  finishing {run.under_way}" + " (Ctrl-C drops them)" * run.interrupted
-    figures = recent_figures(run, now)
-    return "  ".join([clock, count(len(run.observations), "request"), *figures, failures(run)])
-
-
-def recent_figures(run: Run, now: float) -> list[str]:
-    recent = recent_good(run.observations, now - WINDOW_SECONDS)
-    if not recent:
-        return []
-    seconds = sorted(observation.seconds for observation in recent)
-    pods = len({observation.served_by for observation in recent})
-    return [
-        f"{rate(len(recent) / min(WINDOW_SECONDS, now))}/s",
-        f"p50 {duration(percentile(seconds, 50))}",
-        f"p99 {duration(percentile(seconds, 99))}",
-        count(pods, "pod"),
-    ]
-
-
-def failures(run: Run) -> str:
-    if not run.failed:
-        return "0 failed"
-    last = next(observation for observation in reversed(run.observations) if observation.outcome != "ok")
-    return f"{run.failed:,} failed ({error_name(last.outcome, last.status, last.detail)})"
-
-
-def recent_good(observations: list[Observation], since: float) -> list[Observation]:
-    recent = []
-    for observation in reversed(observations):
-        if observation.end < since:
-            break
-        if observation.outcome == "ok":
-            recent.append(observation)
-    return recent
+    return f"{target} at {url}\n{users} for {settings['duration_seconds']:g} s, {size}, {connections}"
 
 
 def summary_text(report: dict[str, Any]) -> str:
@@ -102,19 +76,19 @@ def summary_text(report: dict[str, Any]) -> str:
         *latency_lines(summary),
         *model_lines(summary),
         *pod_lines(summary),
-        f"generator    {generator['cpu_share']:.0%} of a core, event loop late by "
-        f"{duration(generator['loop_lag_seconds']['p99'])} at p99",
-        *["\n" + textwrap.fill(f"WARNING: {warning}", 79) for warning in generator["warnings"]],
+        f"generator    {generator['cpu_seconds']:.1f} s of CPU time",
+        *["\n" + textwrap.fill(f"WARNING: {warning}", 79) for warning in generator["reasons"] + report["warnings"]],
     ]
     return "\n".join(lines)
 
 
 def request_lines(report: dict[str, Any]) -> list[str]:
     summary = report["summary"]
-    ending = " (interrupted)" if report["ended_by"] == "interrupt" else ""
-    dropped = f", {report['dropped']} dropped under way" if report["dropped"] else ""
+    run, cut = report["run"], summary["interrupted"]
+    ending = f" (ended by {run['ended_by']})" if run["ended_by"] != "duration" else ""
+    dropped = f", {cut} cut off" if cut else ""
     return [
-        f"requests     {summary['requests']:,} in {report['elapsed_seconds']:.1f} s{ending}, "
+        f"requests     {summary['requests']:,} in {run['elapsed_seconds']:.1f} s{ending}, "
         f"{rate(summary['rate_per_second'])} good answers/s{dropped}",
         f"failed       {summary['failed']:,}",
     ]
@@ -128,7 +102,7 @@ def error_lines(errors: list[dict[str, Any]]) -> list[str]:
 
 
 def latency_lines(summary: dict[str, Any]) -> list[str]:
-    figures = summary["latency_seconds"]
+    figures = summary["response_seconds"]
     if not figures:
         return []
     names = "".join(f"{name:>9}" for name in figures)

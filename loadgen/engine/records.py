@@ -44,9 +44,9 @@ RECORD = np.dtype(
         ("retry_after", "f4"),  # seconds that a 429 or 503 asked to wait; NaN without
         ("sample", "i4"),  # index into the dataset, or -1
         ("tokens", "i4"),  # completion tokens, or -1
-        ("request_id", "u4"),  # numbers of texts; 0 is None
+        ("request_id", "u4"),  # number in the worker's file of ids; 0 is None
         ("status", "u2"),  # 0 without an answer
-        ("detail", "u2"),
+        ("detail", "u2"),  # this and the next two: numbers of texts; 0 is None
         ("pod", "u2"),
         ("version", "u2"),
         ("outcome", "u1"),  # of Outcome
@@ -58,6 +58,7 @@ RECORD = np.dtype(
 GAP = np.dtype([("intended", "f8"), ("seconds", "f4")])  # one inter-token latency of a request
 TICK = np.dtype(  # one second of a worker
     [
+        ("worker", "u4"),
         ("second", "u4"),
         ("written", "u8"),  # records that were complete and on disk by then
         ("cpu", "f4"),  # seconds of CPU time used within the second
@@ -71,28 +72,63 @@ TICK = np.dtype(  # one second of a worker
 )
 
 
-def paths(folder: Path, name: str) -> list[Path]:
-    """Return the files of all workers with this name: "records", "gaps", "ticks" or "texts", by worker."""
-    return sorted(folder.glob(f"{name}-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+def paths(folder: Path, name: str) -> dict[int, Path]:
+    """Return the files of all workers with this name ("records", "gaps", "texts" or "ids"), by worker."""
+    numbers = sorted(int(path.name.rpartition("-")[2]) for path in folder.glob(f"{name}-*"))
+    return {number: folder / f"{name}-{number}" for number in numbers}
 
 
-def read(path: Path, dtype: np.dtype = RECORD, start: int = 0, count: int = -1) -> NDArray[np.void]:
+def read(path: Path, dtype: np.dtype = RECORD, start: int = 0, count: int | None = None) -> NDArray[np.void]:
     """Return `count` complete rows of a file from row `start` on; the rest of a row cut off by a full disk is left."""
-    rows = path.stat().st_size // dtype.itemsize - start
-    return np.fromfile(path, dtype, min(rows, count) if count >= 0 else max(rows, 0), offset=start * dtype.itemsize)
-
-
-def texts(folder: Path, worker: int) -> list[str | None]:
-    """Return the texts of a worker by their number; number 0 is None."""
-    path = folder / f"texts-{worker}"
-    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-    return [None, *(json.loads(line) for line in lines)]
+    rows = max(path.stat().st_size // dtype.itemsize - start, 0)
+    return np.fromfile(path, dtype, rows if count is None else min(rows, count), offset=start * dtype.itemsize)
 
 
 def chunks(folder: Path, rows: int = 65_536) -> Iterator[tuple[int, NDArray[np.void]]]:
     """Yield (worker, records) in portions, so that a long run needs little memory."""
-    for path in paths(folder, "records"):
-        worker, start = int(path.name.rpartition("-")[2]), 0
+    for worker, path in paths(folder, "records").items():
+        start = 0
         while len(records := read(path, RECORD, start, rows)):
             yield worker, records
             start += len(records)
+
+
+def lines(path: Path) -> list[str]:
+    """Return the texts of a file of texts or ids; those of a line cut off by a full disk are left out."""
+    return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+
+
+class Texts:
+    """The texts of all workers under common numbers; number 0 is None. Workers number their own texts by themselves."""
+
+    def __init__(self, folder: Path) -> None:
+        self.texts: list[str | None] = [None]
+        self._folder = folder
+        self._numbers: dict[str | None, int] = {None: 0}
+        self._offsets: dict[int, int] = {}
+        self._common: dict[int, NDArray[np.uint16]] = {}
+
+    def number(self, worker: int, records: NDArray[np.void]) -> NDArray[np.void]:
+        """Replace the worker's numbers in `records` by the common ones, reading what texts it has added."""
+        self._read(worker)
+        common = self._common[worker]
+        for name in ("detail", "pod", "version"):
+            records[name] = common[records[name]]
+        return records
+
+    def _read(self, worker: int) -> None:
+        known = self._common.setdefault(worker, np.zeros(1, np.uint16))
+        with (self._folder / f"texts-{worker}").open("rb") as file:
+            file.seek(self._offsets.get(worker, 0))
+            added = file.read()
+        complete = added[: added.rfind(b"\n") + 1]
+        if complete:
+            self._offsets[worker] = self._offsets.get(worker, 0) + len(complete)
+            numbers = [self._number(json.loads(line)) for line in complete.split(b"\n")[:-1]]
+            self._common[worker] = np.concatenate([known, np.array(numbers, np.uint16)])
+
+    def _number(self, text: str) -> int:
+        if text not in self._numbers:
+            self._numbers[text] = len(self.texts)
+            self.texts.append(text)
+        return self._numbers[text]

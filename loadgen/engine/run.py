@@ -1,14 +1,22 @@
 """Runs a plan: starts the workers, follows their records, and ends them cleanly at a signal."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from loadgen.engine import limits
+from loadgen.engine.follow import Follower, Second
 from loadgen.engine.plan import Plan
+from loadgen.engine.processes import Processes
+from loadgen.engine.records import TICK
+from loadgen.engine.stop import Stop
+
+START_SECONDS = 0.05  # from the order to start until second 0
 
 
 @dataclass(frozen=True)
@@ -20,38 +28,12 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Second:
-    """One past second of the run, over all workers. Requests count in the second in which they ended.
-
-    records: what ended within it (dtype RECORD), for thresholds over the run so far; `detail`, `pod` and `version`
-    are numbers of `texts`, which only grows.
-    response_seconds: p50, p90, p99 of the requests that ended, a failure counting as at least its timeout; None if
-    none ended.
-    cpu_share: of the busiest worker, of one core.
-    """
-
-    second: int
-    phase: str  # "drain" after the last
-    due: int
-    started: int
-    succeeded: int
-    failed: int
-    dropped: int
-    in_flight: int
-    waiting: int
-    response_seconds: Mapping[str, float] | None
-    cpu_share: float
-    records: NDArray[np.void]
-    texts: list[str | None]
-
-
-@dataclass(frozen=True)
 class Recorded:
     """A finished run: its files in `folder`, and how it ended.
 
     ended_by: "duration", a signal's name ("SIGINT"), or the reason passed to `Stop.request`.
     sending_seconds: length of the window in which requests were due: that of the plan, or less after a stop.
-    elapsed_seconds: until the last request ended.
+    ticks: dtype TICK, a row for each second and worker.
     problems: what the generator itself ran into, in words, such as a worker that died or a full disk.
     """
 
@@ -60,32 +42,9 @@ class Recorded:
     clock: Clock
     ended_by: str
     sending_seconds: float
-    elapsed_seconds: float
     cpu_seconds: float
+    ticks: NDArray[np.void]
     problems: list[str] = field(default_factory=list)
-
-
-class Stop:
-    """Ends a run early; as a context manager it turns SIGINT, SIGTERM and SIGHUP into requests to stop.
-
-    The first request ends the sending and awaits what is under way, the second cuts that off. Within the context
-    signals never raise up to the third, which raises KeyboardInterrupt: keep the context open while the document is
-    written.
-    """
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Restore the handlers."""
-
-    @property
-    def signal(self) -> int | None:
-        """The first signal that came, or None."""
-        return None
-
-    def request(self, reason: str) -> None:
-        """Ask for the end of the run; may be called in any thread."""
 
 
 def run(
@@ -99,6 +58,73 @@ def run(
 
     `on_start` is called once, shortly before second 0, with the clock that all times count from; `on_second` after
     each second. Both run in this process, never in one that sends. Raises `limits.Refused` before anything is sent if
-    the plan cannot fit on this machine (open files).
+    the plan cannot fit on this machine, and OSError if `folder` cannot be written.
     """
-    raise NotImplementedError
+    most = plan.concurrency if plan.arrivals is None else min(plan.concurrency, plan.max_in_flight)
+    plan = replace(plan, workers=max(min(plan.workers, most), 1))
+    limits.check(plan)
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        stop = stop or stack.enter_context(Stop())
+        return _Run(plan, folder, on_second, stop, stack.enter_context(Processes(plan, folder))).carry_out(on_start)
+
+
+class _Run:
+    """What is known of a run while it lasts."""
+
+    def __init__(
+        self, plan: Plan, folder: Path, on_second: Callable[[Second], None], stop: Stop, processes: Processes
+    ) -> None:
+        self._plan, self._folder, self._stop, self._processes = plan, folder, stop, processes
+        self._follower = Follower(plan, folder, on_second)
+        self._obeyed = 0
+        self._ready: set[int] = set()
+        self._ended: dict[int, dict[str, float]] = {}
+        self._problems: list[str] = []
+
+    def carry_out(self, on_start: Callable[[Clock], None]) -> Recorded:
+        while len(self._ready) < len(self._processes) and not self._stop.requests:
+            self._listen()
+        clock = Clock(time.monotonic() + START_SECONDS, time.time() + START_SECONDS)
+        on_start(clock)
+        clock = replace(clock, monotonic=clock.monotonic)
+        self._processes.send(f"start {clock.monotonic!r}")
+        while len(self._processes):
+            self._obey()
+            self._listen()
+        self._follower.finish()
+        windows = [worker["sending_seconds"] for worker in self._ended.values()]
+        ticks = np.array(self._follower.ticks, TICK)
+        return Recorded(
+            plan=self._plan,
+            folder=self._folder,
+            clock=clock,
+            ended_by=self._stop.reason or "duration",
+            sending_seconds=max(windows, default=min(self._plan.seconds, time.monotonic() - clock.monotonic)),
+            cpu_seconds=float(ticks["cpu"].sum()),
+            ticks=ticks,
+            problems=self._problems,
+        )
+
+    def _obey(self) -> None:
+        while self._obeyed < min(self._stop.requests, 2):
+            self._processes.send(("stop", "cut")[self._obeyed])
+            self._obeyed += 1
+
+    def _listen(self) -> None:
+        for number, message in self._processes.messages(self._stop):
+            match message:
+                case {"ready": _}:
+                    self._ready.add(number)
+                case {"tick": row}:
+                    self._follower.add(tuple(row))
+                case {"problem": str(text)}:
+                    self._problems.append(f"process {number}: {text}")
+                    self._stop.request(text)
+                case {"ended": dict(ended)}:
+                    self._ended[number] = ended
+                case {"exit": int(status)}:
+                    self._follower.remove(number)
+                    if number not in self._ended:
+                        self._problems.append(f"process {number} ended unexpectedly, with status {status}")
+                        self._ready.discard(number)

@@ -4,9 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from loadgen.engine.records import Outcome
+
 
 class InvalidAnswer(Exception):
-    """A response with status 200 whose body violates the service's contract; the text says how."""
+    """A response of an accepted status whose body violates the service's contract; the text says how."""
+
+    outcome = Outcome.INVALID
+
+    def __init__(self, text: str, model_version: str | None = None) -> None:
+        super().__init__(text)
+        self.model_version = model_version
+
+
+class StreamError(InvalidAnswer):
+    """An error that the server reported within a stream, after its 200."""
+
+    outcome = Outcome.STREAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +69,14 @@ class Target:
     content_type: str = "application/json"
     accept: str = "application/json"
 
+    def accepts(self, status: int) -> bool:
+        """Whether an answer of this status can be a success."""
+        return status == 200
+
     def read(self, body: bytes, sample: Sample) -> Reading:
-        """Return the reading of a 200 answer's body. Raises InvalidAnswer."""
+        """Return the reading of the body of an accepted answer. Raises InvalidAnswer."""
         return Reading()
 
     def stream(self, sample: Sample) -> Stream | None:
-        """Return a reader of a streamed 200 answer, or None if `read` takes the whole body."""
+        """Return a reader of a streamed answer, or None if `read` takes the whole body."""
         return None

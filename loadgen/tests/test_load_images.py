@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from loadgen.mnist import DatasetError, load, spread
-from loadgen.targets import INTENSITIES
+from loadgen.targets.classifier import INTENSITIES
 
 
 def test_indices_are_evenly_spaced_over_the_whole_dataset():

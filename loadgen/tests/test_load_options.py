@@ -44,11 +44,6 @@ def test_wrong_value_is_reported_with_its_rule(capsys, command, option, value, r
     assert mistakes(capsys, command, option, value) == [f"{option} {value}: {rule}"]
 
 
-def test_url_without_path_is_refused_before_any_load(capsys):
-    (mistake,) = mistakes(capsys, "lm", "--url", "http://127.0.0.1:30080")
-    assert mistake.startswith("--url http://127.0.0.1:30080: must be the endpoint, path included, such as")
-
-
 def test_output_that_is_a_folder_is_refused_before_any_load(capsys, tmp_path):
     (mistake,) = mistakes(capsys, "lm", "--output", str(tmp_path))
     assert mistake == f"--output {tmp_path}: is a folder; name a file."

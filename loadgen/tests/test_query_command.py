@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from aiohttp import web
 
 from loadgen.cli import main
 from loadgen.query import draw
+from loadgen.tests.stub import answering
 
 
 @pytest.fixture
@@ -37,10 +37,7 @@ def test_wrong_prediction_is_reported_as_wrong_and_exits_0(query):
 
 
 def test_failed_query_exits_1_with_the_reason(query, stub):
-    async def handler(request):
-        return web.json_response({"title": "Service Unavailable"}, status=503)
-
-    stub.handler = handler
+    stub.handler = answering({"title": "Service Unavailable"}, 503)
     status, _, err = query(3)
     assert status == 1
     assert "HTTP 503: Service Unavailable" in err

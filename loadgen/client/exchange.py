@@ -1,0 +1,47 @@
+"""One request and what became of it. Plain class attributes are the defaults: an instance stores what differs."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, Any
+
+from loadgen.engine.records import Outcome
+from loadgen.targets.target import Reading, Sample, Stream
+
+if TYPE_CHECKING:
+    from loadgen.client.connection import Connection
+
+NO_READING = Reading()
+
+
+class Exchange:
+    """All times are seconds of the clock of the run; `loadgen.engine.records` says what each field means."""
+
+    waiting_since = math.nan  # for a free connection
+    sent = math.nan
+    first_byte = math.nan
+    end = math.nan
+    connecting = 0.0
+    status = 0
+    outcome = Outcome.OK
+    detail: str | None = None
+    pod: bytes | None = None
+    request_id: bytes | None = None
+    retry_after: bytes | None = None
+    version: str | None = None
+    stale = False
+    reading: Reading = NO_READING
+    stream: Stream | None = None
+    connection: Connection | None = None
+    opening: asyncio.Task[None] | None = None  # while a connection is opened for it
+    user: Any = None  # the user of a closed loop
+
+    def __init__(self, request: bytes, sample: Sample, intended: float) -> None:
+        self.request, self.sample, self.intended = request, sample, intended
+
+    @property
+    def retry_seconds(self) -> float:
+        """Seconds that a 429 or 503 asked to wait; NaN without."""
+        text = (self.retry_after or b"").strip()
+        return float(text) if self.status in (429, 503) and text.isdigit() and len(text) < 8 else math.nan

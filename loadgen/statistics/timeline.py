@@ -1,0 +1,47 @@
+"""The run second by second, by the second in which requests were due."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadgen.engine.records import Outcome
+from loadgen.engine.run import Recorded
+from loadgen.statistics.percentiles import by_group
+from loadgen.statistics.table import Table
+
+
+def timeline(table: Table, recorded: Recorded) -> dict[str, list[Any]]:
+    """Return lists of equal length; percentiles are in seconds, None where nothing was due."""
+    plan = recorded.plan
+    count = math.ceil(max(recorded.sending_seconds, float(table.end.max(initial=0.0))))
+    second = np.minimum(table.intended.astype(np.int64), max(count - 1, 0))
+    sent = ~np.isnan(table.sent)
+    due = second if plan.arrivals is None else plan.arrivals[plan.arrivals <= recorded.sending_seconds].astype(np.int64)
+    judged = ~table.has(Outcome.INTERRUPTED, Outcome.LOCAL)
+    response, service = table.response(plan.timeout_seconds), table.service(plan.timeout_seconds)
+
+    def per_second(seconds: NDArray[np.int64]) -> list[int]:
+        return np.bincount(np.clip(seconds, 0, count - 1), minlength=count).tolist() if count else []
+
+    begun, ended = (np.cumsum(per_second(times[sent].astype(np.int64))) for times in (table.sent, table.end))
+    return {
+        "second": list(range(count)),
+        "phase": [_phase(number, recorded) for number in range(count)],
+        "due": per_second(due),
+        "started": per_second(second[sent]),
+        "succeeded": per_second(second[table.succeeded]),
+        "failed": per_second(second[table.failed]),
+        "dropped": per_second(second[table.has(Outcome.DROPPED)]),
+        "in_flight": (begun - ended).tolist(),
+        **{f"response_p{p}": by_group(second[judged], response[judged], p, count) for p in (50, 90, 99)},
+        **{f"service_p{p}": by_group(second[judged & sent], service[judged & sent], p, count) for p in (50, 99)},
+    }
+
+
+def _phase(second: int, recorded: Recorded) -> str:
+    plan = recorded.plan
+    if second >= recorded.sending_seconds:
+        return "drain"
+    return [phase.name for phase, start in zip(plan.phases, plan.starts, strict=True) if start <= second][-1]
