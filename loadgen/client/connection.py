@@ -182,6 +182,7 @@ class Connection(asyncio.Protocol):
         elif isinstance(cause, AnswerTooLarge):
             self._fail(exchange, Outcome.INVALID, f"a body of over {MAX_BODY_BYTES // 1024**2} MiB")
         elif isinstance(error, httptools.HttpParserUpgrade):
+            exchange.status = 101
             self._fail(exchange, Outcome.HTTP, reason_phrase(101))
         else:
             self._fail(exchange, Outcome.INVALID, f"not valid HTTP: {cause or error}"[:MAX_RECORDED_BYTES])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from loadgen.client.exchange import Exchange
+from loadgen.client.outcomes import shortened
 from loadgen.engine.records import GAP, RECORD
 
 FLUSH_BYTES = 64 * 1024
@@ -115,11 +116,13 @@ class _Numbers:
         return self._new(text) if number is None else number
 
     def _new(self, text: str | bytes | None) -> int:
-        key = text if len(self._numbers) < MAX_TEXTS else "(one of many)"
-        if key not in self._numbers:
-            known = key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)
-            self._numbers[key] = self._writer.new_text(known)
-        return self._numbers[key]
+        words = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+        words = shortened(words) if len(self._numbers) < MAX_TEXTS else "(one of many)"
+        number = self._numbers.get(words) or self._writer.new_text(words)
+        self._numbers[words] = number
+        if isinstance(text, bytes) and len(self._numbers) < 2 * MAX_TEXTS:
+            self._numbers[text] = number
+        return number
 
 
 def _nan(value: float | None) -> float:

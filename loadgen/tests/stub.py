@@ -83,6 +83,7 @@ class Stub:
 
     tls: ssl.SSLContext | None = None
     handler: Handler = field(default_factory=answering)
+    greeting: bytes = b""  # sent on each new connection, before any request
     interrupts_at: int | None = None
     received: list[Request] = field(default_factory=list)
     connections: dict[int, tuple[float, float]] = field(default_factory=dict)
@@ -128,6 +129,7 @@ class Stub:
         connection, count = len(self.connections), 0
         self.connections[connection] = time.monotonic(), time.monotonic()
         self.open_connections += 1
+        writer.write(self.greeting)
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")

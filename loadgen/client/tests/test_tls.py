@@ -1,0 +1,60 @@
+"""TLS: trusted by `ca`, refused with the reason in words, or trusted without a check."""
+
+import asyncio
+import ssl
+import subprocess
+
+import pytest
+
+from loadgen.client.ask import ask
+from loadgen.engine.records import Outcome
+from loadgen.targets.classifier import Classifier
+from loadgen.targets.target import Sample
+from loadgen.tests.stub import Stub
+
+TARGET = Classifier(samples=(Sample(b"{}", 7, "4"),))
+
+
+def certificate(folder, name, *options):
+    """Make a self-signed certificate; return the files of certificate and key."""
+    files = folder / f"{name}.pem", folder / f"{name}.key"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-subj", "/CN=test", "-out", str(files[0]), "-keyout", str(files[1]), *options]
+    subprocess.run(command, check=True, capture_output=True)
+    return files
+
+
+def serving(files):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*files)
+    return Stub(tls=context)
+
+
+@pytest.fixture
+def good(tmp_path):
+    return certificate(tmp_path, "good", "-addext", "subjectAltName=IP:127.0.0.1")
+
+
+def outcome(url, **settings):
+    (exchange,) = asyncio.run(ask(TARGET, url, **settings))
+    return exchange.outcome, exchange.detail
+
+
+def test_certificate_is_trusted_through_ca_and_refused_without(good):
+    with serving(good) as stub:
+        assert outcome(stub.url, ca=good[0]) == (Outcome.OK, None)
+        assert outcome(stub.url) == (Outcome.TLS, "certificate refused: self-signed certificate")
+        assert outcome(stub.url, insecure=True) == (Outcome.OK, None)
+
+
+def test_certificate_of_another_host_is_refused(tmp_path):
+    other = certificate(tmp_path, "other", "-addext", "subjectAltName=DNS:other.example")
+    with serving(other) as stub:
+        result, detail = outcome(stub.url, ca=other[0])
+    assert result == Outcome.TLS and detail.startswith("certificate refused: IP address mismatch")
+
+
+def test_server_without_tls_is_told_in_words(stub):
+    stub.greeting = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+    url = stub.url.replace("http:", "https:")
+    assert outcome(url, timeout_seconds=5) == (Outcome.TLS, "the server does not speak TLS on this port")
