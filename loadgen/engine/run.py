@@ -86,9 +86,8 @@ class _Run:
         while len(self._ready) < len(self._processes) and not self._stop.requests:
             self._listen()
         clock = Clock(time.monotonic() + START_SECONDS, time.time() + START_SECONDS)
-        on_start(clock)
-        clock = replace(clock, monotonic=clock.monotonic)
         self._processes.send(f"start {clock.monotonic!r}")
+        on_start(clock)
         while len(self._processes):
             self._obey()
             self._listen()

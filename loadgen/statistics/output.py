@@ -5,6 +5,7 @@ import heapq
 import json
 import math
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -15,7 +16,9 @@ from typing import Any, BinaryIO
 from loadgen.engine.records import RECORD, Outcome, lines, paths, read
 from loadgen.engine.run import Recorded
 
-CHUNK_ROWS = 8192
+STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
+DESCRIPTOR = re.compile(r"/dev/stdout|/dev/stderr|/(?:dev|proc/self)/fd/(\d+)")
+CHUNK_ROWS = 2048
 
 
 def write(output: str, document: Mapping[str, Any], recorded: Recorded) -> None:
@@ -102,6 +105,10 @@ def _opened(output: str) -> Iterator[BinaryIO]:
     if output == "-":
         sys.stdout.flush()
         yield sys.stdout.buffer
+    elif descriptor := DESCRIPTOR.fullmatch(os.path.abspath(output)):
+        # Opened anew, a file that the shell has redirected to would be written from its start.
+        with open(os.dup(STANDARD.get(descriptor[0]) or int(descriptor[1])), "wb") as file:
+            yield file
     elif _through(output):
         with open(os.open(output, os.O_WRONLY | os.O_APPEND), "wb") as file:
             yield file
@@ -111,12 +118,9 @@ def _opened(output: str) -> Iterator[BinaryIO]:
 
 
 def _through(output: str) -> bool:
-    """Whether to write into what is there: a device, a FIFO, or a file that the shell has opened (/dev/stdout)."""
-    path = os.path.abspath(output)
-    if path.startswith(("/dev/", "/proc/")) and os.path.exists(path):
-        return True
+    """Whether to write into what is there: a device, a FIFO, a socket."""
     try:
-        return not stat.S_ISREG(os.stat(path).st_mode)
+        return not stat.S_ISREG(os.stat(output).st_mode)
     except FileNotFoundError:
         return False
 

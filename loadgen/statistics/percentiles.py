@@ -1,5 +1,7 @@
 """Percentiles by nearest rank: the smallest value that at least p % of the values do not exceed."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,21 +14,24 @@ def rank(count: NDArray[np.int64] | int, percent: int) -> NDArray[np.int64] | in
 
 
 def distribution(seconds: NDArray[np.floating]) -> dict[str, float] | None:
-    """Return {p50, p90, p95, p99, max, mean}, or None without values."""
+    """Return {p50, p90, p95, p99, max, mean}, or None without values. Sorts `seconds` in place, to save memory."""
     if not len(seconds):
         return None
-    ordered = np.sort(seconds)
-    figures = {f"p{percent}": float(ordered[rank(len(ordered), percent)]) for percent in PERCENTS}
-    return figures | {"max": float(ordered[-1]), "mean": float(ordered.mean(dtype=np.float64))}
+    seconds.sort()
+    figures = {f"p{percent}": float(seconds[rank(len(seconds), percent)]) for percent in PERCENTS}
+    return figures | {"max": float(seconds[-1]), "mean": float(seconds.mean(dtype=np.float64))}
 
 
-def by_group(groups: NDArray[np.int64], values: NDArray[np.float64], percent: int, count: int) -> list[float | None]:
-    """Return the percentile of the values of each group 0 … count - 1; None where a group is empty."""
+def by_group(
+    groups: NDArray[np.int32], values: NDArray[np.float64], percents: Sequence[int], count: int
+) -> dict[int, list[float | None]]:
+    """Return, by percent, the percentile of the values of each group 0 … count - 1; None where a group is empty."""
     order = np.lexsort((values, groups))
-    starts = np.searchsorted(groups[order], np.arange(count + 1))
-    sizes = np.diff(starts)
-    full = np.flatnonzero(sizes)
-    figures: list[float | None] = [None] * count
-    for group, value in zip(full, values[order[starts[full] + rank(sizes[full], percent)]], strict=True):
-        figures[group] = float(value)
+    sizes = np.bincount(groups, minlength=count)
+    starts, full = np.cumsum(sizes) - sizes, np.flatnonzero(sizes)
+    figures: dict[int, list[float | None]] = {percent: [None] * count for percent in percents}
+    for percent in percents:
+        ranked = values[order[starts[full] + rank(sizes[full], percent)]]
+        for group, value in zip(full.tolist(), ranked.tolist(), strict=True):
+            figures[percent][group] = value
     return figures

@@ -1,5 +1,7 @@
 """Summaries: counts, rates, latencies, errors and answers by pod, of a run or a part of it."""
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,7 @@ from loadgen.statistics.percentiles import distribution
 from loadgen.statistics.table import Table, gaps, load
 from loadgen.statistics.timeline import timeline
 
+CHUNK_ROWS = 65_536
 ERROR_KEYS = ("outcome", "status", "detail", "phase", "pod", "version")
 
 
@@ -84,10 +87,8 @@ def _summary(window: Window, names: Names) -> dict[str, Any]:
     table, timeout = window.table, names.timeout_seconds
     succeeded, sent = table.succeeded, ~np.isnan(table.sent)
     judged = ~table.has(Outcome.INTERRUPTED, Outcome.LOCAL)
-    response = table.response(timeout)
     good, failed = int(succeeded.sum()), int(table.failed.sum())
     tokens = table.tokens[succeeded & (table.tokens >= 0)]
-    waited = table.no_connection[sent].astype(np.float64)
     return {
         "requests": good + failed,
         "succeeded": good,
@@ -98,12 +99,12 @@ def _summary(window: Window, names: Names) -> dict[str, Any]:
         "stale": int(table.stale.sum()),
         "retry_after": int((~np.isnan(table.retry_after)).sum()),
         "rate_per_second": good / window.seconds if window.seconds else 0.0,
-        "response_seconds": distribution(response[judged]),
-        "response_seconds_succeeded": distribution(response[succeeded]),
+        "response_seconds": distribution(table.response(timeout)[judged]),
+        "response_seconds_succeeded": distribution(table.response(timeout)[succeeded]),
         "service_seconds": distribution(table.service(timeout)[judged & sent]),
         "delay_seconds": {
-            "no_connection": distribution(waited),
-            "loop_late": distribution(np.maximum((table.sent - table.intended)[sent] - waited, 0)),
+            "no_connection": distribution(table.no_connection[sent]),
+            "loop_late": distribution(_loop_late(table)[sent]),
         },
         "first_token_seconds": distribution(table.first_token[succeeded & ~np.isnan(table.first_token)]),
         "inter_token_seconds": distribution(window.gaps),
@@ -115,6 +116,13 @@ def _summary(window: Window, names: Names) -> dict[str, Any]:
         if len(tokens) and window.seconds
         else None,
     }
+
+
+def _loop_late(table: Table) -> NDArray[np.float64]:
+    """Return the part of the delay that was not spent waiting for a connection, in place to save memory."""
+    late = table.sent - table.intended
+    late -= table.no_connection
+    return np.maximum(late, 0, out=late)
 
 
 def _longest_silence(window: Window) -> float:
@@ -146,16 +154,30 @@ def _errors(table: Table, names: Names) -> list[dict[str, Any]]:
 
 
 def _served_by(table: Table, texts: Sequence[str | None]) -> list[dict[str, Any]]:
-    answered = table.status > 0
-    columns = np.stack([table.pod[answered], table.version[answered]], axis=1)
-    rows, groups, counts = np.unique(columns, axis=0, return_inverse=True, return_counts=True)
-    first = np.full(len(rows), np.inf)
-    np.minimum.at(first, groups.reshape(-1), table.end[answered])
-    entries = [
-        {"pod": texts[pod], "model_version": texts[version], "requests": count, "first_answer": seconds}
-        for (pod, version), count, seconds in zip(rows.tolist(), counts.tolist(), first.tolist(), strict=True)
+    requests: Counter[tuple[int, int]] = Counter()
+    first: dict[tuple[int, int], float] = {}
+    for start in range(0, len(table), CHUNK_ROWS):
+        rows = slice(start, start + CHUNK_ROWS)
+        answered = table.status[rows] > 0
+        servers, ends = table.pod[rows][answered].astype(np.int64) << 16, table.end[rows][answered]
+        keys, groups, counts = np.unique(
+            servers | table.version[rows][answered], return_inverse=True, return_counts=True
+        )
+        firsts = np.full(len(keys), np.inf)
+        np.minimum.at(firsts, groups, ends)
+        for key, count, seconds in zip(keys.tolist(), counts.tolist(), firsts.tolist(), strict=True):
+            server = divmod(key, 1 << 16)
+            requests[server] += count
+            first[server] = min(seconds, first.get(server, math.inf))
+    return [
+        {
+            "pod": texts[pod],
+            "model_version": texts[version],
+            "requests": count,
+            "first_answer": first[pod, version],
+        }
+        for (pod, version), count in requests.most_common()
     ]
-    return sorted(entries, key=lambda entry: -entry["requests"])
 
 
 def _accuracy(correct: NDArray[np.int8]) -> dict[str, Any] | None:

@@ -16,16 +16,20 @@ def timeline(table: Table, recorded: Recorded) -> dict[str, list[Any]]:
     """Return lists of equal length; percentiles are in seconds, None where nothing was due."""
     plan = recorded.plan
     count = math.ceil(max(recorded.sending_seconds, float(table.end.max(initial=0.0))))
-    second = np.minimum(table.intended.astype(np.int64), max(count - 1, 0))
+    second = np.minimum(table.intended, max(count - 1, 0)).astype(np.int32)
+    due = second if plan.arrivals is None else plan.arrivals[plan.arrivals <= recorded.sending_seconds].astype(np.int32)
     sent = ~np.isnan(table.sent)
-    due = second if plan.arrivals is None else plan.arrivals[plan.arrivals <= recorded.sending_seconds].astype(np.int64)
     judged = ~table.has(Outcome.INTERRUPTED, Outcome.LOCAL)
-    response, service = table.response(plan.timeout_seconds), table.service(plan.timeout_seconds)
 
-    def per_second(seconds: NDArray[np.int64]) -> list[int]:
+    def per_second(seconds: NDArray[np.int32]) -> list[int]:
         return np.bincount(np.clip(seconds, 0, count - 1), minlength=count).tolist() if count else []
 
-    begun, ended = (np.cumsum(per_second(times[sent].astype(np.int64))) for times in (table.sent, table.end))
+    def percentiles(seconds: NDArray[np.float64], rows: NDArray[np.bool_], *percents: int) -> dict[int, Any]:
+        return by_group(second[rows], seconds[rows], percents, count)
+
+    begun, ended = (np.cumsum(per_second(times[sent].astype(np.int32))) for times in (table.sent, table.end))
+    response = percentiles(table.response(plan.timeout_seconds), judged, 50, 90, 99)
+    service = percentiles(table.service(plan.timeout_seconds), judged & sent, 50, 99)
     return {
         "second": list(range(count)),
         "phase": [_phase(number, recorded) for number in range(count)],
@@ -35,8 +39,8 @@ def timeline(table: Table, recorded: Recorded) -> dict[str, list[Any]]:
         "failed": per_second(second[table.failed]),
         "dropped": per_second(second[table.has(Outcome.DROPPED)]),
         "in_flight": (begun - ended).tolist(),
-        **{f"response_p{p}": by_group(second[judged], response[judged], p, count) for p in (50, 90, 99)},
-        **{f"service_p{p}": by_group(second[judged & sent], service[judged & sent], p, count) for p in (50, 99)},
+        **{f"response_p{percent}": figures for percent, figures in response.items()},
+        **{f"service_p{percent}": figures for percent, figures in service.items()},
     }
 
 

@@ -120,19 +120,14 @@ def test_run_without_a_request_has_no_figures(summary):
     )
 )
 def test_every_request_is_counted_once_everywhere(tmp_path_factory, drawn):
-    rows = [
-        failure(start, seconds, outcome=outcome) if outcome else row(start, seconds)
-        for start, seconds, outcome, _ in drawn
-    ]
-    halves = (
-        [r for r, part in zip(rows, drawn, strict=True) if part[3]],
-        [r for r, part in zip(rows, drawn, strict=True) if not part[3]],
-    )
+    workers: tuple[list, list] = ([], [])
+    for start, seconds, outcome, second in drawn:
+        workers[second].append(failure(start, seconds, outcome=outcome) if outcome else row(start, seconds))
     phases = (Phase("a", 4.0), Phase("b", 6.0))
-    parts = summarise(recorded(tmp_path_factory.mktemp("run"), *halves, phases=phases))
+    parts = summarise(recorded(tmp_path_factory.mktemp("run"), *workers, phases=phases))
     whole = parts["summary"]
     counted = ("succeeded", "failed", "dropped", "local", "interrupted")
-    assert sum(whole[name] for name in counted) == len(rows)
+    assert sum(whole[name] for name in counted) == len(drawn)
     for name in (*counted, "requests"):
         assert sum(part["summary"][name] for part in parts["phases"]) == whole[name]
     for name in ("succeeded", "failed", "dropped"):
