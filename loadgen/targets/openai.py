@@ -17,7 +17,7 @@ class EventStream:
     """Reads server-sent events. The first token is the first chunk with content: roles and empty texts are none."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
         self._times: list[float] = []
         self._texts: list[str] = []
         self._model: str | None = None
@@ -25,9 +25,12 @@ class EventStream:
         self._done = False
 
     def feed(self, data: bytes, seconds: float) -> None:
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > MAX_LINE_BYTES:
+        self._rest += data
+        if len(self._rest) > MAX_LINE_BYTES + len(data):
             raise InvalidAnswer(f"a line of over {MAX_LINE_BYTES // 1024} KiB in the stream", self._model)
+        if b"\n" not in data:  # a line in many parts costs no search of the whole at each
+            return
+        *lines, self._rest = self._rest.split(b"\n")
         for line in lines:
             if line.startswith(b"data:"):
                 self._event(line[5:].strip(), seconds)
@@ -42,7 +45,7 @@ class EventStream:
         first = self._times[0]
         return Reading(self._model, completion_tokens=self._tokens, first_token=first, gaps=gaps, answer=text)
 
-    def _event(self, data: bytes, seconds: float) -> None:
+    def _event(self, data: bytearray, seconds: float) -> None:
         if data == b"[DONE]":
             self._done = True
             return
