@@ -1,6 +1,5 @@
 """`ci/bench lm`: the language model and other servers of the same weights on CPUs."""
 
-import asyncio
 import functools
 import json
 import os
@@ -94,7 +93,7 @@ def _load(setup: Setup, port: int, model: str, server: Server, figures: dict[str
     failures = Counter[str]()
     for key, tokens, count in setup.loads():
         before = server.cpu_seconds()
-        result = asyncio.run(lm_load.complete(port, model, lm_load.prompts(tokens, count)))
+        result = lm_load.complete(port, model, lm_load.prompts(tokens, count))
         if key == CPU_LOAD:
             figures["cpu_milliseconds"] = 1000 * (server.cpu_seconds() - before) / max(result.tokens, 1)
         figures[f"{key}_rate"] = result.rate
@@ -106,7 +105,7 @@ def _load(setup: Setup, port: int, model: str, server: Server, figures: dict[str
 
 def _agreement(port: int, model: str) -> float:
     """Mean over the answers of the share before the first difference from transformers' answer in float32."""
-    results = [asyncio.run(lm_load.complete(port, model, [text])) for text in lm_load.prompts(32, 8)]
+    results = [lm_load.complete(port, model, [text]) for text in lm_load.prompts(32, 8)]
     shares = [
         _common_length(answer.text, expected) / len(expected)
         for result, expected in zip(results, _reference(), strict=True)

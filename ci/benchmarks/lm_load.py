@@ -2,16 +2,17 @@
 
 import asyncio
 import json
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any
+from itertools import accumulate, pairwise
 
-from ci.benchmarks.load import percentile
+from loadgen.client.ask import ask
+from loadgen.statistics.percentiles import nearest_rank
+from loadgen.targets.openai import EventStream, OpenAI
+from loadgen.targets.target import Reading, Sample
 
-TIMEOUT_SECONDS = 120  # for one answer: some servers compute one answer at a time
+TIMEOUT_SECONDS = 120.0  # for one answer: some servers compute one answer at a time
 NEW_TOKENS = 64
 COMPLETE = 0.9  # pieces per token of a complete answer: an emoji may be one piece of several tokens
 SUBJECTS = "water music history cats language science trees money bread glass horses winter fire rivers books light"
@@ -59,58 +60,41 @@ class StreamResult:
         """Tokens a second, of all answers together."""
         return self.tokens / self.seconds
 
-    def first_token_seconds(self, percent: float) -> float:
+    def first_token_seconds(self, percent: int) -> float:
         """Percentile of the time to first token; infinity without an answer."""
-        return percentile([answer.times[0] for answer in self.answers], percent)
+        return nearest_rank([answer.times[0] for answer in self.answers], percent)
 
-    def inter_token_seconds(self, percent: float) -> float:
+    def inter_token_seconds(self, percent: int) -> float:
         """Percentile of the latency between two tokens of an answer; infinity without an answer."""
-        return percentile([b - a for answer in self.answers for a, b in pairwise(answer.times)], percent)
+        return nearest_rank([b - a for answer in self.answers for a, b in pairwise(answer.times)], percent)
 
 
-async def complete(port: int, model: str, texts: Sequence[str], max_tokens: int = NEW_TOKENS) -> StreamResult:
+class Pieces(EventStream):
+    """A stream that need not end with [DONE]: not every server here sends it."""
+
+    def finish(self) -> Reading:
+        self.done = True
+        return super().finish()
+
+
+class Completions(OpenAI):
+    def stream(self, sample: Sample) -> EventStream:
+        return Pieces()
+
+
+def complete(port: int, model: str, texts: Sequence[str], max_tokens: int = NEW_TOKENS) -> StreamResult:
     """Send all prompts at once to /v1/completions (greedy, streamed), for `max_tokens` new tokens each."""
-    result, start = StreamResult(), time.monotonic()
-
-    async def complete_one(text: str) -> None:
-        try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                answer = await _complete_one(port, model, text, max_tokens)
-        except (OSError, TimeoutError, ValueError) as error:
-            result.failures[type(error).__name__ if not isinstance(error, ValueError) else str(error)] += 1
+    common = {"model": model, "max_tokens": max_tokens, "temperature": 0, "stream": True}
+    target = Completions(samples=tuple(Sample(json.dumps({**common, "prompt": text}).encode()) for text in texts))
+    result, exchanges = StreamResult(), asyncio.run(ask(target, f"http://127.0.0.1:{port}", TIMEOUT_SECONDS))
+    for exchange in exchanges:
+        reading = exchange.reading
+        if exchange.outcome:
+            result.failures[f"{exchange.outcome.label}: {exchange.detail}"] += 1
+        elif 1 + len(reading.gaps) < COMPLETE * max_tokens:
+            result.failures["an answer that is cut off"] += 1
         else:
-            result.answers.append(answer)
-
-    await asyncio.gather(*map(complete_one, texts))
-    result.seconds = time.monotonic() - start
+            times = accumulate(reading.gaps, initial=reading.first_token or 0.0)
+            result.answers.append(Answer(reading.answer, list(times)))
+    result.seconds = max(exchange.end for exchange in exchanges)
     return result
-
-
-async def _complete_one(port: int, model: str, text: str, max_tokens: int) -> Answer:
-    """Raise ValueError unless the response is a stream of the whole answer."""
-    body = {"model": model, "prompt": text, "max_tokens": max_tokens, "temperature": 0, "stream": True}
-    content = json.dumps(body).encode()
-    head = "POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nConnection: close\r\n"
-    answer, start = Answer(), time.monotonic()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
-        status = (await reader.readline()).split()
-        if status[1:2] != [b"200"]:
-            raise ValueError(f"status {status[1].decode() if status[1:] else 'none'}")
-        async for line in reader:
-            if line.startswith(b"data: {"):
-                _add(answer, json.loads(line[6:]), time.monotonic() - start)
-    finally:
-        writer.close()
-    if len(answer.times) < COMPLETE * max_tokens:
-        raise ValueError("an answer that is cut off")
-    return answer
-
-
-def _add(answer: Answer, event: dict[str, Any], seconds: float) -> None:
-    if "error" in event:
-        raise ValueError("an error in the stream")
-    if event.get("choices") and (piece := event["choices"][0].get("text")):
-        answer.text += piece
-        answer.times.append(seconds)

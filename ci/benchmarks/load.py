@@ -1,26 +1,59 @@
-"""Sends load over plain asyncio, so that the client takes little CPU time from the measured server."""
+"""Sends load to a server on 127.0.0.1 with loadgen's client, which takes little CPU time from it."""
 
 import asyncio
+import functools
 import json
-import math
-import random
-import re
-import time
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from itertools import cycle
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
-TIMEOUT_SECONDS = 60  # for one response
-CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)")
+import numpy as np
+
+from loadgen.client.ask import ask
+from loadgen.engine.plan import Phase, Plan
+from loadgen.engine.run import run
+from loadgen.schedule import Segment, arrivals
+from loadgen.statistics.percentiles import nearest_rank
+from loadgen.statistics.table import load
+from loadgen.targets.answers import parsed
+from loadgen.targets.target import InvalidAnswer, Reading, Sample, Target
+
+TIMEOUT_SECONDS = 60.0  # for one response
+MAX_IN_FLIGHT = 10_000
 
 
 @dataclass(frozen=True)
-class Request:
-    """The bytes to send, and the check of the body of a 200 response."""
+class Probes(Target):
+    """Images with their labels. At `place` in an answer's JSON is the label or, with `classes`, their probabilities."""
 
-    content: bytes
-    is_correct: Callable[[bytes], bool] = lambda body: True
+    place: tuple[str | int, ...] = ()
+    classes: tuple[str, ...] = ()
+
+    def read(self, body: bytes, sample: Sample) -> Reading:
+        try:
+            content: Any = functools.reduce(lambda value, key: value[key], self.place, parsed(body))
+            label = self.classes[content.index(max(content))] if self.classes else content
+        except (LookupError, TypeError, ValueError, AttributeError):
+            raise InvalidAnswer("wrong answer") from None
+        if label != sample.label:
+            raise InvalidAnswer("wrong answer")
+        return Reading()
+
+
+def probes(
+    path: str,
+    contents: Sequence[object],
+    labels: Sequence[str],
+    place: tuple[str | int, ...],
+    classes: Sequence[str] = (),
+) -> Probes:
+    """Return a target that sends each content as JSON, in turn, and expects its label."""
+    bodies = [json.dumps(content, separators=(",", ":")).encode() for content in contents]
+    samples = tuple(Sample(body, label=label) for body, label in zip(bodies, labels, strict=True))
+    return Probes("probes", path, samples, place=place, classes=tuple(classes))
 
 
 @dataclass
@@ -36,137 +69,49 @@ class LoadResult:
         """Correct responses a second."""
         return len(self.latencies) / self.seconds
 
-    def percentile(self, percent: float) -> float:
+    def percentile(self, percent: int) -> float:
         """Latency in seconds; infinity without a correct response."""
-        return percentile(self.latencies, percent)
+        return nearest_rank(self.latencies, percent)
 
 
-def percentile(values: Sequence[float], percent: float) -> float:
-    """By nearest rank; infinity without values."""
-    ordered = sorted(values)
-    return ordered[max(math.ceil(len(ordered) * percent / 100), 1) - 1] if ordered else math.inf
-
-
-class Connection(asyncio.Protocol):
-    """A connection to 127.0.0.1, opened when it is first needed and kept; it carries one request at a time."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self._transport: asyncio.Transport | None = None
-        self._response: asyncio.Future[tuple[int, bytes]] | None = None
-        self._received = bytearray()
-        self._body_start = 0  # 0 while the headers are incomplete
-        self._body_size: int | None = None  # None: chunked
-
-    async def send(self, request: bytes) -> tuple[int, bytes]:
-        """Send `request` as it is; return the response's status and body. Raises OSError if the connection breaks."""
-        loop = asyncio.get_running_loop()
-        if self._transport is None or self._transport.is_closing():
-            self._transport, _ = await loop.create_connection(lambda: self, "127.0.0.1", self.port)
-        self._received, self._body_start, self._body_size = bytearray(), 0, None
-        self._response = loop.create_future()
-        self._transport.write(request)
-        return await self._response
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._response is not None and not self._response.done():
-            self._response.set_exception(ConnectionResetError("the server closed the connection"))
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        if not self._body_start and (end := self._received.find(b"\r\n\r\n")) >= 0:
-            self._body_start = end + 4
-            length = CONTENT_LENGTH.search(bytes(self._received[:end]).lower())
-            self._body_size = int(length[1]) if length else None
-        if self._response is not None and not self._response.done() and self._is_complete():
-            self._response.set_result((int(self._received[9:12]), bytes(self._received[self._body_start :])))
-
-    def _is_complete(self) -> bool:
-        if not self._body_start:
-            return False
-        if self._body_size is not None:
-            return len(self._received) >= self._body_start + self._body_size
-        return self._received.endswith(b"\r\n0\r\n\r\n")  # the body keeps the sizes of its chunks
-
-
-class Target:
-    """A port of 127.0.0.1, and the requests that it gets in turn."""
-
-    def __init__(self, port: int, requests: Sequence[Request]) -> None:
-        self.port, self._requests = port, cycle(requests)
-
-    async def send(self, connection: Connection, result: LoadResult) -> None:
-        """Send the next request and add its outcome to `result`."""
-        request, start = next(self._requests), time.monotonic()
-        try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                status, body = await connection.send(request.content)
-        except (OSError, TimeoutError) as error:
-            result.failures[type(error).__name__] += 1
-            connection.close()
-            return
-        seconds = time.monotonic() - start
-        if status == 200 and request.is_correct(body):
-            result.latencies.append(seconds)
-        else:
-            result.failures["wrong answer" if status == 200 else f"status {status}"] += 1
-
-
-def post(path: str, content: object) -> bytes:
-    """Return the bytes of a request with a JSON body."""
-    body = json.dumps(content, separators=(",", ":")).encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-    return head.encode() + b"\r\n\r\n" + body
-
-
-async def closed_loop(target: Target, connections: int, seconds: float) -> LoadResult:
+def closed_loop(target: Target, port: int, connections: int, seconds: float) -> LoadResult:
     """Keep `connections` requests in flight: each connection sends again as soon as it has its response."""
-    result, start = LoadResult(), time.monotonic()
-
-    async def use(connection: Connection) -> None:
-        while time.monotonic() - start < seconds:
-            await target.send(connection, result)
-        connection.close()
-
-    async with asyncio.TaskGroup() as users:
-        for _ in range(connections):
-            users.create_task(use(Connection(target.port)))
-    result.seconds = time.monotonic() - start
-    return result
+    return _result(_plan(target, port, seconds, concurrency=connections))
 
 
-async def open_loop(target: Target, rate: float, seconds: float) -> LoadResult:
+def open_loop(target: Target, port: int, rate: float, seconds: float) -> LoadResult:
     """Send `rate` requests a second without waiting for responses: arrivals of a Poisson process."""
-    result, start, due = LoadResult(), time.monotonic(), 0.0
-    arrivals, idle = random.Random(1), list[Connection]()
-
-    async def send() -> None:
-        connection = idle.pop() if idle else Connection(target.port)
-        await target.send(connection, result)
-        idle.append(connection)
-
-    async with asyncio.TaskGroup() as requests:
-        while (due := due + arrivals.expovariate(rate)) < seconds:
-            if (wait := start + due - time.monotonic()) > 0:
-                await asyncio.sleep(wait)
-            requests.create_task(send())
-    result.seconds = time.monotonic() - start
-    for connection in idle:
-        connection.close()
-    return result
+    due = arrivals([Segment(seconds, rate, rate)], np.random.default_rng(1))
+    return _result(_plan(target, port, seconds, arrivals=due, concurrency=MAX_IN_FLIGHT, max_in_flight=MAX_IN_FLIGHT))
 
 
-def responds(target: Target) -> bool:
+def responds(target: Target, port: int) -> bool:
     """Whether one request gets a correct response now."""
+    one = replace(target, samples=target.samples[:1])
+    (exchange,) = asyncio.run(ask(one, _url(port), TIMEOUT_SECONDS))
+    return not exchange.outcome
 
-    async def once() -> bool:
-        result, connection = LoadResult(), Connection(target.port)
-        await target.send(connection, result)
-        connection.close()
-        return bool(result.latencies)
 
-    return asyncio.run(once())
+def _plan(target: Target, port: int, seconds: float, **settings: Any) -> Plan:
+    phases = (Phase("load", seconds),)
+    return Plan(
+        target=target,
+        url=_url(port),
+        phases=phases,
+        connections="kept",
+        timeout_seconds=TIMEOUT_SECONDS,
+        **settings,
+    )
+
+
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+def _result(plan: Plan) -> LoadResult:
+    with tempfile.TemporaryDirectory() as folder:
+        recorded = run(plan, Path(folder))
+        table, texts = load(recorded)
+    failures = Counter(str(texts[detail]) for detail in table.detail[~table.succeeded])
+    latencies = (table.end - table.intended)[table.succeeded].tolist()
+    return LoadResult(recorded.sending_seconds, latencies, failures)

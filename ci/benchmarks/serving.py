@@ -1,6 +1,5 @@
 """`ci/bench serving`: the classifier and four other servers of the same forest, each set up as in its documentation."""
 
-import asyncio
 import json
 import time
 from collections import Counter
@@ -8,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from ci.benchmarks import contender, load
 from ci.benchmarks.contender import PEERS, Contender, free_port, trained_model
 from ci.benchmarks.environments import Environment, pinned
-from ci.benchmarks.load import LoadResult, Request, Target, post
+from ci.benchmarks.load import LoadResult, Probes
 from ci.benchmarks.process import Server, core_seconds, reserved_core
 from ci.benchmarks.report import Measure, Row
 
@@ -34,10 +33,10 @@ MEASURES = (
 class ClassifierServer(Contender):
     """A server of the forest, and the requests that it gets in turn."""
 
-    requests: Sequence[Request]
+    requests: Probes
 
     def responds(self, port: int) -> bool:
-        return load.responds(Target(port, self.requests))
+        return load.responds(self.requests, port)
 
 
 def contenders(folder: Path) -> list[ClassifierServer]:
@@ -45,10 +44,10 @@ def contenders(folder: Path) -> list[ClassifierServer]:
     train = "python -m training classifier"
     model = trained_model("mnist_rf_v1.joblib", train)
     manifest = json.loads(trained_model("mnist_rf_v1.json", train).read_text())
-    probes = _Probes(manifest["probes"], manifest["classes"])
+    probes = _Manifest(manifest["probes"], manifest["classes"])
     settings = {"MODEL_PATH": str(model)}
     sklearn = pinned("scikit-learn", "training")  # the version in training: pickles of forests do not load in others
-    as_features = probes.requests("/predict", lambda image: {"features": image}, lambda answer: answer["label"])
+    as_features = probes.requests("/predict", lambda image: {"features": image}, ("label",))
     _write_mlserver_settings(folder, model)
     return [
         ClassifierServer(
@@ -77,9 +76,7 @@ def contenders(folder: Path) -> list[ClassifierServer]:
             name="BentoML",
             environment=Environment("bentoml", ("bentoml==1.4.39", sklearn)),
             command=("bentoml", "serve", "bento:Digits", "--host", "127.0.0.1", "--port", "{port}"),
-            requests=probes.requests(
-                "/predict", lambda image: {"features": [image]}, lambda answer: probes.likeliest(answer[0])
-            ),
+            requests=probes.requests("/predict", lambda image: {"features": [image]}, (0,), probes.classes),
             settings=settings | {"BENTOML_HOME": str(folder / "bentoml"), "BENTOML_DO_NOT_TRACK": "true"},
             cwd=PEERS,
         ),
@@ -90,11 +87,7 @@ def contenders(folder: Path) -> list[ClassifierServer]:
                 "mlserver", ("mlserver==1.7.1", "mlserver-sklearn==1.7.1", "uvloop==0.21.0", sklearn)
             ),
             command=("mlserver", "start", str(folder)),
-            requests=probes.requests(
-                "/v2/models/digits/infer",
-                _tensor,
-                lambda answer: probes.likeliest(answer["outputs"][0]["data"]),
-            ),
+            requests=probes.requests("/v2/models/digits/infer", _tensor, ("outputs", 0, "data"), probes.classes),
             settings={
                 "MLSERVER_HOST": "127.0.0.1",
                 "MLSERVER_HTTP_PORT": "{port}",
@@ -116,20 +109,20 @@ def measure(server: ClassifierServer) -> Row:
                 starts.append(process.wait_for(partial(server.responds, port)))
                 if last:
                     start, before = time.monotonic(), core_seconds(core) - process.cpu_seconds()
-                    figures, failures = _load(Target(port, server.requests), process)
+                    figures, failures = _load(server.requests, port, process)
                     others = (core_seconds(core) - process.cpu_seconds() - before) / (time.monotonic() - start)
                     figures |= server.resting_figures(process)
     figures["cold_start_seconds"] = sorted(starts)[STARTS // 2]
     return Row(server.name, server.environment.versions(), figures, failures, 100 * others)
 
 
-def _load(target: Target, server: Server) -> tuple[dict[str, float], Counter[str]]:
+def _load(target: Probes, port: int, server: Server) -> tuple[dict[str, float], Counter[str]]:
     """Send all kinds of load; return the figures and the failures."""
     figures, failures = dict[str, float](), Counter[str]()
-    asyncio.run(load.closed_loop(target, CPU_CONNECTIONS, WARM_SECONDS))
+    load.closed_loop(target, port, CPU_CONNECTIONS, WARM_SECONDS)
     for connections in CONNECTIONS:
         before = server.cpu_seconds()
-        result = asyncio.run(load.closed_loop(target, connections, SECONDS))
+        result = load.closed_loop(target, port, connections, SECONDS)
         if connections == CPU_CONNECTIONS:
             figures["cpu_milliseconds"] = 1000 * (server.cpu_seconds() - before) / max(len(result.latencies), 1)
         figures[f"closed_{connections}_rate"] = result.rate
@@ -137,7 +130,7 @@ def _load(target: Target, server: Server) -> tuple[dict[str, float], Counter[str
         failures += result.failures
     maximum = max(figures[f"closed_{connections}_rate"] for connections in CONNECTIONS)
     for share in SHARES:
-        result = asyncio.run(load.open_loop(target, maximum * share / 100, SECONDS))
+        result = load.open_loop(target, port, maximum * share / 100, SECONDS)
         figures |= _percentiles(f"open_{share}", result)
         failures += result.failures
     return figures, failures
@@ -153,7 +146,7 @@ class _Probe(TypedDict, total=False):
     label: str
 
 
-class _Probes:
+class _Manifest:
     """The manifest's probes (images with their labels) as requests of each server's protocol."""
 
     def __init__(self, probes: Sequence[_Probe], classes: Sequence[str]) -> None:
@@ -162,20 +155,14 @@ class _Probes:
         self.labels = [probe["label"] for probe in probes]
 
     def requests(
-        self, path: str, content: Callable[[list[float]], object], label: Callable[[Any], str]
-    ) -> list[Request]:
-        """A request for each probe; a response is correct if `label` of its JSON is the probe's."""
-
-        def is_correct(expected: str, body: bytes) -> bool:
-            return label(json.loads(body)) == expected
-
-        return [
-            Request(post(path, content(image)), partial(is_correct, expected))
-            for image, expected in zip(self.images, self.labels, strict=True)
-        ]
-
-    def likeliest(self, probabilities: Sequence[float]) -> str:
-        return self.classes[probabilities.index(max(probabilities))]
+        self,
+        path: str,
+        content: Callable[[list[float]], object],
+        place: tuple[str | int, ...],
+        classes: Sequence[str] = (),
+    ) -> Probes:
+        """A request for each probe; its label, or the probabilities of `classes`, are at `place` of the answer."""
+        return load.probes(path, [content(image) for image in self.images], self.labels, place, classes)
 
 
 def _tensor(image: list[float]) -> object:

@@ -1,6 +1,8 @@
 """Percentiles by nearest rank: the smallest value that at least p % of the values do not exceed."""
 
+import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +10,10 @@ from numpy.typing import NDArray
 PERCENTS = (50, 90, 95, 99)
 
 
-def rank(count: NDArray[np.int64] | int, percent: int) -> NDArray[np.int64] | int:
+Count = TypeVar("Count", int, NDArray[np.int64])
+
+
+def rank(count: Count, percent: int) -> Count:
     """Return the index of the percentile among `count` sorted values; as numpy's method "inverted_cdf"."""
     return -(-count * percent // 100) - 1
 
@@ -20,6 +25,11 @@ def distribution(seconds: NDArray[np.floating]) -> dict[str, float] | None:
     seconds.sort()
     figures = {f"p{percent}": float(seconds[rank(len(seconds), percent)]) for percent in PERCENTS}
     return figures | {"max": float(seconds[-1]), "mean": float(seconds.mean(dtype=np.float64))}
+
+
+def nearest_rank(values: Sequence[float], percent: int) -> float:
+    """Return one percentile; infinity without values."""
+    return sorted(values)[rank(len(values), percent)] if values else math.inf
 
 
 def by_group(

@@ -22,7 +22,7 @@ class EventStream:
         self._texts: list[str] = []
         self._model: str | None = None
         self._tokens: int | None = None
-        self._done = False
+        self.done = False
 
     def feed(self, data: bytes, seconds: float) -> None:
         self._rest += data
@@ -36,7 +36,7 @@ class EventStream:
                 self._event(line[5:].strip(), seconds)
 
     def finish(self) -> Reading:
-        if not self._done:
+        if not self.done:
             raise InvalidAnswer("the stream ended without [DONE]", self._model)
         if not self._times:
             raise InvalidAnswer("no chunk of the stream has content", self._model)
@@ -47,7 +47,7 @@ class EventStream:
 
     def _event(self, data: bytearray, seconds: float) -> None:
         if data == b"[DONE]":
-            self._done = True
+            self.done = True
             return
         try:
             chunk = json.loads(data)

@@ -7,6 +7,7 @@ import math
 import pytest
 
 from ci.benchmarks import lm_load
+from loadgen.tests.stub import Request, Stub
 
 PAUSE = 0.05
 
@@ -14,17 +15,12 @@ PAUSE = 0.05
 def complete(handle, texts: list[str]) -> lm_load.StreamResult:
     """Return the result of `texts`, sent to a server that calls `handle(body, writer)` for each request."""
 
-    async def scenario() -> lm_load.StreamResult:
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            length = int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
-            await handle(json.loads(await reader.readexactly(length)), writer)
-            writer.close()
+    async def handler(request: Request) -> None:
+        await handle(request.json(), request.writer)
+        request.writer.close()
 
-        async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
-            return await lm_load.complete(server.sockets[0].getsockname()[1], "model", texts, max_tokens=4)
-
-    return asyncio.run(scenario())
+    with Stub(handler=handler) as stub:
+        return lm_load.complete(stub.port, "model", texts, max_tokens=4)
 
 
 async def paced(body: dict, writer: asyncio.StreamWriter) -> None:
@@ -33,7 +29,7 @@ async def paced(body: dict, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(PAUSE)
         event = b"data: " + json.dumps({"choices": [{"text": piece}]}).encode() + b"\n\n"
         writer.write(f"{len(event):x}\r\n".encode() + event + b"\r\n")
-    writer.write(b"d\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
+    writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
 
 
 def test_tokens_of_all_answers_are_counted_and_timed_as_they_arrive():
@@ -60,7 +56,7 @@ async def refused(body: dict, writer: asyncio.StreamWriter) -> None:
 
 
 async def broken(body: dict, writer: asyncio.StreamWriter) -> None:
-    writer.write(b'HTTP/1.1 200 OK\r\n\r\ndata: {"choices": [{"text": "a"}]}\n\ndata: {"error": {}}\n\n')
+    writer.write(b'HTTP/1.1 200 OK\r\n\r\ndata: {"choices": [{"text": "a"}]}\n\ndata: {"error": "error"}\n\n')
 
 
 async def cut_off(body: dict, writer: asyncio.StreamWriter) -> None:
@@ -69,7 +65,7 @@ async def cut_off(body: dict, writer: asyncio.StreamWriter) -> None:
 
 @pytest.mark.parametrize(
     ("handle", "cause"),
-    [(refused, "status 503"), (broken, "an error in the stream"), (cut_off, "an answer that is cut off")],
+    [(refused, "http: Service Unavailable"), (broken, "stream: error"), (cut_off, "an answer that is cut off")],
 )
 def test_an_incomplete_answer_is_counted_by_its_cause(handle, cause):
     result = complete(handle, ["a", "b"])

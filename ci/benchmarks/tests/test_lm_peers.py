@@ -4,7 +4,6 @@ Both servers run at once and are measured in turn, because the machine's speed v
 once both are idle: vLLM computes for a second after its last answer.
 """
 
-import asyncio
 import os
 import time
 from contextlib import ExitStack
@@ -47,7 +46,7 @@ def alternate(names: tuple[str, ...], rounds: int) -> dict[tuple[str, int], list
             for name, tokens in results:
                 wait_for_rest(processes)
                 prompts = lm_load.prompts(tokens, CONCURRENCY)
-                results[name, tokens].append(asyncio.run(lm_load.complete(ports[name], servers[name].model, prompts)))
+                results[name, tokens].append(lm_load.complete(ports[name], servers[name].model, prompts))
     assert not any(result.failures for all_rounds in results.values() for result in all_rounds)
     return {key: all_rounds[1:] for key, all_rounds in results.items()}  # the first round warms the servers up
 

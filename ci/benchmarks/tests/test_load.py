@@ -1,138 +1,96 @@
-"""The load generator of `ci/bench`, against a small server with prepared responses."""
+"""The load of `ci/bench`, against a small server with prepared responses."""
 
 import asyncio
+import json
 import math
-from collections.abc import Awaitable, Callable, Iterator
-from itertools import count
 
-from ci.benchmarks.load import Connection, LoadResult, Request, Target, closed_loop, open_loop, post, responds
+import pytest
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+from ci.benchmarks.load import LoadResult, closed_loop, open_loop, probes, responds
+from loadgen.statistics.percentiles import nearest_rank
+from loadgen.tests.stub import Stub, answer, answering
 
-
-class Server(asyncio.Protocol):
-    """Sends `response(n)` to the nth request, byte by byte, as soon as `ready` returns."""
-
-    def __init__(self, response: Callable[[int], bytes], numbers: Iterator[int], ready: Callable[[], Awaitable[None]]):
-        self.response, self.numbers, self.ready = response, numbers, ready
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self.task = asyncio.create_task(self.respond(self.response(next(self.numbers))))
-
-    async def respond(self, content: bytes) -> None:
-        await self.ready()
-        for byte in content:
-            self.transport.write(bytes([byte]))
-        if b"close" in content:
-            self.transport.close()
+TARGET = probes("/x", [{"n": 1}], ["7"], ("outputs", 0))
+RIGHT = {"outputs": ["7"]}
 
 
-async def at_once() -> None:
-    pass
+@pytest.fixture
+def stub():
+    with Stub(handler=answering(RIGHT)) as service:
+        yield service
 
 
-def serve(response: Callable[[int], bytes], load: Callable[[int], Awaitable], ready=at_once):
-    """Return the result of `load(port)` against a Server."""
-    numbers = count()
-
-    async def scenario():
-        loop = asyncio.get_running_loop()
-        async with await loop.create_server(lambda: Server(response, numbers, ready), "127.0.0.1", 0) as server:
-            result = await load(server.sockets[0].getsockname()[1])
-        await asyncio.sleep(0.01)  # both ends of the connections are closed
-        return result
-
-    return asyncio.run(scenario())
-
-
-def target(port: int) -> Target:
-    return Target(port, [Request(post("/", {}), lambda body: body == b"ok")])
-
-
-def test_a_closed_loop_keeps_as_many_requests_in_flight_as_it_has_connections():
+def test_a_closed_loop_keeps_as_many_requests_in_flight_as_it_has_connections(stub):
     in_flight, peak = 0, 0
-    responses = asyncio.Semaphore(0)
 
-    async def ready() -> None:
+    async def handler(request):
         nonlocal in_flight, peak
         in_flight += 1
         peak = max(peak, in_flight)
-        if in_flight == 4:  # a response is sent only while there are four requests
-            responses.release()
-        await responses.acquire()
+        await asyncio.sleep(0.02)
         in_flight -= 1
+        request.send(answer(RIGHT))
 
-    async def load(port: int) -> LoadResult:
-        loop = asyncio.create_task(closed_loop(target(port), 4, 0.2))
-        await asyncio.sleep(0.2)
-        while not loop.done():  # no requests follow the last ones
-            responses.release()
-            await asyncio.sleep(0.01)
-        return loop.result()
-
-    result = serve(lambda n: OK, load, ready)
-    assert peak == 4
+    stub.handler = handler
+    result = closed_loop(TARGET, stub.port, 4, 0.2)
+    assert peak == 4 == len(stub.connections)
     assert len(result.latencies) >= 4 and not result.failures
     assert result.rate == len(result.latencies) / result.seconds
 
 
-def test_an_open_loop_sends_at_its_rate_without_waiting_for_responses():
-    expected = 64  # arrivals at 100 a second within 0.6 s, with the generator's seed
-    requests, last = 0, asyncio.Event()
+def test_an_open_loop_sends_at_its_rate_without_waiting_for_responses(stub):
+    expected, last = 60, asyncio.Event()  # arrivals at 100 a second within 0.6 s, with the generator's seed
 
-    async def ready() -> None:
-        nonlocal requests
-        requests += 1
-        if requests == expected:
+    async def handler(request):
+        if request.number == expected:
             last.set()
         await last.wait()  # no response before the last request has come
+        request.send(answer(RIGHT))
 
-    result = serve(lambda n: OK, lambda port: open_loop(target(port), 100, 0.6), ready)
-    assert len(result.latencies) == requests == expected
-    assert result.seconds > 0.5
+    stub.handler = handler
+    result = open_loop(TARGET, stub.port, 100, 0.6)
+    assert len(result.latencies) == stub.requests == expected
+    assert result.seconds == pytest.approx(0.6)
     assert not result.failures
 
 
-def test_only_correct_responses_count_and_failures_are_counted_by_cause():
-    wrong = {
-        1: OK.replace(b"ok", b"no"),
-        2: OK.replace(b"200 OK", b"503 X"),
-        3: b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\n",
+def test_only_correct_responses_count_and_failures_are_counted_by_cause(stub):
+    responses = {
+        1: answer({"outputs": ["8"]}),
+        2: answer({"outputs": []}),
+        3: answer(RIGHT, 503),
+        4: answer(RIGHT)[:-1],
     }
 
-    async def load(port: int) -> LoadResult:
-        server, result, connection = target(port), LoadResult(), Connection(port)
-        for _ in range(5):
-            await server.send(connection, result)
-        connection.close()
-        return result
+    async def handler(request):
+        request.send(responses.get(request.number, answer(RIGHT)))
+        if request.number == 4:
+            request.writer.close()
 
-    result = serve(lambda n: wrong.get(n, OK), load)
-    assert len(result.latencies) == 2
-    assert result.failures == {"wrong answer": 1, "status 503": 1, "ConnectionResetError": 1}
+    stub.handler = handler
+    result = closed_loop(TARGET, stub.port, 1, 0.3)
+    assert result.failures == {"wrong answer": 2, "Service Unavailable": 1, "closed within the answer": 1}
+    assert len(result.latencies) == stub.requests - 4 > 0
 
 
-def test_a_chunked_response_is_read_to_its_end():
-    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"
+def test_the_likeliest_class_is_the_label(stub):
+    target = probes("/x", [{}], ["b"], ("p",), ["a", "b"])
+    for probabilities, correct in (([0.1, 0.9], True), ([0.9, 0.1], False), ([], False), (None, False)):
+        stub.handler = answering({"p": probabilities})
+        assert responds(target, stub.port) == correct
 
-    async def load(port: int):
-        connection = Connection(port)
-        response = await connection.send(post("/", {}))
-        connection.close()
-        return response
 
-    assert serve(lambda n: chunked, load) == (200, b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
+def test_requests_are_sent_in_turn(stub):
+    target = probes("/x", [{"n": n} for n in range(3)], ["7"] * 3, ("outputs", 0))
+    closed_loop(target, stub.port, 1, 0.2)
+    assert [json.loads(request.body)["n"] for request in stub.received[:6]] == [0, 1, 2, 0, 1, 2]
 
 
 def test_percentiles_are_by_nearest_rank():
     result = LoadResult(1.0, [0.3, 0.1, 0.2])
     assert [result.percentile(percent) for percent in (1, 50, 99)] == [0.1, 0.2, 0.3]
-    assert LoadResult().percentile(50) == math.inf
+    assert nearest_rank([], 50) == LoadResult().percentile(50) == math.inf
 
 
 def test_a_port_without_a_server_does_not_respond():
-    assert not responds(target(1))
+    assert not responds(TARGET, 1)

@@ -80,10 +80,10 @@ def test_inference_that_violates_the_protocol_is_invalid(stub, outputs, detail):
 
 
 def test_template_is_filled_with_json_values_in_turn(stub):
-    rows = [{"text": 'a "quoted" word', "n": 1}, {"text": "ä", "n": None}]
+    rows: list[dict[str, Any]] = [{"text": 'a "quoted" word', "n": 1}, {"text": "ä", "n": None}]
     target = template('{"text": $text, "n": $n, "price": "$$5"}', rows)
     asyncio.run(ask(target, stub.url))
-    expected = [{"price": "$5"} | row for row in rows]
+    expected: list[dict[str, Any]] = [{"price": "$5", **row} for row in rows]
     assert sorted(stub.bodies, key=str) == sorted(expected, key=str)
 
 
