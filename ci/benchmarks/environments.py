@@ -1,4 +1,4 @@
-"""A virtual environment for each contender, from PyPI, kept in the cache."""
+"""A virtual environment for each contender, from PyPI, or a program of a Go module, kept in the cache."""
 
 import sys
 import tomllib
@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ci import python
-from ci.cache import CACHE, CHECKOUT, key
-from ci.run import LOG, Failed, output
+from ci.cache import CACHE, CHECKOUT, key, unfinished
+from ci.run import LOG, Failed, output, run
+from ci.tools import build
 
 PROJECT = CHECKOUT / "pyproject.toml"
+MODULE = build.SOURCES / "load-generators"
 EXTRA = "inference-service"  # as in "inference-service[classifier]": our own package, from this checkout
 
 
@@ -56,6 +58,33 @@ class Environment:
 
     def _ours(self) -> list[Path]:
         return [PROJECT] if any(name.startswith(EXTRA) for name in self.packages) else []
+
+
+@dataclass(frozen=True)
+class GoProgram:
+    """A program of the Go module ci/tools/load-generators, kept in the cache."""
+
+    name: str
+    package: str
+
+    @property
+    def program(self) -> Path:
+        return CACHE / "benchmarks" / f"{self.name}-{key(MODULE)}" / self.name
+
+    def install(self) -> None:
+        """Compile it if that has not been done."""
+        if self.program.exists():
+            return
+        work = unfinished(self.program.parent)
+        environment = {**build.ENVIRONMENT, **python.path_with(build.go())}
+        run(["go", "build", "-o", f"{work}/", self.package], cwd=MODULE, env=environment)
+        work.rename(self.program.parent)
+
+    def versions(self) -> dict[str, str]:
+        """Return the version of its module."""
+        lines = (MODULE / "go.mod").read_text().splitlines()
+        (version,) = [line.split()[1] for line in lines if line.strip().startswith(f"{self.package} v")]
+        return {self.name: version}
 
 
 def pinned(package: str, extra: str) -> str:
