@@ -1,6 +1,7 @@
 """An endpoint from its URL, and requests as the bytes that go over the wire."""
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -56,7 +57,7 @@ def public_url(url: str, default_path: str = "") -> str:
 def requests(target: Target, to: Endpoint, headers: Iterable[tuple[str, str]] = (), close: bool = False) -> list[bytes]:
     """Return the bytes of the target's samples, in order. `headers` replace those of the same name.
 
-    close: ask the server to close the connection after its answer.
+    close: ask the server to close the connection after its answer. Raises ValueError for a header that cannot be sent.
     """
     lines = {"Host": to.authority, "User-Agent": USER_AGENT, "Accept": target.accept}
     if target.method not in ("GET", "HEAD"):
@@ -66,9 +67,19 @@ def requests(target: Target, to: Endpoint, headers: Iterable[tuple[str, str]] = 
     if close:
         lines["Connection"] = "close"
     for name, value in headers:
+        _check_header(name, value)
         lines = {known: text for known, text in lines.items() if known.lower() != name.lower()} | {name: value}
     head = f"{target.method} {to.path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return _with_bodies(head.encode("latin-1"), target)
+
+
+def _check_header(name: str, value: str) -> None:
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+        raise ValueError(f"header {name!r}: a name has letters, digits and hyphens, and no spaces")
+    if not re.fullmatch(r"[\t\x20-\x7e\x80-\xff]*", value):
+        raise ValueError(f"header {name}: a value has characters of ISO-8859-1, and no line breaks")
+    if name.lower() in ("content-length", "transfer-encoding"):
+        raise ValueError(f"header {name}: loadgen itself sends the length of the body")
 
 
 def _with_bodies(head: bytes, target: Target) -> list[bytes]:

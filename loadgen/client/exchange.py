@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from loadgen.engine.records import Outcome
@@ -42,6 +44,13 @@ class Exchange:
 
     @property
     def retry_seconds(self) -> float:
-        """Seconds that a 429 or 503 asked to wait; NaN without."""
-        text = (self.retry_after or b"").strip()
-        return float(text) if self.status in (429, 503) and text.isdigit() and len(text) < 8 else math.nan
+        """Seconds that a 429 or 503 asked to wait, also by a date; NaN without."""
+        if self.retry_after is None or self.status not in (429, 503):
+            return math.nan
+        text = self.retry_after.strip().decode("latin-1")
+        if text.isascii() and text.isdigit():
+            return float(text) if len(text) < 8 else math.nan
+        try:
+            return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
+        except (ValueError, OverflowError):
+            return math.nan

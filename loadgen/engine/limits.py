@@ -1,8 +1,12 @@
-"""Limits of this machine: raises that of open files, and refuses a plan that cannot fit."""
+"""Refuses a plan that cannot be carried out on this machine, all mistakes at once; raises the limit of open files."""
 
 import resource
+import ssl
+from dataclasses import replace
 from pathlib import Path
 
+from loadgen.client import tls
+from loadgen.client.endpoint import endpoint, public_url, requests
 from loadgen.engine.plan import Plan
 
 OTHER_FILES = 64  # of a worker: its own, the event loop's, and connections that are being closed
@@ -10,27 +14,51 @@ PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 class Refused(Exception):
-    """The plan exceeds a limit of this machine; the text gives value, rule and remedy."""
+    """The plan cannot be carried out; the text gives value, rule and remedy, a line each mistake."""
 
 
 def check(plan: Plan) -> None:
-    """Raise Refused with every limit that the plan exceeds."""
-    each, hard = -(-plan.concurrency // plan.workers) + OTHER_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    mistakes = []
-    if hard != resource.RLIM_INFINITY and each > hard:
-        mistakes.append(
-            f"concurrency ({plan.concurrency:,}) needs {each:,} open files in each of {plan.workers} processes; "
-            f"this machine allows {hard:,}. Lower the concurrency, or raise the limit (ulimit -Hn)."
-        )
-    if PORTS.exists():
-        low, high = map(int, PORTS.read_text().split())
-        if plan.concurrency > high - low + 1:
-            mistakes.append(
-                f"concurrency ({plan.concurrency:,}) exceeds the {high - low + 1:,} ports that this machine has for "
-                f"connections to one address ({PORTS}). Lower the concurrency, or send from several machines."
-            )
+    """Raise Refused with everything that keeps the plan from being carried out here."""
+    mistakes = [*_open_files(plan), *_ports(plan)]
+    try:
+        to = endpoint(plan.url, plan.target.path)
+    except ValueError as error:
+        raise Refused("\n".join([*mistakes, f"{public_url(plan.url)}: {error}."])) from None
+    for header in plan.headers:
+        try:
+            requests(replace(plan.target, samples=()), to, [header])
+        except ValueError as error:
+            mistakes.append(f"{error}.")
+    if to.secure and plan.ca is not None:
+        try:
+            tls.context(plan.ca, plan.insecure)
+        except OSError as error:
+            reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+            mistakes.append(f"{plan.ca} cannot be used as certificate authority: {reason}.")
     if mistakes:
         raise Refused("\n".join(mistakes))
+
+
+def _open_files(plan: Plan) -> list[str]:
+    each, hard = -(-plan.concurrency // plan.workers) + OTHER_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard == resource.RLIM_INFINITY or each <= hard:
+        return []
+    return [
+        f"concurrency ({plan.concurrency:,}) needs {each:,} open files in each of {plan.workers} processes; "
+        f"this machine allows {hard:,}. Lower the concurrency, or raise the limit (ulimit -Hn)."
+    ]
+
+
+def _ports(plan: Plan) -> list[str]:
+    if not PORTS.exists():
+        return []
+    low, high = map(int, PORTS.read_text().split())
+    if plan.concurrency <= high - low + 1:
+        return []
+    return [
+        f"concurrency ({plan.concurrency:,}) exceeds the {high - low + 1:,} ports that this machine has for "
+        f"connections to one address ({PORTS}). Lower the concurrency, or send from several machines."
+    ]
 
 
 def raise_open_files() -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 from loadgen.targets.target import InvalidAnswer
 
+MAX_TOKENS = 2**31 - 1
+
 
 def parsed(body: bytes) -> Any:
     """Return the body's JSON. Raises InvalidAnswer if it is not JSON, or is nested too deeply."""
@@ -22,6 +24,14 @@ def require(answer: Any, name: str, expected: type | tuple[type, ...]) -> Any:
     if not isinstance(value, expected) or isinstance(value, bool):
         raise InvalidAnswer(f"`{name}` has the wrong type", version_of(answer))
     return value
+
+
+def completion_tokens(usage: Any, version: str | None = None) -> int:
+    """Return the count of a usage object; raise InvalidAnswer if it is none that a record can hold."""
+    tokens: int = require(usage, "completion_tokens", int)
+    if not 0 <= tokens <= MAX_TOKENS:
+        raise InvalidAnswer("`completion_tokens` is no number of tokens", version)
+    return tokens
 
 
 def version_of(answer: Any) -> str | None:

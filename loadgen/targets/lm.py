@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loadgen.targets.answers import parsed, require
+from loadgen.targets.answers import completion_tokens, parsed, require
 from loadgen.targets.target import Reading, Sample, Target
 
 PROMPTS = [
@@ -37,7 +37,7 @@ class LanguageModel(Target):
         require(answer, "generated_text", str)
         require(answer, "finish_reason", str)
         usage = require(answer, "usage", dict)
-        tokens = require(usage | {"model_version": version}, "completion_tokens", int)
+        tokens = completion_tokens(usage | {"model_version": version}, version)
         return Reading(version, completion_tokens=tokens, answer=answer)
 
 

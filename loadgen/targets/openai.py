@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loadgen.targets.answers import require
+from loadgen.targets.answers import completion_tokens, require
 from loadgen.targets.lm import PROMPTS
 from loadgen.targets.target import InvalidAnswer, Reading, Sample, StreamError, Target
 
@@ -60,7 +60,7 @@ class EventStream:
         if isinstance(chunk.get("model"), str):
             self._model = chunk["model"]
         if isinstance(chunk.get("usage"), dict):
-            self._tokens = require(chunk["usage"], "completion_tokens", int)
+            self._tokens = completion_tokens(chunk["usage"], self._model)
         for content in filter(None, map(_content, require(chunk, "choices", list))):
             self._times.append(seconds)
             self._texts.append(content)

@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import time
+from email.utils import formatdate
 
 import pytest
 
@@ -82,6 +84,12 @@ def test_retry_after_is_read_in_seconds(stub, text, seconds):
     stub.handler = answering(b"", 429, {"Retry-After": text})
     (exchange,) = asyncio.run(ask(CLASSIFIER, stub.url))
     assert exchange.retry_seconds == pytest.approx(seconds, nan_ok=True)
+
+
+def test_retry_after_is_read_as_a_date(stub):
+    stub.handler = answering(b"", 503, {"Retry-After": formatdate(time.time() + 100, usegmt=True)})
+    (exchange,) = asyncio.run(ask(CLASSIFIER, stub.url))
+    assert 90 < exchange.retry_seconds <= 100
 
 
 @pytest.mark.parametrize(

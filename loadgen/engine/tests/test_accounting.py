@@ -5,6 +5,7 @@ import random
 from collections import Counter
 
 from loadgen.schedule import Segment, arrivals
+from loadgen.targets.lm import lm
 from loadgen.targets.target import Sample
 from loadgen.targets.template import Template
 from loadgen.tests.stub import answer
@@ -86,3 +87,16 @@ def test_retry_after_is_obeyed_only_on_demand(stub, plan, carry_out):
     document, _ = carry_out(plan(0.2))
     assert document["summary"]["requests"] > 1
     assert document["requests"][0]["retry_after"] == 1
+
+
+def test_hostile_number_of_tokens_costs_no_other_request(stub, plan, carry_out):
+    async def handler(request):
+        tokens = 10**30 if request.number % 2 else 3
+        usage = {"completion_tokens": tokens}
+        request.send(answer({"generated_text": "", "finish_reason": "stop", "model_version": "v1", "usage": usage}))
+
+    stub.handler = handler
+    document, _ = carry_out(plan(0.3, target=lm(3), timeout_seconds=0.2))
+    outcomes = Counter(row["outcome"] for row in document["requests"])
+    assert set(outcomes) == {"ok", "invalid"} and abs(outcomes["ok"] - outcomes["invalid"]) <= 1
+    assert document["summary"]["completion_tokens"]["total"] == 3 * outcomes["ok"]

@@ -46,7 +46,7 @@ def test_signal_ends_an_open_loop_with_all_that_was_due(stub, plan, carry_out, n
     assert 0.2 < window < 10
     assert summary["requests"] == summary["succeeded"] == stub.requests
     assert abs(summary["requests"] - (due <= window).sum()) <= 2  # workers hear of it one after the other
-    assert not document["generator"]["reasons"]
+    assert document["generator"]["started"] == document["generator"]["due"]
 
 
 def test_second_signal_cuts_off_what_is_under_way(stub, plan, carry_out):
@@ -141,6 +141,29 @@ def test_plan_beyond_the_open_files_is_refused_before_anything_is_sent(stub, pla
         "Lower the concurrency, or raise the limit (ulimit -Hn)."
     )
     assert stub.requests == 0 and not (tmp_path / "records").exists()
+
+
+def test_all_mistakes_of_a_plan_are_told_at_once(plan, tmp_path):
+    nothing = tmp_path / "empty.pem"
+    nothing.write_text("")
+    wrong = plan(
+        url="https://user:secret@127.0.0.1/",
+        headers=(("X-Good", "1"), ("a b", "1"), ("X", "1\r\nY: 2"), ("Content-Length", "3"), ("Z", "\u20ac")),
+        ca=nothing,
+    )
+    with pytest.raises(limits.Refused) as refused:
+        limits.check(wrong)
+    assert str(refused.value).splitlines() == [
+        "header 'a b': a name has letters, digits and hyphens, and no spaces.",
+        "header X: a value has characters of ISO-8859-1, and no line breaks.",
+        "header Content-Length: loadgen itself sends the length of the body.",
+        "header Z: a value has characters of ISO-8859-1, and no line breaks.",
+        f"{nothing} cannot be used as certificate authority: it holds no certificate.",
+    ]
+    with pytest.raises(limits.Refused, match=r"none\.pem cannot be used .*: No such file or directory"):
+        limits.check(plan(url="https://127.0.0.1/", ca=tmp_path / "none.pem"))
+    with pytest.raises(limits.Refused, match=r"^ftp://127.0.0.1/: must be http://HOST:PORT/PATH"):
+        limits.check(plan(url="ftp://user:secret@127.0.0.1/"))
 
 
 def test_plan_beyond_the_ports_is_refused(plan, tmp_path, monkeypatch):

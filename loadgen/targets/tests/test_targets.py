@@ -113,3 +113,10 @@ def test_template_without_a_value_is_refused_with_its_row():
 
 def test_samples_are_json():
     assert all(json.loads(sample.body) for sample in [*lm(1).samples, *images().samples])
+
+
+@pytest.mark.parametrize("tokens", [-1, 2**31, 10**30])
+def test_number_of_tokens_that_is_no_count_is_invalid(stub, tokens):
+    stub.handler = answering(GENERATION | {"usage": {"completion_tokens": tokens}})
+    exchange = first(lm(5), stub)
+    assert (exchange.outcome, exchange.detail) == (Outcome.INVALID, "`completion_tokens` is no number of tokens")
