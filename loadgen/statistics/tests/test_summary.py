@@ -82,11 +82,11 @@ def test_answers_are_counted_by_pod_and_version_with_the_first_of_each(summary):
 
 
 def test_workers_with_texts_of_their_own_are_merged(tmp_path):
-    run = recorded(tmp_path / "records", [row(pod=1)], [row(pod=1), row(pod=2)])
+    run = recorded(tmp_path / "records", [row(pod=1)], [row(pod=1), row(pod=1), row(pod=2)])
     (run.folder / "texts-0").write_text('"pod-b"\n')
     (run.folder / "texts-1").write_text('"pod-a"\n"pod-b"\n')
     served = summarise(run)["summary"]["served_by"]
-    assert {entry["pod"]: entry["requests"] for entry in served} == {"pod-b": 2, "pod-a": 1}
+    assert {entry["pod"]: entry["requests"] for entry in served} == {"pod-b": 2, "pod-a": 2}
 
 
 def test_accuracy_tokens_and_streams_are_of_successes(summary):
