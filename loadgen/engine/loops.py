@@ -55,6 +55,13 @@ class Loop(ABC):
         self.waiting.clear()
         return unsent
 
+    def expired(self, timeout_seconds: float) -> list[Exchange]:
+        """Return what has waited for a connection for that long, and send it no more."""
+        since, gone = self._pool.now() - timeout_seconds, []
+        while self.waiting and self.waiting[0].waiting_since <= since:
+            gone.append(self.waiting.popleft())
+        return gone
+
     def _send(self, exchange: Exchange) -> None:
         self.started += 1
         self._pool.send(exchange)

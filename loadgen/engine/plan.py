@@ -30,7 +30,9 @@ class Plan:
     concurrency: in an open loop the most requests that are sent at once; further ones wait for a free connection.
     Equal to `max_in_flight`, nothing ever waits.
     max_in_flight: the most requests that wait or are under way; arrivals beyond it are dropped and counted.
-    timeout_seconds: for one request, from the moment at which it is sent (connecting included).
+    timeout_seconds: for one request, from the moment at which it is sent (connecting included); before that as long
+    again for a free connection, to the second.
+    obey_retry_after: a user of a closed loop waits as long as a 429 or 503 asks.
     workers: processes; never more than `concurrency`.
     """
 

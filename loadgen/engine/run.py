@@ -16,7 +16,7 @@ from loadgen.engine.processes import Processes
 from loadgen.engine.records import TICK
 from loadgen.engine.stop import Stop
 
-START_SECONDS = 0.05  # from the order to start until second 0
+START_SECONDS = 0.1  # from the order to start until second 0
 
 
 @dataclass(frozen=True)

@@ -87,11 +87,14 @@ class Worker:
     def cut(self) -> None:
         """End at once."""
         self._end_sending(self._now())
-        for exchange in self._loop.abandon():
-            exchange.end, exchange.outcome, exchange.detail = self._now(), Outcome.INTERRUPTED, "interrupted"
-            self._writer.add(exchange)
+        self._give_up(self._loop.abandon(), Outcome.INTERRUPTED, "interrupted")
         self._pool.cut_off()
         self._check()
+
+    def _give_up(self, unsent: list[Exchange], outcome: Outcome, detail: str) -> None:
+        for exchange in unsent:
+            exchange.end, exchange.outcome, exchange.detail = self._now(), outcome, detail
+            self._writer.add(exchange)
 
     def _finish(self) -> None:
         self._end_sending(self._share.plan.seconds)
@@ -134,7 +137,10 @@ class Worker:
             boundary = self._start + self._second + 1
             while (wait := boundary - monotonic()) > 0:
                 await asyncio.sleep(wait)
+            expired = self._loop.expired(self._share.plan.timeout_seconds)
+            self._give_up(expired, Outcome.TIMEOUT, "no free connection in time")
             self._report()
+            self._check()
             self._second = max(self._second + 1, int(self._now()))
 
     def _report(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from loadgen.engine.follow import Second
 from loadgen.engine.plan import Phase
 from loadgen.schedule import Segment, arrivals
-from loadgen.tests.stub import answer
+from loadgen.tests.stub import answer, silent
 
 
 def every(seconds, rate):
@@ -99,10 +99,17 @@ def test_seconds_are_told_while_the_run_lasts(stub, plan, carry_out):
 
 
 def test_ends_of_the_loop_are_not_awaited_longer_than_the_timeout(stub, plan, carry_out):
-    async def silent(request):
-        pass
-
     stub.handler = silent
     document, _ = carry_out(plan(0.1, arrivals=np.array([0.0, 0.05]), timeout_seconds=0.3, concurrency=5))
     assert document["summary"]["errors"][0]["outcome"] == "timeout"
     assert 0.34 < document["run"]["elapsed_seconds"] < 1
+
+
+def test_wait_for_a_connection_ends_at_the_timeout(stub, plan, carry_out):
+    stub.handler = silent
+    document, _ = carry_out(plan(0.1, arrivals=np.linspace(0, 0.1, 20), timeout_seconds=0.5, concurrency=1))
+    errors = {(error["outcome"], error["detail"]): error["requests"] for error in document["summary"]["errors"]}
+    assert errors["timeout", "no free connection in time"] + errors["timeout", "no answer in time"] == 20
+    assert errors["timeout", "no answer in time"] == stub.requests <= 4
+    assert document["run"]["elapsed_seconds"] < 4  # one after the other they would take 10 s
+    assert any(reason.startswith("Only ") for reason in document["generator"]["reasons"])
