@@ -49,6 +49,7 @@ def test_signal_ends_an_open_loop_with_all_that_was_due(stub, plan, carry_out, n
     assert document["generator"]["started"] == document["generator"]["due"]
 
 
+@pytest.mark.slow
 def test_second_signal_cuts_off_what_is_under_way(stub, plan, carry_out):
     stub.handler = silent
     told = []
@@ -66,6 +67,7 @@ def test_second_signal_cuts_off_what_is_under_way(stub, plan, carry_out):
     assert sum(row["sent"] is not None for row in document["requests"]) == stub.requests == 5
 
 
+@pytest.mark.slow
 def test_decision_of_the_caller_ends_a_run_with_its_reason(stub, plan, carry_out):
     with Stop() as stop:
         document, _ = carry_out(plan(60), on_second=lambda second: stop.request("p99<200ms was missed"), stop=stop)
@@ -83,6 +85,7 @@ def test_third_signal_raises_and_handlers_are_restored():
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
+@pytest.mark.slow
 def test_worker_that_dies_leaves_its_records_and_is_the_generators_failure(stub, plan, carry_out):
     def on_second(second):
         if second.second == 0:

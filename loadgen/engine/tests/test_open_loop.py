@@ -87,6 +87,7 @@ def test_answers_after_the_window_are_the_drain(stub, plan, carry_out):
     assert 0.2 < document["drain"]["seconds"] < 1
 
 
+@pytest.mark.slow
 def test_seconds_are_told_while_the_run_lasts(stub, plan, carry_out):
     told: list[Second] = []
     carry_out(plan(1.3, arrivals=every(1.3, 100), concurrency=50, workers=2), on_second=told.append)
@@ -105,6 +106,7 @@ def test_ends_of_the_loop_are_not_awaited_longer_than_the_timeout(stub, plan, ca
     assert 0.34 < document["run"]["elapsed_seconds"] < 1
 
 
+@pytest.mark.slow
 def test_wait_for_a_connection_ends_at_the_timeout(stub, plan, carry_out):
     stub.handler = silent
     document, _ = carry_out(plan(0.1, arrivals=np.linspace(0, 0.1, 20), timeout_seconds=0.5, concurrency=1))
