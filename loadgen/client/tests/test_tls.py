@@ -58,3 +58,25 @@ def test_server_without_tls_is_told_in_words(stub):
     stub.greeting = b"HTTP/1.1 400 Bad Request\r\n\r\n"
     url = stub.url.replace("http:", "https:")
     assert outcome(url, timeout_seconds=5) == (Outcome.TLS, "the server does not speak TLS on this port")
+
+
+def only_error(document):
+    (error,) = document["summary"]["errors"]
+    return error["outcome"], error["detail"]
+
+
+def test_words_of_a_run_are_the_same(good, plan, carry_out, stub, refused_url):
+    """A run uses uvloop, whose errors differ from asyncio's."""
+    with serving(good) as secure:
+        assert only_error(carry_out(plan(0.05, url=secure.url))[0]) == (
+            "tls",
+            "certificate refused: self-signed certificate",
+        )
+        document, _ = carry_out(plan(0.1, url=secure.url, ca=good[0]))
+        assert document["summary"]["failed"] == 0 < document["summary"]["succeeded"]
+        assert document["requests"][0]["connecting"] > 0
+    stub.greeting = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+    plain = stub.url.replace("http:", "https:")
+    assert only_error(carry_out(plan(0.05, url=plain))[0]) == ("tls", "the server does not speak TLS on this port")
+    unknown = carry_out(plan(0.05, url="http://host.invalid/"))[0]
+    assert only_error(unknown)[0] == "connect" and only_error(unknown)[1].startswith("host name not resolved: ")

@@ -103,3 +103,14 @@ def test_refused_connections_slow_a_user_down(plan, carry_out, refused_url):
     document, _ = carry_out(plan(0.5, url=refused_url))
     assert only(document)[:2] == ("connect", "Connection refused")
     assert document["summary"]["requests"] <= 6  # at once, and every 0.1 s
+
+
+def test_reset_of_a_run_is_told_in_the_same_words(stub, plan, carry_out):
+    """A run uses uvloop, whose errors differ from asyncio's."""
+
+    async def handler(request):
+        request.reset()
+
+    stub.handler = handler
+    document, _ = carry_out(plan(0.1, connections="fresh"))
+    assert only(document) == ("reset", "Connection reset by peer", stub.requests)
