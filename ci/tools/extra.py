@@ -1,5 +1,5 @@
-"""Builds what only `ci/test full` needs: Helm 3, the types of Prometheus' and KEDA's objects, Prometheus,
-and the policy scanners kube-score and checkov.
+"""Builds what only `ci/test full` needs: Helm 3, the types of Prometheus' and KEDA's objects, Prometheus, the policy
+scanners kube-score and checkov, and Kubernetes' own autoscaler to compare loadgen's restatement with.
 
 Apart from build.py, so that a change here does not build Kubernetes anew."""
 
@@ -15,6 +15,7 @@ PROGRAMS = {
     "helm3": ("helm", "helm.sh/helm/v3/cmd/helm"),
     "custom-kinds": ("custom-kinds", "."),
     "kube-score": ("kube-score", "github.com/zegl/kube-score/cmd/kube-score"),
+    "autoscaler": ("autoscaler", "."),
 }
 CAPABILITIES = "helm.sh/helm/v3/pkg/chartutil.k8sVersion"  # what Helm 3 renders for where it asks no cluster
 LINKED = f"-X {CAPABILITIES}Major=1 -X {CAPABILITIES}Minor={KUBERNETES.split('.')[1]}"

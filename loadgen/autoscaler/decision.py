@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil, inf
 
+from loadgen.autoscaler.proposal import DEFAULT_CONTROLLER
 from loadgen.cluster.observation import Behavior, Controller, Policy, ScalingRules
 
 UP = (Policy(type="Pods", value=4, period_seconds=15), Policy(type="Percent", value=100, period_seconds=15))
 DOWN = (Policy(type="Percent", value=100, period_seconds=15),)
-DEFAULT_CONTROLLER = Controller()
 
 
 @dataclass(frozen=True)
@@ -90,17 +90,6 @@ def rules(behavior: Behavior, controller: Controller = DEFAULT_CONTROLLER) -> tu
 
     down_seconds = controller.downscale_stabilization_seconds
     return complete(behavior.scale_up, 0, UP), complete(behavior.scale_down, down_seconds, DOWN)
-
-
-def tolerances(behavior: Behavior | None, controller: Controller) -> tuple[float, float]:
-    """The tolerances for up and for down, as parts of 1."""
-    if behavior is None:
-        return controller.tolerance, controller.tolerance
-
-    def of(direction: ScalingRules | None) -> float:
-        return controller.tolerance if direction is None or direction.tolerance is None else direction.tolerance
-
-    return of(behavior.scale_up), of(behavior.scale_down)
 
 
 def decide(

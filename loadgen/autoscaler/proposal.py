@@ -9,6 +9,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from math import ceil
 
+from loadgen.cluster.observation import Behavior, Controller, ScalingRules
+
+DEFAULT_CONTROLLER = Controller()
 EPSILON = 1e-6  # seconds; times come as floats, whose sums are inexact far below the API's precision
 
 
@@ -74,9 +77,16 @@ class MetricsUnavailable(Exception):
     """The autoscaler cannot compute a proposal and does nothing; the text is Kubernetes' own."""
 
 
-def group(
-    pods: Collection[PodState], now: float, cpu_initialization_seconds: float, initial_readiness_seconds: float
-) -> Groups:
+def tolerances(behavior: Behavior | None, controller: Controller) -> tuple[float, float]:
+    """The tolerances for up and for down, as parts of 1."""
+
+    def of(direction: ScalingRules | None) -> float:
+        return controller.tolerance if direction is None or direction.tolerance is None else direction.tolerance
+
+    return (of(behavior.scale_up), of(behavior.scale_down)) if behavior else (controller.tolerance,) * 2
+
+
+def group(pods: Collection[PodState], now: float, controller: Controller = DEFAULT_CONTROLLER) -> Groups:
     """Sort the pods by whether their samples count at the time `now`."""
     names: dict[str, list[str]] = {"ready": [], "unready": [], "missing": [], "ignored": []}
     for pod in pods:
@@ -86,7 +96,7 @@ def group(
             which = "unready"
         elif pod.sample is None:
             which = "missing"
-        elif _unready(pod, pod.sample, now, cpu_initialization_seconds, initial_readiness_seconds):
+        elif _unready(pod, pod.sample, now, controller):
             which = "unready"
         else:
             which = "ready"
@@ -94,12 +104,12 @@ def group(
     return Groups(**{which: tuple(members) for which, members in names.items()})
 
 
-def _unready(pod: PodState, sample: Sample, now: float, initialization: float, readiness: float) -> bool:
+def _unready(pod: PodState, sample: Sample, now: float, controller: Controller) -> bool:
     if pod.ready is None or pod.start_time is None:
         return True
-    if pod.start_time + initialization > now + EPSILON:
+    if pod.start_time + controller.cpu_initialization_seconds > now + EPSILON:
         return not pod.ready or sample.timestamp + EPSILON < pod.ready_since + sample.window
-    return not pod.ready and pod.start_time + readiness > pod.ready_since + EPSILON
+    return not pod.ready and pod.start_time + controller.initial_readiness_seconds > pod.ready_since + EPSILON
 
 
 def propose(
@@ -107,11 +117,8 @@ def propose(
     current: int,
     target: int,
     now: float,
-    *,
-    tolerance_up: float = 0.1,
-    tolerance_down: float = 0.1,
-    cpu_initialization_seconds: float = 300,
-    initial_readiness_seconds: float = 30,
+    behavior: Behavior | None = None,
+    controller: Controller = DEFAULT_CONTROLLER,
 ) -> Proposal:
     """The proposal for `current` replicas (of the target's spec) and a `target` in percent of the request.
 
@@ -122,9 +129,7 @@ def propose(
         raise MetricsUnavailable(
             "unable to get metrics for resource cpu: no metrics returned from resource metrics API"
         )
-    if not pods:
-        raise MetricsUnavailable("no pods returned by selector while calculating replica count")
-    groups = group(pods, now, cpu_initialization_seconds, initial_readiness_seconds)
+    groups = group(pods, now, controller)
     usage = {name: milli for name, milli in samples.items() if name not in {*groups.ignored, *groups.unready}}
     if not usage:
         raise MetricsUnavailable("did not receive metrics for targeted pods (pods might be unready)")
@@ -132,8 +137,10 @@ def propose(
     utilization, ratio = _ratio(usage, requests, target)
     first_pass = (utilization, sum(usage.values()) // len(usage), ratio)
 
+    up, down = tolerances(behavior, controller)
+
     def tolerated(value: float) -> bool:
-        return 1.0 - tolerance_down <= value <= 1.0 + tolerance_up
+        return 1.0 - down <= value <= 1.0 + up
 
     count_unready = bool(groups.unready) and ratio > 1
     if not count_unready and not groups.missing:

@@ -140,17 +140,17 @@ class Watch:
         config = self._config or KubeConfig.from_env().get()
         if config is None:
             raise NotObservable("no cluster is configured: set KUBECONFIG")
-        self._client = AsyncClient(config, namespace=self._namespace)
-        await self._select()
-        versions = await self._list_everything()
-        self._ready.set()
-        async with asyncio.TaskGroup() as tasks:
-            for resource, version in versions.items():
-                tasks.create_task(self._follow(resource, version))
-            tasks.create_task(self._poll_pods())
-            tasks.create_task(self._poll_nodes())
-            tasks.create_task(self._measure_skew(config))
-            tasks.create_task(self._read_flags())
+        async with AsyncClient(config, namespace=self._namespace) as self._client:
+            await self._select()
+            versions = await self._list_everything()
+            self._ready.set()
+            async with asyncio.TaskGroup() as tasks:
+                for resource, version in versions.items():
+                    tasks.create_task(self._follow(resource, version))
+                tasks.create_task(self._poll_pods())
+                tasks.create_task(self._poll_nodes())
+                tasks.create_task(self._measure_skew(config))
+                tasks.create_task(self._read_flags())
 
     async def _select(self) -> None:
         """Find the release's Deployment and HPA, and from them what else belongs to it."""

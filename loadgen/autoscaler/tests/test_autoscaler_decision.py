@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.autoscaler.decision import Decision, Entry, History, decide, rules, tolerances
+from loadgen.autoscaler.decision import Decision, Entry, History, decide, rules
+from loadgen.autoscaler.proposal import tolerances
 from loadgen.cluster.observation import Behavior, Controller, Policy, ScalingRules
 
 CONTROLLER, NOTHING = Controller(), History()

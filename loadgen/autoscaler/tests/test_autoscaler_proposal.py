@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgen.autoscaler.proposal import MetricsUnavailable, PodState, Sample, group, propose
+from loadgen.cluster.observation import Behavior, ScalingRules
 
 NAMES = st.sampled_from("abcdefgh")
 TIMES = st.integers(-900, 0)
@@ -82,11 +83,11 @@ def test_the_tolerance_includes_its_ends(usage, replicas, reason):
 
 def test_each_direction_has_its_own_tolerance():
     pods = [steady(90, name="a"), steady(90, name="b")]
-    assert propose(pods, 2, 70, 0, tolerance_up=0.5).replicas == 2
-    assert propose(pods, 2, 70, 0, tolerance_up=0.0).replicas == 3
+    assert propose(pods, 2, 70, 0, Behavior(scale_up=ScalingRules(tolerance=0.5))).replicas == 2
+    assert propose(pods, 2, 70, 0, Behavior(scale_up=ScalingRules(tolerance=0.0))).replicas == 3
     low = [steady(50, name=name) for name in "abcd"]
-    assert propose(low, 4, 70, 0, tolerance_down=0.5).replicas == 4
-    assert propose(low, 4, 70, 0, tolerance_down=0.0).replicas == 3
+    assert propose(low, 4, 70, 0, Behavior(scale_down=ScalingRules(tolerance=0.5))).replicas == 4
+    assert propose(low, 4, 70, 0, Behavior(scale_down=ScalingRules(tolerance=0.0))).replicas == 3
 
 
 def test_utilization_is_truncated_before_it_is_compared():
@@ -134,7 +135,7 @@ def test_a_pending_pod_counts_as_idle_when_scaling_up_and_not_at_all_when_scalin
     ],
 )
 def test_group(pod, which):
-    groups = group([pod], now=0, cpu_initialization_seconds=300, initial_readiness_seconds=30)
+    groups = group([pod], now=0)
     assert getattr(groups, which) == ("a",)
 
 

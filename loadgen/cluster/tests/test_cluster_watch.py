@@ -194,7 +194,7 @@ def test_the_skew_of_the_clocks(api: Api, url: str):
     ahead.stop()
     assert observation.skew_error_seconds
     assert abs(observation.skew_seconds - 100) <= observation.skew_error_seconds + 0.01
-    assert observation.skew_error_seconds <= 0.6
+    assert observation.skew_error_seconds < 2  # half of the Date's second, and the time that the answer took
 
 
 def test_flags_of_the_controller_are_read_or_assumed(api: Api, url: str):

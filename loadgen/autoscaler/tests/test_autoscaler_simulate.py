@@ -1,0 +1,237 @@
+"""The fluid model: fitted to a run whose costs are known, and forecasts that must follow from them."""
+
+from typing import Any
+
+import pytest
+
+from loadgen.autoscaler import forecast
+from loadgen.autoscaler.fit import Load, Model, Unfit, fit, load_of
+from loadgen.autoscaler.simulate import hpa_of, needs, simulate
+from loadgen.cluster.observation import (
+    Behavior,
+    Controller,
+    Deployment,
+    Hpa,
+    Observation,
+    Pod,
+    Policy,
+    Sample,
+    ScalingRules,
+)
+
+COST, IDLE = 100.0, 2.0  # millicores x seconds, millicores
+BEHAVIOR = Behavior(
+    scale_up=ScalingRules(
+        stabilization_window_seconds=0,
+        select_policy="Max",
+        policies=(
+            Policy(type="Percent", value=100, period_seconds=15),
+            Policy(type="Pods", value=4, period_seconds=15),
+        ),
+    ),
+    scale_down=ScalingRules(
+        stabilization_window_seconds=300,
+        select_policy="Max",
+        policies=(Policy(type="Percent", value=50, period_seconds=30),),
+    ),
+)
+HPA = Hpa(t=0, min=1, max=5, target_utilization=70, behavior=BEHAVIOR, current_replicas=1, desired_replicas=1)
+MODEL = Model(
+    cost=COST,
+    idle_milli=IDLE,
+    residual_milli=0,
+    request_milli=100,
+    limit_milli=500,
+    total_milli=None,
+    startup_seconds=(12.0, 14.0),
+    startup_milli=300,
+    pending_seconds=1,
+    serving_seconds=2,
+    service_seconds=0.2,
+    samples=((5.0, 14.0), (9.0, 16.0), (14.0, 18.0)),
+    metrics_seconds=15,
+    controller=Controller(),
+    hpa=HPA,
+    replicas=1,
+    assumed=(),
+)
+DEMO = Load(users=(40,) * 120)
+
+
+def sample(t: float, pod: str, milli: float, window: float = 15) -> Sample:
+    return Sample(t=t + 5, pod=pod, timestamp=t, window=window, usage_nano=round(milli * 1e6), usage_milli=round(milli))
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    """A run of 90 s: 2 answers a second from one pod, from 30 s on 4 a second from two, which share them."""
+    new = Pod(
+        name="b",
+        request_milli=100,
+        limit_milli=500,
+        phase=((14.0, "Pending"), (15.0, "Running")),
+        ready=((15.5, False), (27.0, True)),
+        ready_stamps=(15.0, 27.0),
+    )
+    old = Pod(name="a", request_milli=100, limit_milli=500, ready=((0.0, True),), ready_stamps=(-900.0,))
+    samples = [sample(-5, "a", IDLE), sample(20, "a", IDLE + 2 * COST), sample(25, "b", 311, 9)]
+    samples += [sample(t, pod, IDLE + 2 * COST) for t in (50, 65, 80) for pod in "ab"]
+    cluster = Observation(
+        release="inference/classifier-service",
+        hpa=(HPA,),
+        deployment=(Deployment(t=0, desired=1), Deployment(t=14, desired=2)),
+        pods=(old.model_copy(update={"phase": ((0.0, "Running"),)}), new),
+        samples=tuple(samples),
+    )
+    rates = [2] * 30 + [4] * 60
+    timeline = {"second": list(range(90)), "due": rates, "succeeded": rates, "in_flight": [1] * 90}
+    summary = {"longest_silence_seconds": None, "served_by": [{"pod": "b", "first_answer": 30.0}]}
+    return {
+        "summary": summary,
+        "timeline": {**timeline, "service_p50": [0.2] * 90},
+        "cluster": cluster.model_dump(mode="json", by_alias=True),
+        **changes,
+    }
+
+
+def test_the_fit_finds_the_costs_that_made_the_run():
+    model = fit(document())
+    assert [model.cost, model.idle_milli] == pytest.approx([COST, IDLE])
+    assert model.residual_milli == pytest.approx(0, abs=1e-6)
+    assert model.startup_seconds == (13.0,)
+    assert (model.startup_milli, model.pending_seconds, model.serving_seconds) == (311, 1.0, 3.0)
+    assert model.pod_rate == pytest.approx((500 - IDLE) / COST)
+    assert model.total_milli is None
+    assert model.assumed == ()
+
+
+def test_what_a_run_does_not_show_is_assumed_and_told():
+    own = document()
+    own["cluster"]["pods"] = own["cluster"]["pods"][:1]
+    own["cluster"]["samples"] = [s for s in own["cluster"]["samples"] if s["pod"] == "a"]
+    assert fit(own).assumed == ("that a new pod is ready after 20 s: none started in the run",)
+
+
+def test_a_node_with_less_cpu_than_the_pods_limits_bounds_them_together():
+    own = document()
+    for number, measured in enumerate(own["cluster"]["samples"]):
+        if number > 2:
+            measured["usage_nano"] = 300 * 10**6
+    assert fit(own).total_milli is None  # answers came as fast as ever: the pods had no more to do
+    own["timeline"]["service_p50"] = [0.2] * 50 + [0.9] * 40
+    assert fit(own).total_milli == pytest.approx(600)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cluster": None}, "repeat it with --observe"),
+        ({"timeline": {"succeeded": [0] * 90, "service_p50": [None] * 90}}, "a run of at least a minute"),
+    ],
+)
+def test_what_cannot_be_fitted_is_told(changes, message):
+    with pytest.raises(Unfit, match=message):
+        fit(document(**changes))
+
+
+def test_the_load_of_a_run():
+    assert load_of(document()).rates == (2.0,) * 30 + (4.0,) * 60
+    closed = document()
+    closed["summary"]["longest_silence_seconds"] = 0.5
+    closed["timeline"] |= {"in_flight": [38] * 80 + [40] * 10, "due": [5] * 80 + [0] * 10}
+    assert load_of(closed).users == (40,) * 80 + (0,) * 10
+
+
+def test_the_demonstration_scales_to_its_maximum_when_it_did():
+    made = simulate(MODEL, DEMO, seconds=600)
+    assert made.most == (5, 5, 5)
+    first = made.first_change
+    assert first
+    assert first[0] <= 31 <= first[2]  # measured on the cluster: new pods 31 s after the load began
+    assert made.replicas[115] == (5, 5, 5)
+    assert made.replicas[-1] == (1, 1, 1)
+    back = next(s for s in range(120, 600) if made.replicas[s][1] < 5)
+    assert 120 + 270 < back < 120 + 345  # five minutes after the last high recommendation
+
+
+def test_a_forecast_is_the_same_for_a_seed():
+    assert simulate(MODEL, DEMO, draws=5, seed=3) == simulate(MODEL, DEMO, draws=5, seed=3)
+
+
+def test_without_load_nothing_happens():
+    made = simulate(MODEL, Load(rates=(0.0,) * 120), draws=10)
+    assert (made.first_change, made.most, made.answered) == (None, (1, 1, 1), (0, 0, 0))
+
+
+def test_other_bounds_and_targets():
+    steady = Load(rates=(4.0,) * 180)
+    three = simulate(MODEL, steady, HPA.model_copy(update={"max": 3}), draws=20)
+    assert three.most == (3, 3, 3)
+    one = simulate(MODEL, steady, HPA.model_copy(update={"max": 1}), draws=20)
+    assert one.first_change is None
+    high = simulate(MODEL, steady, HPA.model_copy(update={"target_utilization": 410}), draws=20)
+    assert high.most == (1, 1, 1)
+
+
+def test_a_slower_behavior_comes_later_and_leaves_more_waiting():
+    rules = ScalingRules(stabilization_window_seconds=60, policies=(Policy(type="Pods", value=1, period_seconds=60),))
+    slow = HPA.model_copy(update={"behavior": Behavior(scale_up=rules)})
+    load = Load(rates=(20.0,) * 240)
+    own, other = simulate(MODEL, load, draws=20), simulate(MODEL, load, slow, draws=20)
+    assert own.first_change and other.first_change
+    assert other.first_change[1] > own.first_change[1] + 30
+    assert other.wait_seconds[1] > own.wait_seconds[1]
+    assert other.answered[1] < own.answered[1]
+
+
+def test_all_that_is_due_is_answered_if_there_is_time():
+    made = simulate(MODEL, Load(rates=(4.0,) * 100 + (0.0,) * 100), draws=10)
+    assert made.answered == (400, 400, 400)
+    assert made.short_seconds == (0, 0, 0)
+
+
+def test_what_multiples_of_the_load_need():
+    one, ten, hundred = needs(MODEL, 2.0, (1, 10, 100))
+    assert (one.pods, ten.pods, hundred.pods) == (3, 30, 295)  # 2 x 100 / (70 - 2)
+    assert (one.pods_at_limit, ten.pods_at_limit, hundred.pods_at_limit) == (1, 5, 41)
+    assert (ten.requested_cores, ten.rate) == (3.0, 20.0)
+    assert (one.seconds, ten.seconds, hundred.seconds) == (15, 60, 105)  # 1, 5, 10, 20, 40, 80, 160, 295
+
+
+def test_a_disabled_direction_never_reaches_what_is_needed():
+    rules = Behavior(scale_up=ScalingRules(select_policy="Disabled"))
+    (need,) = needs(MODEL, 20.0, (1,), HPA.model_copy(update={"behavior": rules}))
+    assert need.seconds is None
+
+
+def test_values_of_the_chart_over_those_that_ran():
+    down = {"scaleDown": {"stabilizationWindowSeconds": 60}}
+    values = {"autoscaling": {"maxReplicas": 9, "targetCPUUtilizationPercentage": 50, "behavior": down}, "app": "lm"}
+    made = hpa_of(values, HPA)
+    assert (made.min, made.max, made.target_utilization) == (1, 9, 50)
+    assert made.behavior and made.behavior.scale_down and made.behavior.scale_up == BEHAVIOR.scale_up
+    assert made.behavior.scale_down.stabilization_window_seconds == 60
+    assert made.behavior.scale_down.policies == BEHAVIOR.scale_down.policies  # type: ignore[union-attr]  # set above
+
+
+def test_values_that_a_forecast_does_not_know_are_refused():
+    with pytest.raises(ValueError, match=r"autoscaling\.keda, autoscaling\.metrics: forecasts are of CPU"):
+        hpa_of({"autoscaling": {"metrics": {}, "keda": {}, "maxReplicas": 4}}, HPA)
+
+
+def test_the_forecast_stands_beside_what_was_measured():
+    own = document()
+    model, run = fit(own), forecast.measured(own)
+    assert (run.first_change, run.most, run.replica_seconds, run.answered) == (14, 2, 14 + 76 * 2, 300)
+    made = simulate(model, load_of(own), draws=20)
+    off = forecast.error(made, run)
+    assert off.most == made.most[1] - 2
+    assert 0 <= off.within <= 1
+    text = forecast.text(model, run, {"as it ran": made}, needs(model, 4.0))
+    for part in (
+        "A request costs 100.0 ms of CPU, and an idle pod uses 2.0m",
+        "answers 5.0 requests/s, and is ready after 13 to 13 s (1 seen)",
+        "Forecast minus measured",
+        "pods for 70%",
+    ):
+        assert part in text
+    assert max(map(len, text.splitlines())) < 150
