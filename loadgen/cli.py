@@ -1,113 +1,151 @@
-"""Runs the commands: options, run, report, exit status."""
+"""Runs the commands: from the words of the command line to an exit status."""
 
 import asyncio
-import os
+import csv
 import sys
-import tempfile
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from loadgen import mnist, query
+from loadgen import exits, forecasting, mnist, options
 from loadgen.client import ask as client
-from loadgen.client.endpoint import public_url
-from loadgen.engine import run as engine
-from loadgen.engine.limits import Refused
-from loadgen.engine.plan import Phase, Plan
-from loadgen.engine.run import Recorded
-from loadgen.engine.stop import Stop
-from loadgen.options import parse
-from loadgen.statistics import output
-from loadgen.statistics.document import document
-from loadgen.targets.classifier import classifier
-from loadgen.targets.lm import lm
+from loadgen.load import load
+from loadgen.report import page
+from loadgen.report.compare import compare
+from loadgen.report.reading import read_document
+from loadgen.scenario import DEFAULT_MODELS, TARGETS, Scenario
+from loadgen.targets import classifier, lm, open_inference, openai, template
 from loadgen.targets.target import Target
-from loadgen.terminal import NO_SERVICE_HINT, Progress, error_name, headline, summary_text
-
-CONNECTION_SECONDS = 5.0
+from loadgen.terminal import digit
+from loadgen.terminal.summary import NO_SERVICE_HINT
+from loadgen.terminal.text import error_name
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options, mistakes = parse(arguments)
-    images = None if options.command == "lm" else load_images(options, mistakes)
-    if mistakes:
-        print(*[f"python -m loadgen {options.command}:", *mistakes], sep="\n  ", file=sys.stderr)
-        return 2
-    if images is None:
-        return load(options, lm(options.max_new_tokens), {"max_new_tokens": options.max_new_tokens})
-    if options.command == "query":
-        return ask(options, images)
-    indices = mnist.spread(len(images), options.dataset_size)
-    return load(options, classifier(images, indices), {"dataset_size": options.dataset_size})
+    command, words, mistakes = options.parse(sys.argv[1:] if arguments is None else arguments)
+    status = 0
+    if command == "query":
+        status, more = query(words, mistakes)
+    elif command == "report":
+        more = report(words, mistakes)
+    elif command == "simulate":
+        more = forecasting.run(words, mistakes)
+    else:
+        status, more = run(command, words, mistakes)
+    if more:
+        print(*[f"python -m loadgen {command}:", *more], sep="\n  ", file=sys.stderr)
+        return exits.USAGE
+    return status
 
 
-def load_images(options: Namespace, mistakes: list[str]) -> mnist.Mnist | None:
+def run(command: str, words: Namespace, mistakes: list[str]) -> tuple[int, list[str]]:
+    """Carry out a load run; return its exit status, or the mistakes in its options."""
+    valid, more = options.load_options(command, words)
+    mistakes = [*mistakes, *more]
+    target = None
+    if valid is not None:
+        target, more = target_of(valid.scenario.target, words, valid.scenario)
+        mistakes += more
+    elif command in TARGETS:
+        mistakes += target_of(command, words, None)[1]
+    if valid is None or target is None or mistakes:
+        return exits.USAGE, mistakes
+    return load(valid, target), []
+
+
+def target_of(name: str, words: Namespace, scenario: Scenario | None) -> tuple[Target | None, list[str]]:
+    """Return the target, or the mistakes in what it needs; `scenario` is None if its own fields are wrong."""
+    if name in ("classifier", "oip"):
+        text = str(getattr(words, "dataset_size", None))
+        size = scenario.dataset_size if scenario else int(text) if text.isdecimal() else 0
+        images, mistakes = load_images(size)
+        if images is None or scenario is None or mistakes:
+            return None, mistakes
+        indices = mnist.spread(len(images), scenario.dataset_size)
+        if name == "classifier":
+            return classifier.classifier(images, indices), []
+        return open_inference.images(scenario.model or DEFAULT_MODELS["oip"], images, indices), []
+    if scenario is None:
+        return None, []
+    if name == "lm":
+        return lm.lm(scenario.max_new_tokens), []
+    if name == "openai":
+        return openai.chats(scenario.model or DEFAULT_MODELS["openai"], scenario.max_new_tokens), []
+    try:
+        rows = read_rows(scenario.rows) if scenario.rows else []
+        body = scenario.body.read_text() if scenario.body else ""
+        return template.template(body, rows), []
+    except ValueError as error:
+        return None, [f"--body {scenario.body}: {error}."]
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a CSV file with a header; what reads as a number is one. Raises ValueError."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, strict=True))
+    return [{name: _number(text) for name, text in row.items() if name is not None} for row in rows]
+
+
+def _number(text: str | None) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text or "")
+        except ValueError:
+            continue
+    return text
+
+
+def load_images(size: int = 0, index: int = -1) -> tuple[mnist.Mnist | None, list[str]]:
+    """Return the images, and what is wrong with them or with the number or the index that is asked for."""
     try:
         images = mnist.load()
     except mnist.DatasetError as error:
-        mistakes.append(str(error))
-        return None
-    size, index = getattr(options, "dataset_size", 0), getattr(options, "sample_index", -1)
-    if isinstance(size, int) and size > len(images):
+        return None, [str(error)]
+    mistakes = []
+    if size > len(images):
         mistakes.append(f"--dataset-size {size}: MNIST has {len(images)} images.")
-    if isinstance(index, int) and index >= len(images):
+    if index >= len(images):
         mistakes.append(f"--sample-index {index}: the last image is number {len(images) - 1}.")
-    return images
+    return images, mistakes
 
 
-def load(options: Namespace, target: Target, size: dict[str, int]) -> int:
-    """Run, write the report and print its summary; return 0 if there were requests and all succeeded, else 1."""
-    connection_seconds = None if options.keep_connections else CONNECTION_SECONDS
-    settings = {
-        "duration_seconds": options.duration_seconds,
-        "concurrency": options.concurrency,
-        "timeout_seconds": options.timeout_seconds,
-        "connection_seconds": connection_seconds,
-    } | size
-    plan = Plan(
-        target=target,
-        url=options.url,
-        phases=(Phase("load", options.duration_seconds),),
-        concurrency=options.concurrency,
-        connections=connection_seconds or "kept",
-        timeout_seconds=options.timeout_seconds,
-        workers=len(os.sched_getaffinity(0)),
-    )
-    print(headline(target.name, public_url(options.url, target.path), settings), flush=True)
-    progress = Progress(sys.stdout, options.duration_seconds)
-    with Stop() as stop, tempfile.TemporaryDirectory(prefix="loadgen-") as folder:
-        try:
-            recorded = engine.run(plan, Path(folder), progress.show, stop)
-        except Refused as refused:
-            print(refused, file=sys.stderr)
-            return 2
-        progress.clear()
-        report = document(recorded, settings)
-        # Write the report first: printing fails if the reader of the output has exited.
-        written = not options.output or write(options.output, report, recorded)
-        print(summary_text(report))
-    summary = report["summary"]
-    return 0 if written and summary["requests"] and not summary["failed"] else 1
-
-
-def write(path: str, report: dict[str, Any], recorded: Recorded) -> bool:
-    try:
-        output.write(path, report, recorded)
-    except OSError as error:
-        print(f"--output {path} could not be written: {error.strerror}.", file=sys.stderr)
-        return False
-    return True
-
-
-def ask(options: Namespace, images: mnist.Mnist) -> int:
-    index, label = options.sample_index, str(images.labels[options.sample_index])
+def query(words: Namespace, mistakes: list[str]) -> tuple[int, list[str]]:
+    """Ask about one image."""
+    asked, more = options.query_options(words)
+    images, missing = load_images(index=asked.sample_index if asked else -1)
+    mistakes = [*mistakes, *more, *missing]
+    if asked is None or images is None or mistakes:
+        return exits.USAGE, mistakes
+    index, label = asked.sample_index, str(images.labels[asked.sample_index])
     print(f"image {index:,} of {len(images):,}, label {label}\n", flush=True)
-    print(query.draw(images.images[index]) + "\n", flush=True)
-    (exchange,) = asyncio.run(client.ask(classifier(images, [index]), options.url, options.timeout_seconds))
+    print(digit.draw(images.images[index]) + "\n", flush=True)
+    target = classifier.classifier(images, [index])
+    (exchange,) = asyncio.run(client.ask(target, asked.url, asked.timeout_seconds))
     if exchange.outcome:
         hint = [] if exchange.status else [NO_SERVICE_HINT]
         reason = error_name(exchange.outcome.label, exchange.status, exchange.detail)
         print("no prediction", f"             {reason}", *hint, sep="\n", file=sys.stderr)
-        return 1
-    print(query.answer_text(exchange, label))
-    return 0
+        return exits.REQUESTS_FAILED, []
+    print(digit.answer_text(exchange, label))
+    return 0, []
+
+
+def report(words: Namespace, mistakes: list[str]) -> list[str]:
+    """Write the report of an earlier run, or the comparison of two; return the mistakes instead, if any."""
+    documents, more = [], list(mistakes)
+    if len(words.files) > 2:
+        more.append(f"{len(words.files)} files: one run is reported, two are compared.")
+    for name in words.files:
+        try:
+            documents.append(read_document(Path(name)))
+        except ValueError as error:
+            more.append(f"{name}: {error}")
+    written = Path(words.report or Path(words.files[0]).with_suffix(".html"))
+    more += options.output_mistakes("report", str(written))
+    if more:
+        return more
+    names = (words.files[0], words.files[-1])
+    text = page.report(documents[0]) if len(documents) == 1 else compare(documents[0], documents[1], names)
+    written.write_text(text)
+    print(f"The report is in {written}.")
+    return []

@@ -1,103 +1,159 @@
-"""Defines the command line. Reports every mistake at once: the option, its value and the rule."""
+"""The command line: each field of a scenario is a flag. Mistakes are reported all at once, each with its rule."""
 
 import argparse
-import math
-from urllib.parse import urlsplit
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from loadgen.client.endpoint import public_url
-from loadgen.statistics import output as output_file
+from pydantic import BaseModel, ValidationError
 
-DEFAULT_URLS = {
-    "classifier": "http://127.0.0.1:30080/predict",
-    "query": "http://127.0.0.1:30080/predict",
-    "lm": "http://127.0.0.1:30081/generate",
+from loadgen import exits, scenario
+from loadgen.fields import Natural, Seconds, Url
+from loadgen.scenario import FLAGS, TARGETS, Scenario
+
+HELP = {
+    "classifier": "Send MNIST images to the classifier.",
+    "lm": "Send prompts to the language model's /generate.",
+    "openai": "Send chats to an OpenAI endpoint, with streamed answers.",
+    "oip": "Send MNIST images by the Open Inference Protocol.",
+    "http": "Send a body of your own to any URL.",
+    "query": "Ask the classifier about one MNIST image, and draw it.",
+    "simulate": "Forecast what the autoscaler would do with another load or other values, by a measured run.",
+    "report": "Write the report of a run as one HTML file; of two runs, compare them.",
 }
-SECONDS = (float, 0.001, "a number of seconds, at least 0.001")
-COUNT = (int, 1, "a whole number, at least 1")
-RULES = {
-    "duration_seconds": SECONDS,
-    "timeout_seconds": SECONDS,
-    "concurrency": COUNT,
-    "dataset_size": COUNT,
-    "max_new_tokens": COUNT,
-    "sample_index": (int, 0, "a whole number, at least 0"),
-}
 
 
-def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
-    """Return the options, with numbers converted, and all mistakes in them; exit with 2 without a command."""
+class Query(BaseModel):
+    """One question to the classifier."""
+
+    url: Url
+    timeout_seconds: Seconds
+    sample_index: Natural
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """What a run does, and where its figures go. output: a path or `-`."""
+
+    scenario: Scenario
+    output: str | None
+    report: Path | None
+
+
+def parse(arguments: list[str]) -> tuple[str, argparse.Namespace, list[str]]:
+    """Return the command, its flags as text, and the mistakes in their names. Exit with 2 without a command.
+
+    A command line that begins with a flag is a load run whose target the scenario file names.
+    """
+    if arguments and arguments[0].startswith("--") and arguments[0] != "--help":
+        arguments = ["run", *arguments]
     options, unknown = parser().parse_known_args(arguments)
     mistakes = [f"{' '.join(unknown)}: not an option of this command."] if unknown else []
-    mistakes += [mistake for name in RULES if name in options and (mistake := convert(options, name))]
-    mistakes += url_mistakes(options.url)
-    if getattr(options, "output", None):
-        mistakes += [f"--output {options.output}: {mistake}" for mistake in output_file.mistakes(options.output)]
-    return options, mistakes
+    return options.command, options, mistakes
 
 
-def convert(options: argparse.Namespace, name: str) -> str | None:
-    """Replace an option's text by its number; return the mistake if it breaks the option's rule."""
-    number, minimum, rule = RULES[name]
-    text = getattr(options, name)
+def load_options(command: str, options: argparse.Namespace) -> tuple[LoadOptions | None, list[str]]:
+    """Return the validated options of a load run, and all mistakes in them."""
+    flags = {name: getattr(options, name) for name in Scenario.model_fields if getattr(options, name, None) is not None}
+    path = Path(options.scenario) if options.scenario else None
+    if command != "run":
+        flags["target"] = command
+    elif path is None:
+        return None, [f"--scenario FILE: without a command ({', '.join(TARGETS)}) it names the target."]
+    valid, mistakes = scenario_of(path, flags)
+    mistakes += [*output_mistakes("output", options.output), *output_mistakes("report", options.report)]
+    if valid is None or mistakes:
+        return None, mistakes
+    return LoadOptions(valid, options.output, Path(options.report) if options.report else None), []
+
+
+def scenario_of(path: Path | None, flags: Mapping[str, Any] | None = None) -> tuple[Scenario | None, list[str]]:
+    """Return the scenario of a file, which flags override, and all mistakes in both."""
     try:
-        value = number(text)
-        valid = math.isfinite(value) and value >= minimum
-    except (ValueError, OverflowError):
-        valid = False
-    if not valid:
-        return f"--{name.replace('_', '-')} {text}: must be {rule}."
-    setattr(options, name, value)
-    return None
+        return scenario.validate(scenario.load(path) if path else {}, flags or {}, path)
+    except ValueError as error:
+        return None, [f"--scenario {error}"]
 
 
-def url_mistakes(url: str) -> list[str]:
+def query_options(options: argparse.Namespace) -> tuple[Query | None, list[str]]:
+    """Return the validated options of a query, and all mistakes in them."""
+    fields = {name: getattr(options, name) for name in Query.model_fields}
     try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
-        return [f"--url {public_url(url)}: must be http://HOST:PORT/PATH or https://HOST:PORT/PATH."]
+        return Query.model_validate(fields), []
+    except ValidationError as error:
+        return None, [scenario.mistake(entry, str(entry["loc"][0]), fields) for entry in error.errors()]
+
+
+def output_mistakes(flag: str, output: str | None) -> list[str]:
+    if output is None or (output == "-" and flag == "output"):
+        return []
+    path = Path(output)
+    if path.is_dir():
+        return [f"--{flag} {output}: is a folder; name a file."]
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
+        return [f"--{flag} {output}: there is no folder {folder}; create it first."]
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        return [f"--{flag} {output}: is not writable; name another."]
     return []
 
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m loadgen",
-        description="Sends load to a service and reports latency, rate and errors, or asks about one image.",
-        epilog="Exit status: 0 if every request succeeded, 1 if one failed, 2 if the command line is wrong.",
+        description="Sends load to a service, watches its autoscaler, and reports both on one clock.",
+        epilog=exits.DESCRIPTION,
         allow_abbrev=False,
     )
-    commands = top.add_subparsers(dest="command", required=True, metavar="classifier | lm | query")
+    commands = top.add_subparsers(dest="command", required=True, metavar=" | ".join(HELP))
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
-        subparser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-        subparser.add_argument("--url", default=DEFAULT_URLS[name], help="the endpoint (%(default)s)")
-        add_number(subparser, "timeout-seconds", "30", "S", "for one request, including the connection")
-        return subparser
+        return commands.add_parser(name, help=text, description=text, epilog=exits.DESCRIPTION, allow_abbrev=False)
 
-    classifier = command("classifier", "Send MNIST images to the classifier.")
-    add_load_options(classifier, concurrency="40")
-    add_number(classifier, "dataset-size", "2000", "N", "images to send in turn, evenly spaced in MNIST")
-    lm = command("lm", "Send prompts to the language model.")
-    add_load_options(lm, concurrency="2")
-    add_number(lm, "max-new-tokens", "40", "N", "tokens to ask for in each request")
-    query = command("query", "Ask the classifier about one MNIST image, and draw it.")
-    add_number(query, "sample-index", "2001", "N", "index of the image, 0 to 69,999")
+    for target in TARGETS:
+        add_load_flags(command(target, HELP[target]), target)
+    add_load_flags(command("run", "The target of --scenario FILE; `run` can be left out."), None)
+    simulating = command("simulate", HELP["simulate"])
+    simulating.add_argument("file", metavar="FILE.json", help="a run with --observe: the model is fitted to it")
+    simulating.add_argument("--scenario", metavar="FILE", help="another load than the measured one")
+    simulating.add_argument("--hpa", metavar="VALUES.yaml", help="chart values with another `autoscaling`")
+    simulating.add_argument("--seed", default="0", metavar="N", help="of the 200 draws (%(default)s)")
+    reporting = command("report", HELP["report"])
+    reporting.add_argument("files", nargs="+", metavar="FILE.json", help="what --output has written")
+    reporting.add_argument("--report", metavar="FILE.html", help="where to write it (FILE.html beside the first)")
+    query = command("query", HELP["query"])
+    query.add_argument("--url", default=scenario.DEFAULT_URLS["classifier"], help="the endpoint (%(default)s)")
+    query.add_argument("--timeout-seconds", default="30", metavar="S", help="for the request (%(default)s)")
+    query.add_argument("--sample-index", default="2001", metavar="N", help="of the image, 0 to 69,999 (%(default)s)")
     return top
 
 
-def add_load_options(command: argparse.ArgumentParser, concurrency: str) -> None:
-    add_number(command, "duration-seconds", "120", "S", "time during which requests are sent")
-    add_number(command, "concurrency", concurrency, "N", "simultaneous users, each with one request at a time")
-    command.add_argument(
-        "--keep-connections",
-        action="store_true",
-        help="keep connections open; by default each is replaced after 5 s, so that new pods receive load",
-    )
-    command.add_argument("--output", metavar="FILE", help="write the report and every request as JSON")
+def add_load_flags(command: argparse.ArgumentParser, target: str | None) -> None:
+    command.add_argument("--scenario", metavar="FILE", help="YAML file with these flags as fields; flags override it")
+    for name, field in Scenario.model_fields.items():
+        hints: dict[str, Any] = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        if name == "target" or (target and target not in hints.get("targets", TARGETS)):
+            continue
+        flag, text = "--" + str(FLAGS[name]).replace("_", "-"), field.description or ""
+        default = _default(name, field.default, target)
+        if field.annotation is bool:
+            command.add_argument(flag, dest=name, action="store_true", default=None, help=text)
+        elif isinstance(field.default, tuple):
+            command.add_argument(flag, dest=name, action="append", metavar=hints["metavar"], help=f"{text}; repeatable")
+        else:
+            metavar = hints.get("metavar", "constant|poisson")
+            command.add_argument(flag, dest=name, metavar=metavar, help=f"{text} ({default})" if default else text)
+    command.add_argument("--output", metavar="FILE.json", help="write every figure and request; - is standard output")
+    command.add_argument("--report", metavar="FILE.html", help="write the report, one self-contained file")
 
 
-def add_number(command: argparse.ArgumentParser, name: str, default: str, metavar: str, text: str) -> None:
-    """Add an option whose text `convert` turns into a number; argparse itself would exit at the first wrong one."""
-    command.add_argument(f"--{name}", default=default, metavar=metavar, help=f"{text} (%(default)s)")
+def _default(name: str, default: Any, target: str | None) -> str:
+    if name == "url":
+        return scenario.DEFAULT_URLS.get(target or "", "")
+    if name == "concurrency" and target:
+        return str(scenario.DEFAULT_CONCURRENCY[target])
+    if name == "connections":
+        return f"renew:{default:g}s"
+    return f"{default:g}" if isinstance(default, float) else str(default or "")

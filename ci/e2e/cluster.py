@@ -69,6 +69,10 @@ class Workspace:
         """Number of the release's pods that are ready."""
         return self.get("deployment", f"{app}-service")["status"].get("readyReplicas", 0)
 
+    def at_rest(self, app: str) -> bool:
+        """Whether the release has one pod, which is ready."""
+        return self.ready(app) == len(self.pods(app)) == 1
+
     def history(self, release: str) -> list[tuple[int, str]]:
         """Revision and status of each of a release's revisions, oldest first."""
         history = self.helm("history", release, "--output=json").stdout

@@ -1,15 +1,10 @@
-"""The language model under load: two users scale it to three pods; its largest batches fit its memory limit."""
+"""The language model under load: its largest batches fit its memory limit."""
 
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
-from pathlib import Path
 
 import pytest
 
-from ci import python
-from ci.cache import CHECKOUT
 from ci.e2e.cluster import URLS, Workspace, ask
 
 pytestmark = pytest.mark.full
@@ -21,38 +16,11 @@ def max_pods(installed: Workspace) -> Iterator[Callable[[int], Workspace]]:
 
     def scaled(pods: int) -> Workspace:
         installed.helmfile("apply", "--suppress-diff", "--state-values-set", f"lm.autoscaling.maxReplicas={pods}")
-        installed.wait("one pod at rest", lambda: installed.ready("lm") == len(installed.pods("lm")) == 1, 300)
+        installed.wait("one pod at rest", lambda: installed.at_rest("lm"), 300)
         return installed
 
     yield scaled
     installed.helmfile("apply", "--suppress-diff")
-
-
-def cold_starts(workspace: Workspace) -> dict[str, float]:
-    """Seconds from each pod's creation until it was ready."""
-    seconds: dict[str, float] = {}
-    for pod in workspace.pods("lm"):
-        (ready,) = [state for state in pod["status"]["conditions"] if state["type"] == "Ready"]
-        moments = (pod["metadata"]["creationTimestamp"], ready["lastTransitionTime"])
-        created, ready_at = (datetime.fromisoformat(moment) for moment in moments)
-        seconds[pod["metadata"]["name"]] = (ready_at - created).total_seconds()
-    return seconds
-
-
-def test_two_users_scale_to_three_pods_and_back_without_a_failed_request(max_pods, tmp_path: Path):
-    three = max_pods(3)
-    report = tmp_path / "run.json"
-    load = [str(python.executable()), "-m", "loadgen", "lm", "--url", f"{URLS['lm']}/generate", "--output", str(report)]
-    options = ["--duration-seconds", "240", "--concurrency", "2", "--max-new-tokens", "40"]
-    with ThreadPoolExecutor() as pool:
-        running = pool.submit(three.run, "env", f"PYTHONPATH={CHECKOUT}", *load, *options, check=False)
-        three.wait("three pods", lambda: three.ready("lm") == 3, 230)
-        started = cold_starts(three)
-        print(running.result().stdout, f"seconds from creation to ready: {started}", sep="\n")
-    summary = json.loads(report.read_text())["summary"]
-    assert summary["failed"] == 0, summary["errors"]
-    assert {entry["pod"] for entry in summary["served_by"]} == set(started)
-    three.wait("one pod again", lambda: three.ready("lm") == 1, 300)
 
 
 def test_the_largest_batches_stay_within_the_memory_limit(max_pods):

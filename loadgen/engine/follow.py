@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadgen.engine.plan import Plan
-from loadgen.engine.records import NOT_SERVICE, RECORD, Outcome, Texts, paths, read
+from loadgen.engine.records import NOT_SERVICE, RECORD, SHORTEST_TICK, Outcome, Texts, paths, read
 
 Row = tuple[float, ...]  # of TICK
 
@@ -98,7 +98,7 @@ class Follower:
                 in_flight=sum(int(row[5]) for row in rows),
                 waiting=sum(int(row[6]) for row in rows),
                 response_seconds=_percentiles(response_seconds(judged, self._plan.timeout_seconds)),
-                cpu_share=max(row[3] / row[4] if row[4] else 0.0 for row in rows),
+                cpu_share=max(row[3] / row[4] if row[4] >= SHORTEST_TICK else 0.0 for row in rows),
                 records=records,
                 texts=self._texts.texts,
             )

@@ -19,7 +19,7 @@ class Refused(Exception):
 
 def check(plan: Plan) -> None:
     """Raise Refused with everything that keeps the plan from being carried out here."""
-    mistakes = [*_open_files(plan), *_ports(plan)]
+    mistakes = _exceeded(plan)
     try:
         to = endpoint(plan.url, plan.target.path)
     except ValueError as error:
@@ -39,26 +39,39 @@ def check(plan: Plan) -> None:
         raise Refused("\n".join(mistakes))
 
 
-def _open_files(plan: Plan) -> list[str]:
-    each, hard = -(-plan.concurrency // plan.workers) + OTHER_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if hard == resource.RLIM_INFINITY or each <= hard:
-        return []
-    return [
-        f"concurrency ({plan.concurrency:,}) needs {each:,} open files in each of {plan.workers} processes; "
-        f"this machine allows {hard:,}. Lower the concurrency, or raise the limit (ulimit -Hn)."
-    ]
+def most_connections(workers: int, most: int) -> int:
+    """Return how many connections fit on this machine, at most `most`."""
+    hard, ports = _hard_limit(), _ports()
+    files = most if hard is None else (hard - OTHER_FILES) * workers
+    return max(min(most, files, most if ports is None else ports), 1)
 
 
-def _ports(plan: Plan) -> list[str]:
+def _exceeded(plan: Plan) -> list[str]:
+    each, hard, ports = -(-plan.concurrency // plan.workers) + OTHER_FILES, _hard_limit(), _ports()
+    mistakes = []
+    if hard is not None and each > hard:
+        mistakes.append(
+            f"concurrency ({plan.concurrency:,}) needs {each:,} open files in each of {plan.workers} processes; "
+            f"this machine allows {hard:,}. Lower the concurrency, or raise the limit (ulimit -Hn)."
+        )
+    if ports is not None and plan.concurrency > ports:
+        mistakes.append(
+            f"concurrency ({plan.concurrency:,}) exceeds the {ports:,} ports that this machine has for connections to "
+            f"one address ({PORTS}). Lower the concurrency, or send from several machines."
+        )
+    return mistakes
+
+
+def _hard_limit() -> int | None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return None if hard == resource.RLIM_INFINITY else hard
+
+
+def _ports() -> int | None:
     if not PORTS.exists():
-        return []
+        return None
     low, high = map(int, PORTS.read_text().split())
-    if plan.concurrency <= high - low + 1:
-        return []
-    return [
-        f"concurrency ({plan.concurrency:,}) exceeds the {high - low + 1:,} ports that this machine has for "
-        f"connections to one address ({PORTS}). Lower the concurrency, or send from several machines."
-    ]
+    return high - low + 1
 
 
 def raise_open_files() -> None:

@@ -55,6 +55,7 @@ RECORD = np.dtype(
         ("spare", "u1"),
     ]
 )
+SHORTEST_TICK = 0.5  # seconds: the CPU share of a shorter one says little
 GAP = np.dtype([("intended", "f8"), ("seconds", "f4")])  # one inter-token latency of a request
 TICK = np.dtype(  # one second of a worker
     [

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from loadgen.engine.records import Outcome
+from loadgen.engine.records import SHORTEST_TICK, Outcome
 from loadgen.engine.run import Recorded
 from loadgen.statistics.percentiles import distribution
 from loadgen.statistics.table import Table
@@ -13,7 +13,6 @@ from loadgen.statistics.table import Table
 BUSY_SHARE = 0.9
 LATE_SECONDS, LATE_SHARE = 0.002, 0.1
 STARTED_SHARE = 0.99
-SHORTEST_TICK = 0.5  # seconds: the share of a shorter one says little
 
 
 def generator(recorded: Recorded, table: Table, texts: Sequence[str | None]) -> dict[str, Any]:

@@ -17,10 +17,10 @@ def test_all_mistakes_are_reported_at_once(capsys, tmp_path):
     words += ["--timeout-seconds", "inf", "--dataset-size", "21", "--output", f"{tmp_path}/none/x.json"]
     assert mistakes(capsys, "classifier", *words) == [
         "--bogus: not an option of this command.",
-        "--duration-seconds 0: must be a number of seconds, at least 0.001.",
-        "--timeout-seconds inf: must be a number of seconds, at least 0.001.",
-        "--concurrency 1.5: must be a whole number, at least 1.",
         "--url ftp://host/x: must be http://HOST:PORT/PATH or https://HOST:PORT/PATH.",
+        "--duration-seconds 0: must be a number of seconds, at least 0.001.",
+        "--concurrency 1.5: must be a whole number, at least 1.",
+        "--timeout-seconds inf: must be a number of seconds, at least 0.001.",
         f"--output {tmp_path}/none/x.json: there is no folder {tmp_path}/none; create it first.",
         "--dataset-size 21: MNIST has 20 images.",
     ]

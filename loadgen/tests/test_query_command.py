@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from loadgen.cli import main
-from loadgen.query import draw
+from loadgen.terminal.digit import draw
 from loadgen.tests.stub import answering
 
 

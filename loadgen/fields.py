@@ -1,0 +1,109 @@
+"""The kinds of values of a scenario: each converts text or a number, or tells the rule that it breaks."""
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
+from loadgen import thresholds
+
+
+def checked(convert: Callable[[Any], Any], rule: str) -> BeforeValidator:
+    """Validate with `convert`, which raises ValueError for a value that breaks `rule`, or RuleError with its own."""
+
+    def check(value: Any) -> Any:
+        try:
+            return convert(value)
+        except (ValueError, TypeError, OverflowError) as error:
+            own = str(error) if isinstance(error, RuleError) else rule
+            raise PydanticCustomError("rule", "{rule}", {"rule": own}) from None
+
+    return BeforeValidator(check)
+
+
+class RuleError(ValueError):
+    """A mistake whose text is the rule to show."""
+
+
+def at_least(minimum: float, whole: bool) -> Callable[[Any], float]:
+    def convert(value: Any) -> float:
+        number = float(value)
+        if isinstance(value, bool) or not math.isfinite(number) or number < minimum or (whole and number % 1):
+            raise ValueError
+        if whole and isinstance(value, str):
+            return int(value)  # no "1e3" or "2.0" for a count
+        return int(number) if whole else number
+
+    return convert
+
+
+def connections(value: Any) -> float | str:
+    if value in ("fresh", "kept"):
+        return str(value)
+    if isinstance(value, int | float) and value > 0:
+        return float(value)  # as a document holds it
+    if (match := re.fullmatch(r"renew:(\d+(?:\.\d+)?)s", str(value))) and float(match[1]) > 0:
+        return float(match[1])
+    raise ValueError
+
+
+def url(value: Any) -> str:
+    parts = urlsplit(str(value))
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError
+    return str(value)
+
+
+def header(value: Any) -> str:
+    name, colon, content = str(value).partition(":")
+    if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or re.search(r"[\r\n\0]", content):
+        raise ValueError
+    return f"{name}: {content.strip()}"
+
+
+def release(value: Any) -> str:
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-.a-z0-9]*[a-z0-9])?", str(value)):
+        raise ValueError
+    return str(value)
+
+
+def readable_file(value: Any) -> Path:
+    path = Path(value)
+    if not path.is_file():
+        raise RuleError("is not a file")
+    return path
+
+
+def rates(value: Any) -> tuple[float, float]:
+    """Return the rate at the begin and the end of a phase, from a number, a pair, or "10" or "10-50"."""
+    pair = value.split("-") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
+    first, last = (pair[0], pair[-1]) if len(pair) <= 2 else (None, None)
+    return at_least(0, whole=False)(first), at_least(0, whole=False)(last)
+
+
+def threshold(value: Any) -> str:
+    try:
+        thresholds.parse(str(value))
+    except ValueError as error:
+        raise RuleError(str(error)) from None
+    return str(value)
+
+
+Seconds = Annotated[float, checked(at_least(0.001, whole=False), "must be a number of seconds, at least 0.001")]
+Count = Annotated[int, checked(at_least(1, whole=True), "must be a whole number, at least 1")]
+Natural = Annotated[int, checked(at_least(0, whole=True), "must be a whole number, at least 0")]
+Rate = Annotated[float, checked(at_least(0.001, whole=False), "must be a number of requests a second, at least 0.001")]
+Rates = Annotated[tuple[float, float], checked(rates, "must be requests a second: 10, or a ramp 10-50")]
+Connections = Annotated[
+    Literal["fresh", "kept"] | float, checked(connections, "must be fresh, kept or a time to renewal such as renew:5s")
+]
+Url = Annotated[str, checked(url, "must be http://HOST:PORT/PATH or https://HOST:PORT/PATH")]
+Header = Annotated[str, checked(header, "must be 'Name: value'")]
+Release = Annotated[str, checked(release, "must be NAMESPACE/RELEASE, such as default/classifier")]
+File = Annotated[Path, checked(readable_file, "must be a file")]
+ThresholdText = Annotated[str, checked(threshold, thresholds.RULE)]

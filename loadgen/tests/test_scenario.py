@@ -1,0 +1,92 @@
+"""Scenario files and flags: one set of fields, all mistakes at once."""
+
+from pathlib import Path
+
+import pytest
+
+from loadgen import options, scenario
+from loadgen.scenario import Scenario
+
+SCENARIOS = sorted((Path(scenario.__file__).parent / "scenarios").glob("*.yaml"))
+
+
+def read(*words):
+    command, flags, mistakes = options.parse(list(words))
+    valid, more = options.load_options(command, flags)
+    return valid.scenario if valid else None, mistakes + more
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text: str) -> str:
+        (tmp_path / "x.yaml").write_text(text)
+        return str(tmp_path / "x.yaml")
+
+    return write
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_each_committed_scenario_is_valid_and_names_its_target(path):
+    valid, mistakes = read("--scenario", str(path))
+    assert mistakes == [] and valid.target
+
+
+def test_flags_override_the_file(file):
+    path = file("target: lm\nconcurrency: 2\nmax_new_tokens: 40\n")
+    valid, _ = read("--scenario", path, "--max-new-tokens", "5")
+    assert (valid.target, valid.concurrency, valid.max_new_tokens) == ("lm", 2, 5)
+    assert read("classifier", "--scenario", file("target: lm"))[0].target == "classifier"
+
+
+def test_a_file_tells_all_mistakes_with_its_name_and_the_fields(file):
+    path = file(
+        "target: cat\nrate: fast\nphases:\n- {name: a, seconds: 0, rate: 1}\n- {name: b, seconds: 1}\nbogus: 1\n"
+    )
+    _, mistakes = read("--scenario", path)
+    assert [line.removeprefix(f"{path}: ").split(":")[0] for line in mistakes] == [
+        "target cat",
+        "rate fast",
+        "phases[0].seconds 0",
+        "bogus",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        (["--rate", "5", "--phase", "a:1:1"], "each phase has its own rate"),
+        (["--duration-seconds", "5", "--phase", "a:1:1"], "each phase has its own length"),
+        (["--phase", "a:1:1", "--phase", "b:1"], "b without a rate"),
+        (["--phase", "a:1:1", "--phase", "a:1:2"], "a occurs more than once"),
+        (["--rate", "5", "--concurrency", "3"], "is for the closed loop"),
+        (["--threshold", "p99{phase=x}<1s"], "there is no phase x; there are load"),
+        (["--threshold", "replicas.max>2"], "needs --observe"),
+    ],
+)
+def test_fields_that_contradict_each_other_are_told_beside_wrong_ones(words, rule):
+    _, mistakes = read("classifier", *words, "--seed", "-1")
+    assert mistakes[0] == "--seed -1: must be a whole number, at least 0."
+    assert rule in mistakes[1] and len(mistakes) == 2
+
+
+def test_a_phase_flag_is_the_same_as_a_phase_of_a_file(file):
+    flags, _ = read("classifier", "--phase", "warm-up:10:5:warmup", "--phase", "rise:30:10-50")
+    text = "phases: [{name: warm-up, seconds: 10, rate: 5, warmup: true}, {name: rise, seconds: 30, rate: [10, 50]}]"
+    assert flags.phases == read("classifier", "--scenario", file(text))[0].phases
+
+
+def test_a_file_that_is_not_yaml_is_told_with_its_line(file):
+    path = file("rate: 1\n  target: : x")
+    (mistake,) = read("--scenario", path)[1]
+    assert mistake.startswith(f"--scenario {path}: line 2:")
+
+
+def test_each_field_is_a_flag():
+    help_text = options.parser().format_help()
+    assert "98 the generator was saturated" in " ".join(help_text.split())
+    with pytest.raises(SystemExit):
+        options.parse(["http", "--help"])
+
+
+def test_every_field_has_a_text_for_help():
+    assert [name for name, field in Scenario.model_fields.items() if name != "target" and not field.description] == []
