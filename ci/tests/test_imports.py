@@ -1,6 +1,6 @@
 """Imports flow one way: models <- apps.serving <- apps.classifier, apps.lm; training imports models,
 and from apps the code that serves its models, to check them; loadgen and ci use HTTP and Kubernetes only, and
-ci/benchmarks sends its load with loadgen."""
+ci/benchmarks and ci/e2e send their load with loadgen."""
 
 import ast
 from pathlib import Path
@@ -17,8 +17,9 @@ ALLOWED = {
     "apps/lm": {"models", "apps.serving"},
     "training": {"models", "apps.classifier", "apps.lm"},
     "loadgen": set(),
-    "ci": {"ci.benchmarks"},
+    "ci": {"ci.benchmarks", "ci.e2e"},
     "ci/benchmarks": {"loadgen", "ci"},
+    "ci/e2e": {"loadgen", "ci"},
 }
 PARTS = {part.replace("/", ".") for part in ALLOWED}
 
