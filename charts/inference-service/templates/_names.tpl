@@ -50,6 +50,12 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- if $image.digest }}{{ $repository }}@{{ $image.digest }}{{ else }}{{ $repository }}:{{ $image.tag }}{{ end }}
 {{- end }}
 
+{{/* Whether KEDA reads the saturation from the pods; empty if not. */}}
+{{- define "inference-service.scalesOnSaturation" -}}
+{{- $scaling := .Values.autoscaling -}}
+{{- if and $scaling.enabled $scaling.keda.enabled $scaling.keda.saturation.enabled }}true{{ end -}}
+{{- end }}
+
 {{/* A list of containers from a map by name. */}}
 {{- define "inference-service.containers" -}}
 {{- $containers := list -}}

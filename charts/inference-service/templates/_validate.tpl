@@ -79,8 +79,15 @@
 {{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}
 {{- $mistakes = append $mistakes (printf "autoscaling.minReplicas (%v) exceeds autoscaling.maxReplicas (%v). Lower minReplicas or raise maxReplicas." $scaling.minReplicas $scaling.maxReplicas) }}
 {{- end }}
-{{- if and (eq (int $scaling.minReplicas) 0) (not (and $scaling.keda.enabled $scaling.keda.triggers)) }}
-{{- $mistakes = append $mistakes "autoscaling.minReplicas (0) needs autoscaling.keda.enabled and a trigger: without pods there is no CPU use to scale on. Raise minReplicas or use KEDA." }}
+{{- $triggers := ternary $scaling.keda.triggers dict $scaling.keda.enabled | default dict -}}
+{{- $waking := list -}}
+{{- range $name, $trigger := $triggers }}
+{{- $metadata := $trigger.metadata | default dict -}}
+{{- $pods := or (has $trigger.type (list "cpu" "memory")) (eq (toString $metadata.aggregateFromKubeServiceEndpoints) "true") -}}
+{{- if not (or $pods (regexMatch "(inference_|vllm:)" (toString $metadata.query))) }}{{ $waking = append $waking $name }}{{ end -}}
+{{- end }}
+{{- if and (eq (int $scaling.minReplicas) 0) (not $waking) }}
+{{- $mistakes = append $mistakes "autoscaling.minReplicas (0) needs a trigger in autoscaling.keda.triggers that sees load while no pod runs, such as a gateway's rate of requests. CPU use, saturation and the pods' other metrics (inference_…, vllm:…) end with the last pod, and nothing would start one. Add such a trigger, or raise minReplicas." }}
 {{- end }}
 {{- $requests := .Values.resources.requests | default dict -}}
 {{- $limits := .Values.resources.limits | default dict -}}
@@ -88,8 +95,8 @@
 {{- if not (or $requests.cpu $limits.cpu) }}
 {{- $mistakes = append $mistakes (printf "autoscaling.targetCPUUtilizationPercentage (%v) is a share of resources.requests.cpu, which is not set. Set the request, or the target to null." $scaling.targetCPUUtilizationPercentage) }}
 {{- end }}
-{{- else if not (ternary $scaling.keda.triggers $scaling.metrics $scaling.keda.enabled) }}
-{{- $mistakes = append $mistakes (printf "autoscaling.enabled is true with nothing to scale on. Set autoscaling.targetCPUUtilizationPercentage or autoscaling.%s." (ternary "keda.triggers" "metrics" $scaling.keda.enabled)) }}
+{{- else if not (ternary (or $scaling.keda.saturation.enabled $triggers) $scaling.metrics $scaling.keda.enabled) }}
+{{- $mistakes = append $mistakes (printf "autoscaling.enabled is true with nothing to scale on. Set autoscaling.targetCPUUtilizationPercentage or autoscaling.%s." (ternary "keda.saturation.enabled" "metrics" $scaling.keda.enabled)) }}
 {{- end }}
 {{- else if $scaling.keda.enabled }}
 {{- $mistakes = append $mistakes "autoscaling.keda.enabled is true while autoscaling.enabled is false. Set autoscaling.enabled: true or keda.enabled: false." }}

@@ -57,6 +57,9 @@
 {{- else if and .Values.autoscaling.keda.triggers (not .Values.autoscaling.keda.enabled) }}
 {{- $mistakes = append $mistakes (printf "autoscaling.keda.triggers (%s) need autoscaling.keda.enabled, which is false. Turn KEDA on, or remove them." (keys .Values.autoscaling.keda.triggers | sortAlpha | join ", ")) }}
 {{- end }}
+{{- if and .Values.autoscaling.keda.saturation.enabled (not .Values.autoscaling.keda.enabled) }}
+{{- $mistakes = append $mistakes "autoscaling.keda.saturation.enabled needs autoscaling.keda.enabled, which is false. Turn KEDA on, or saturation off." }}
+{{- end }}
 {{- end }}
 {{- toJson $mistakes -}}
 {{- end }}

@@ -135,7 +135,7 @@ def load(process: Process, prometheus: Prometheus, query: str, path: str = "/pre
 
 def test_dashboard_and_alerts_show_a_healthy_pod_then_an_overloaded_one_of_another_model_then_no_pod(prometheus, pod):
     queries, rules, _ = monitoring("classifier")
-    keda = yaml.safe_load(rendering.readme_yaml("Scale on more than CPU")[0])["autoscaling"]["keda"]
+    keda = yaml.safe_load(rendering.readme_yaml("Scale on more than CPU")[1])["autoscaling"]["keda"]
     queries.append(keda["triggers"]["saturation"]["metadata"]["query"].replace("lm-service", RELEASE))
 
     def firing() -> set[str]:

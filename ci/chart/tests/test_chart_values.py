@@ -69,6 +69,8 @@ REFUSED: dict[str, list[object]] = {
         [{"type": "Pods", "value": 1}],
         [{"type": "X", "value": 1, "periodSeconds": 1}],
     ],
+    "autoscaling.keda.saturation.target": [0, "0.7", 101],
+    "autoscaling.keda.operatorNamespace": ["", "a.b", 1],
     "artificialCpuSec": [-0.1, 61, "-0.1", "1e-1", ""],
     "maxTotalTokens": [1, "256"],
     "logLevel": ["INFO", "trace"],
