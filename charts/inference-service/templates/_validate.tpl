@@ -72,6 +72,12 @@
 {{- toJson $mistakes -}}
 {{- end }}
 
+{{/* A quantity of CPU, such as 150m or 1.5, as a number; 0 for none, and for other ways to write it. */}}
+{{- define "inference-service.cpu" -}}
+{{- $cpu := toString . -}}
+{{- if regexMatch "^[0-9.]+m$" $cpu }}{{ divf (trimSuffix "m" $cpu) 1000 }}{{ else if regexMatch "^[0-9.]+$" $cpu }}{{ $cpu }}{{ else }}0{{ end -}}
+{{- end }}
+
 {{- define "inference-service.scalingMistakes" -}}
 {{- $mistakes := list -}}
 {{- $scaling := .Values.autoscaling -}}
@@ -94,6 +100,12 @@
 {{- if $scaling.targetCPUUtilizationPercentage }}
 {{- if not (or $requests.cpu $limits.cpu) }}
 {{- $mistakes = append $mistakes (printf "autoscaling.targetCPUUtilizationPercentage (%v) is a share of resources.requests.cpu, which is not set. Set the request, or the target to null." $scaling.targetCPUUtilizationPercentage) }}
+{{- end }}
+{{- $request := include "inference-service.cpu" ($requests.cpu | default $limits.cpu) | float64 -}}
+{{- $limit := include "inference-service.cpu" $limits.cpu | float64 -}}
+{{- $target := divf (mulf $request $scaling.targetCPUUtilizationPercentage) 100 -}}
+{{- if and $request $limit (ge $target $limit) (not .Values.extraContainers) }}
+{{- $mistakes = append $mistakes (printf "autoscaling.targetCPUUtilizationPercentage (%v) of resources.requests.cpu (%v) is %v CPU, and resources.limits.cpu (%v) lets no pod use more: the autoscaler would never add one. Lower the target, or raise the limit." $scaling.targetCPUUtilizationPercentage ($requests.cpu | default $limits.cpu) $target $limits.cpu) }}
 {{- end }}
 {{- else if not (ternary (or $scaling.keda.saturation.enabled $triggers) $scaling.metrics $scaling.keda.enabled) }}
 {{- $mistakes = append $mistakes (printf "autoscaling.enabled is true with nothing to scale on. Set autoscaling.targetCPUUtilizationPercentage or autoscaling.%s." (ternary "keda.saturation.enabled" "metrics" $scaling.keda.enabled)) }}
