@@ -7,7 +7,7 @@ from ci import cache, deploy, environment, images, models, packages, python
 from ci.cluster import control_plane
 from ci.run import run
 from ci.steps import Step
-from ci.tools import build, extra
+from ci.tools import build, extra, keda
 
 
 def python_environment(torch_index: str | None) -> list[Step]:
@@ -42,7 +42,7 @@ def cluster_with_images(torch_index: str | None, openvino: bool) -> list[Step]:
 
 def clean_caches() -> None:
     """Removes Go's modules and objects, and results that no checkout uses: the next run needs none of them."""
-    cache.use(*map(build.folder, build.PACKAGES), *map(extra.folder, extra.PROGRAMS))
+    cache.use(*map(build.folder, build.PACKAGES), *map(extra.folder, extra.PROGRAMS), keda.folder())
     cache.use(*(images.archive(name).parent for name in images.DEBIAN), cache.CACHE / f"go-{build.GO}")
     cache.remove_unused(cache.CACHE)
     for folder in (build.ENVIRONMENT["GOCACHE"], build.ENVIRONMENT["GOMODCACHE"]):
