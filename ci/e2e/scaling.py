@@ -39,13 +39,13 @@ class Scaling:
     @property
     def pod_seconds(self) -> float:
         """All pods, starting ones included, summed over the time of the load."""
-        end = self.report["elapsed_seconds"]
+        end = self.report["run"]["elapsed_seconds"]
         changes = [*(change for change in self.changes if change[0] < end), (end, 0, 0)]
         return sum((after[0] - before[0]) * before[1] for before, after in pairwise(changes))
 
     def slower_than(self, seconds: float) -> int:
         """Requests that took longer than `seconds`, or failed."""
-        return sum(one["outcome"] != "ok" or one["end"] - one["start"] > seconds for one in self.report["requests"])
+        return sum(one["outcome"] != "ok" or one["end"] - one["intended"] > seconds for one in self.report["requests"])
 
 
 @contextmanager

@@ -18,7 +18,7 @@ GROWTH_BYTES = 4_000_000
 def test_a_minute_at_saturation_leaves_no_request_unanswered_and_no_memory_behind(artifact, tmp_path):
     report = tmp_path / "report.json"
     with running("apps.classifier", MODEL_PATH=artifact) as process:
-        options = ["--concurrency=64", f"--duration-seconds={SECONDS}", "--keep-connections", f"--output={report}"]
+        options = ["--concurrency=64", f"--duration-seconds={SECONDS}", "--connections=kept", f"--output={report}"]
         command = [sys.executable, "-m", "loadgen", "classifier", f"--url={process.url}/predict", *options]
         begun = time.monotonic()
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as load:
