@@ -84,7 +84,7 @@ class Answer:
         self.late = True
         seconds = round(time.monotonic() - self.arrived, 3)
         tokens = {"tokens": len(self.tokens), "max_tokens": self.request.max_tokens}
-        LOG.warning(LATE, extra={"seconds": seconds} | tokens)
+        LOG.warning(LATE, extra={"seconds": seconds, **tokens})
 
     def _is_over(self) -> bool:
         return bool(self.tokens) and time.monotonic() >= self.deadline

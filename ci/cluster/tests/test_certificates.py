@@ -89,10 +89,11 @@ def test_kubectls_file_has_the_renewed_certificate(node):
     control_plane._write_kubeconfig()
     after = layout.KUBECONFIG.read_text()
     assert before != after and f"server: https://127.0.0.1:{layout.API_PORT}" in after
-    assert re.search(r"client-certificate-data: (\S+)", after)[1] in (root / "etc/kubernetes/admin.conf").read_text()
+    (certificate,) = re.findall(r"client-certificate-data: (\S+)", after)
+    assert certificate in (root / "etc/kubernetes/admin.conf").read_text()
     assert layout.KUBECONFIG.stat().st_mode & 0o777 == 0o600
 
 
 def _lasts(certificate: Path, days: int) -> bool:
-    check = ["openssl", "x509", "-noout", "-checkend", str(days * 86_400), "-in", certificate]
+    check = ["openssl", "x509", "-noout", "-checkend", str(days * 86_400), "-in", str(certificate)]
     return subprocess.run(check, stdout=subprocess.DEVNULL).returncode == 0

@@ -58,7 +58,8 @@ def _reason(model: PreTrainedModel, context: int) -> str | None:
 
 def _difference(model: PreTrainedModel, count: int) -> str | None:
     """How the batch's logits differ from those of transformers for sequences of up to `count` tokens, if they do."""
-    vocabulary = min(VOCABULARY, model.get_input_embeddings().num_embeddings)
+    embedding: Any = model.get_input_embeddings()
+    vocabulary = min(VOCABULARY, embedding.num_embeddings)
     rows = [[(1 + 7 * row + 3 * n) % vocabulary for n in range(length)] for row, length in enumerate((count, 2))]
     try:
         alone = [_logits(model, row) for row in rows]
@@ -83,7 +84,7 @@ def _cause(model: PreTrainedModel, tokens: list[int], logits: torch.Tensor) -> s
         cached = _logits(model, tokens, past_key_values=cache, use_cache=True)
     except Exception:
         cached = None
-    if cached is None or not any(layer.is_initialized for layer in cache.layers):
+    if cached is None or not any(getattr(layer, "is_initialized", False) for layer in cache.layers):
         return "it does not keep its keys and values in the cache of transformers"
     positions = torch.arange(len(tokens), device=model.device)[None]
     try:

@@ -1,5 +1,7 @@
 """PlainTokenizer returns what transformers' tokenizer does."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -55,7 +57,7 @@ TEMPLATES = {
     "a token by name": "{{ bos_token }}{{ eos_token }}{{ unk_token }}{{ image_token }}",
     "an early end": "{% for message in messages %}{{ message.role }}{% break %}{% endfor %}",
 }
-FORMS = {  # of a folder with the template
+FORMS: dict[str, dict[str, Any]] = {  # of a folder with the template
     "a file": {},
     "a setting": {"save_jinja_files": False},
 }
