@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Literal
 
-from apps.lm.engines.protocol import Engine, GenerationRequest
+from apps.lm.engines.protocol import Engine, GenerationRequest, Sampling
 from apps.lm.metrics import TokenMeter
 from apps.lm.text import StopText, TextStream
 from apps.serving.identity import Identity
@@ -18,6 +18,21 @@ LATE = (
     "an answer ended at the deadline with what it had: raise REQUEST_TIMEOUT_SECONDS or the CPU limit, "
     "or lower MAX_TOTAL_TOKENS or MAX_BATCH_TOTAL_TOKENS"
 )
+
+
+@dataclass(frozen=True)
+class AnswerOptions:
+    """How an answer is generated, and when it ends.
+
+    It has at most `max_tokens` tokens (None: as many as fit beside the prompt). It ends before any of `stops` and after
+    an end token of the model, but not before it has `min_tokens` tokens. With `ignore_end`, end tokens do not end it.
+    """
+
+    max_tokens: int | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    stops: Sequence[str] = ()
+    min_tokens: int = 0
+    ignore_end: bool = False
 
 
 @dataclass
@@ -69,6 +84,8 @@ class Answer:
                 self._count(token)
                 if token in self.request.end_tokens:
                     self.finish_reason = "stop"
+                elif len(self.tokens) <= self.request.min_tokens:
+                    yield text.push(token)
                 else:
                     yield stop.push(text.push(token))
                 if stop.matched:

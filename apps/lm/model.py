@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from apps.lm.answer import Answer
+from apps.lm.answer import Answer, AnswerOptions
 from apps.lm.budget import Budget, PromptError, PromptTooLong
 from apps.lm.chat_template import ChatTemplate, RenderError
-from apps.lm.engines.protocol import Engine, GenerationRequest, Sampling, Tokenizer
+from apps.lm.engines.protocol import Engine, GenerationRequest, Tokenizer
 from apps.lm.metrics import TokenMeter
 from apps.serving.identity import Identity
 
@@ -26,7 +26,8 @@ class ChatError(ValueError):
 class LanguageModel:
     """`end_tokens` end an answer, and so does the time `answer_seconds` after its request has arrived.
 
-    Two logits that differ by more than `margin` have the same order on any processor.
+    Two logits that differ by more than `margin` have the same order on any processor. `uncomputed` are fields of
+    Sampling that the engine ignores.
     """
 
     identity: Identity
@@ -39,6 +40,7 @@ class LanguageModel:
     margin: float = 0.01
     chat_template: ChatTemplate | None = None
     answer_seconds: float = math.inf
+    uncomputed: frozenset[str] = frozenset()
 
     def tokenize(self, text: str) -> list[int]:
         """The tokens of `text`, with the special tokens that the model expects around it; raise PromptError."""
@@ -57,23 +59,16 @@ class LanguageModel:
             raise ChatError(f"The chat template of {self.identity.name!r} refuses the messages: {error}") from None
         return self._tokenize(text, add_special_tokens=False)
 
-    def answer(
-        self,
-        prompt: Sequence[int],
-        max_tokens: int | None,
-        sampling: Sampling,
-        stops: Sequence[str],
-        arrived: float,
-    ) -> Answer:
+    def answer(self, prompt: Sequence[int], options: AnswerOptions, arrived: float) -> Answer:
         """Return the answer to a prompt, for its caller to run; raise PromptError if the budget leaves no room for it.
 
-        It has at most `max_tokens` tokens (None: as many as fit) and ends before any of `stops`. `arrived` is when its
-        request did, on the monotonic clock.
+        `arrived` is when its request did, on the monotonic clock.
         """
-        max_tokens = self.budget.answer_tokens(len(prompt), max_tokens)
-        request = GenerationRequest(prompt, max_tokens, self.end_tokens, sampling)
-        deadline = arrived + self.answer_seconds
-        return Answer(self.identity, self.engine, self.tokenizer.decode, self.meter, request, stops, arrived, deadline)
+        max_tokens = self.budget.answer_tokens(len(prompt), options.max_tokens)
+        ends = frozenset[int]() if options.ignore_end else self.end_tokens
+        request = GenerationRequest(prompt, max_tokens, ends, options.sampling, options.min_tokens)
+        deadline, decode = arrived + self.answer_seconds, self.tokenizer.decode
+        return Answer(self.identity, self.engine, decode, self.meter, request, options.stops, arrived, deadline)
 
     def _tokenize(self, text: str, add_special_tokens: bool) -> list[int]:
         """Tokenize no more of a text than shows that it is too long: a megabyte would exceed a pod's memory."""

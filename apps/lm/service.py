@@ -60,6 +60,7 @@ class LanguageModelService(Service):
             loaded.margin,
             template,
             settings.answer_seconds,
+            loaded.uncomputed,
         )
 
     def warm_up(self, model: LanguageModel) -> None:

@@ -45,6 +45,6 @@ async def _prepare(request: Request, schema: type[B]) -> tuple[B, Answer]:
     def prepare() -> tuple[B, Answer]:
         body = parse_json(content, schema)
         prompt, arrived = body.tokenize(model), context(request.scope).started
-        return body, model.answer(prompt, body.max_answer_tokens, body.sampling, body.stops, arrived)
+        return body, model.answer(prompt, body.options, arrived)
 
     return await runtime.prepare(request, prepare)

@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from apps.lm.engines.protocol import Sampling
+from apps.lm.answer import AnswerOptions
 from apps.lm.model import LanguageModel
 from apps.serving.http.body import inlined_schema
 
@@ -53,6 +53,7 @@ def _check_stops(value: object) -> object:
 
 
 Integer = Annotated[int, BeforeValidator(_whole)]  # 6.0 is 6, as JSON has only numbers
+Seed = Annotated[Integer, Field(ge=-(2**63), lt=2**63)]
 Temperature = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False), AfterValidator(_check_temperature)]
 STOP_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1}
 Stops = Annotated[
@@ -94,18 +95,8 @@ class AnswerRequest(Body):
 
     @property
     @abstractmethod
-    def max_answer_tokens(self) -> int | None:
-        """The most tokens of the answer; None for as many as fit beside the prompt."""
-
-    @property
-    @abstractmethod
-    def sampling(self) -> Sampling:
-        """How the engine chooses tokens."""
-
-    @property
-    @abstractmethod
-    def stops(self) -> list[str]:
-        """The stop sequences."""
+    def options(self) -> AnswerOptions:
+        """How the answer is generated, and when it ends."""
 
     @property
     @abstractmethod

@@ -1,7 +1,7 @@
 """What the service and its engines agree on, so that another library is another implementation."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 
@@ -9,24 +9,38 @@ from typing import Literal, Protocol
 class Sampling:
     """How tokens are chosen.
 
-    `temperature` 0 takes the most likely token. `top_k` and `top_p` restrict which tokens can be drawn. The same `seed`
-    draws the same tokens.
+    `temperature` 0 takes the most likely token. `top_k`, `top_p` and `min_p` (the least share of the most likely
+    token's probability) restrict which tokens can be drawn. The same `seed` draws the same tokens.
+
+    `logit_bias` is added to the logits of its tokens. `repetition_penalty` divides the positive logits of all tokens so
+    far, and multiplies the negative ones. Of the logits of generated tokens, `presence_penalty` is subtracted once and
+    `frequency_penalty` as often as the token was generated.
     """
 
     temperature: float = 0.0
     top_k: int | None = None
     top_p: float | None = None
     seed: int | None = None
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """Tokens of a prompt, and how to continue it: with at most `max_tokens` tokens, ending with any of `end_tokens`."""
+    """Tokens of a prompt, and how to continue it.
+
+    The answer has at most `max_tokens` tokens and ends with any of `end_tokens`, of which none comes before there are
+    `min_tokens` others.
+    """
 
     prompt: Sequence[int]
     max_tokens: int
     end_tokens: frozenset[int] = frozenset()
     sampling: Sampling = Sampling()
+    min_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -56,6 +70,10 @@ class Tokenizer(Protocol):
     @property
     def chat_template(self) -> str | Mapping[str, str] | None:
         """The template, or several by name; None if the model has none."""
+
+    @property
+    def vocabulary(self) -> int:
+        """The number of token ids, from 0 on."""
 
     @property
     def special_tokens_map(self) -> Mapping[str, str]:
@@ -93,7 +111,8 @@ class LoadedModel:
     """A model folder, loaded by an engine.
 
     `max_total_tokens` is the setting, bounded by the model's context. `margin`: two logits that differ by more have
-    the same order on every processor. `facts` are JSON values for /healthz.
+    the same order on every processor. `facts` are JSON values for /healthz. `uncomputed` are fields of Sampling that
+    the engine ignores.
     """
 
     engine: Engine
@@ -102,3 +121,4 @@ class LoadedModel:
     max_total_tokens: int
     margin: float
     facts: Mapping[str, object]
+    uncomputed: frozenset[str] = frozenset()

@@ -79,10 +79,10 @@ def _requests(context: int) -> list[GenerationRequest]:
 
 @torch.inference_mode()
 def _plain(model: Any, request: GenerationRequest) -> list[int]:
-    tokens, choose = list(request.prompt), chooser(request.sampling)
+    tokens, choose = list[int](), chooser(request)
     for _ in range(request.max_tokens):
-        tokens.append(choose(model(torch.tensor([tokens])).logits[0, -1]))
-    return tokens[len(request.prompt) :]
+        tokens.append(choose(model(torch.tensor([[*request.prompt, *tokens]])).logits[0, -1], tokens))
+    return tokens
 
 
 def _in_batch(model: Any, context: int, requests: Sequence[GenerationRequest]) -> list[list[int]]:

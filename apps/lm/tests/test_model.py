@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from apps.lm.answer import AnswerOptions
 from apps.lm.engines.protocol import Sampling
 from apps.lm.tests import tiny
 
@@ -23,9 +24,17 @@ class Result:
 
 
 def answer(
-    model, prompt: str = PROMPT, max_tokens: int | None = None, stops=(), cancelled=lambda: False, **sampling
+    model,
+    prompt: str = PROMPT,
+    max_tokens: int | None = None,
+    stops=(),
+    cancelled=lambda: False,
+    min_tokens=0,
+    ignore_end=False,
+    **sampling,
 ) -> Result:
-    result = model.answer(model.tokenize(prompt), max_tokens, Sampling(**sampling), stops, time.monotonic())
+    options = AnswerOptions(max_tokens, Sampling(**sampling), stops, min_tokens, ignore_end)
+    result = model.answer(model.tokenize(prompt), options, time.monotonic())
     return Result("".join(result.run(cancelled)), result.tokens, result.finish_reason)
 
 
@@ -122,3 +131,30 @@ def test_neither_prompt_nor_answer_is_logged(model, caplog):
         text = answer(model).text
     assert PROMPT not in caplog.text
     assert text not in caplog.text
+
+
+def test_ignoring_end_tokens_goes_on_to_the_last_token(model):
+    whole = answer(model, max_tokens=20)
+    ended = dataclasses.replace(model, end_tokens=frozenset({whole.tokens[4]}))
+    assert answer(ended, max_tokens=20, ignore_end=True) == whole
+
+
+def test_neither_end_token_nor_stop_sequence_ends_an_answer_before_its_least_number_of_tokens(model, reference):
+    whole = answer(model, max_tokens=20)
+    ended = dataclasses.replace(model, end_tokens=frozenset({whole.tokens[2]}))
+    longer = answer(ended, max_tokens=20, min_tokens=9)
+    expected = reference(PROMPT, 20, eos_token_id=whole.tokens[2], min_new_tokens=9)
+    assert longer.tokens == expected
+    assert len(longer.tokens) >= 9 > len(answer(ended, max_tokens=20).tokens)
+    assert len(answer(model, max_tokens=20, stops=[whole.text[1:3]], min_tokens=9).tokens) >= 9
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"repetition_penalty": 1.3}, {"temperature": 1.2, "min_p": 0.05}],
+)
+def test_penalties_and_min_p_are_those_of_transformers(model, reference, options):
+    torch.manual_seed(11)
+    sampling = {"do_sample": True, "top_k": 0} if "temperature" in options else {}
+    expected = reference(PROMPT, 20, **sampling, **options)
+    assert answer(model, max_tokens=20, seed=11, **options).tokens == expected != answer(model, max_tokens=20).tokens

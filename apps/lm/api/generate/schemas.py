@@ -4,11 +4,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from apps.lm.answer import AnswerOptions
 from apps.lm.api.schemas import (
     MAX_STOPS,
     MIN_TEMPERATURE,
     AnswerRequest,
     Integer,
+    Seed,
     Stops,
     Temperature,
     Usage,
@@ -26,6 +28,7 @@ class GenerateRequest(AnswerRequest):
     prompt: Annotated[str, Field(min_length=1, description="the text to continue")]
     max_new_tokens: Annotated[
         Integer,
+        Seed,
         Field(
             ge=1,
             description=f"most tokens of the answer, {DEFAULT_ANSWER_TOKENS} by default; "
@@ -43,7 +46,7 @@ class GenerateRequest(AnswerRequest):
         ),
     ] = None
     top_k: Annotated[Integer | None, Field(ge=1, description="draw from this many of the likeliest tokens")] = None
-    seed: Annotated[Integer | None, Field(ge=0, lt=2**63, description="the same seed draws the same answer")] = None
+    seed: Annotated[Seed | None, Field(description="the same seed draws the same answer")] = None
     stop: Annotated[
         Stops, Field(description=f"texts that end the answer and are not part of it, up to {MAX_STOPS}")
     ] = []  # noqa: RUF012
@@ -60,16 +63,9 @@ class GenerateRequest(AnswerRequest):
         return model.tokenize(self.prompt)
 
     @property
-    def max_answer_tokens(self) -> int:
-        return self.max_new_tokens
-
-    @property
-    def sampling(self) -> Sampling:
-        return Sampling(self.temperature, self.top_k, self.top_p, self.seed)
-
-    @property
-    def stops(self) -> list[str]:
-        return self.stop
+    def options(self) -> AnswerOptions:
+        sampling = Sampling(self.temperature, self.top_k, self.top_p, self.seed)
+        return AnswerOptions(self.max_new_tokens, sampling, self.stop)
 
     @property
     def streamed(self) -> bool:

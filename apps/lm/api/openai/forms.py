@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from apps.lm.answer import Answer
 from apps.lm.api.events import event
 from apps.lm.api.openai.problems import error
+from apps.lm.api.openai.schemas import StreamOptions
 from apps.serving.problems import Problem
 
 DONE = "data: [DONE]\n\n"
@@ -18,8 +19,8 @@ class CompletionForm:
     whole_object: ClassVar[str] = "text_completion"
     chunk_object: ClassVar[str] = "text_completion"
 
-    def __init__(self, answer: Answer, request_id: str, usage_in_stream: bool) -> None:
-        self._answer, self._usage_in_stream = answer, usage_in_stream
+    def __init__(self, answer: Answer, request_id: str, options: StreamOptions) -> None:
+        self._answer, self._options = answer, options
         self._id, self._created = self.id_prefix + request_id, int(time.time())
         self._first = True  # whether the next chunk is the first
 
@@ -36,7 +37,7 @@ class CompletionForm:
         """The chunk with the reason for the end, then usage if it was requested, then DONE."""
         last = self._chunk("", self._answer.finish_reason)
         usage = event(self._document(self.chunk_object, []) | {"usage": self._answer.usage})
-        return last + (usage if self._usage_in_stream else "") + DONE
+        return last + (usage if self._options.include_usage else "") + DONE
 
     def error(self, problem: Problem) -> str:
         """An Error, then DONE."""
@@ -49,7 +50,9 @@ class CompletionForm:
         return {"text": text}
 
     def _chunk(self, text: str, finish_reason: str | None) -> str:
-        usage = {"usage": None} if self._usage_in_stream else {}
+        usage = {}
+        if self._options.include_usage:
+            usage = {"usage": self._answer.usage if self._options.continuous_usage_stats else None}
         choice = self._choice(self._chunk_content(text), finish_reason)
         self._first = False
         return event(self._document(self.chunk_object, [choice]) | usage)

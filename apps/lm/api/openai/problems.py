@@ -42,6 +42,19 @@ def openai_statuses(prompt_field: str) -> Iterator[None]:
         raise
 
 
+def uncomputed(model: LanguageModel, parameter: str) -> OpenAIProblem:
+    """Return a 400 for a parameter that the model's engine cannot compute."""
+    engine = model.identity.engine
+    detail = f"#/{parameter}: is not computed by the engine {engine!r} of {model.identity.name!r}; leave it out."
+    return OpenAIProblem(400, "unsupported_parameter", detail, parameter)
+
+
+def unknown_token(model: LanguageModel, token: str, parameter: str) -> OpenAIProblem:
+    """Return a 400 for a token id that the model does not have."""
+    detail = f"#/{parameter}: has the token {token}; {model.identity.name!r} has 0 to {model.tokenizer.vocabulary - 1}."
+    return OpenAIProblem(400, "invalid_token", detail, parameter)
+
+
 def require(model: LanguageModel, name: str) -> None:
     """Raise a 404 unless `name` is the model's."""
     if name != (actual := model.identity.name):

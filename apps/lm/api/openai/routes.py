@@ -34,7 +34,7 @@ async def completions(request: Request) -> Response:
     request_id = context(request.scope).request_id
     with openai_statuses("prompt"):
         return await answering.respond(
-            request, CompletionRequest, lambda body, answer: CompletionForm(answer, request_id, body.usage_in_stream)
+            request, CompletionRequest, lambda body, answer: CompletionForm(answer, request_id, body.stream_options)
         )
 
 
@@ -49,7 +49,7 @@ async def chat(request: Request) -> Response:
     request_id = context(request.scope).request_id
     with openai_statuses("messages"):
         return await answering.respond(
-            request, ChatRequest, lambda body, answer: ChatForm(answer, request_id, body.usage_in_stream)
+            request, ChatRequest, lambda body, answer: ChatForm(answer, request_id, body.stream_options)
         )
 
 

@@ -3,13 +3,14 @@
 from abc import abstractmethod
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
+from apps.lm.answer import AnswerOptions
 from apps.lm.api.openai.compatibility import OtherChatParameters, OtherCompletionParameters, OtherParameters
 from apps.lm.api.openai.messages import Message
-from apps.lm.api.openai.only import EMPTY, Ignored, Only
-from apps.lm.api.openai.problems import require
-from apps.lm.api.schemas import AnswerRequest, Body, Integer, Stops, Temperature
+from apps.lm.api.openai.only import Ignored, Only
+from apps.lm.api.openai.problems import require, uncomputed, unknown_token
+from apps.lm.api.schemas import AnswerRequest, Body, Integer, Seed, Stops, Temperature, mistakes
 from apps.lm.budget import DEFAULT_ANSWER_TOKENS
 from apps.lm.engines.protocol import Sampling
 from apps.lm.model import LanguageModel
@@ -24,6 +25,9 @@ def _prompt(value: object) -> object:
 
 
 Tokens = Annotated[Integer, Field(ge=1)]
+Penalty = Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)]
+Bias = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
+TokenKey = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
 TEXT = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array"}]})
 
 
@@ -32,7 +36,7 @@ class StreamOptions(Body):
 
     include_usage: bool = Field(False, description="count the tokens in an event before the last")
     include_obfuscation: Ignored = None
-    continuous_usage_stats: Annotated[Any, Only(False)] = None
+    continuous_usage_stats: bool = Field(False, description="with include_usage: count them in every event")
 
 
 class OpenAIRequest(OtherParameters, AnswerRequest):
@@ -42,44 +46,66 @@ class OpenAIRequest(OtherParameters, AnswerRequest):
     temperature: Temperature = Field(1.0, description="1 by default; 0: always the best token")
     top_p: Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False)] = None
     top_k: Annotated[Integer, Field(ge=-1)] = Field(0, description="0 and -1: all")
-    seed: Annotated[Integer | None, Field(ge=0, lt=2**63)] = None
+    min_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+    seed: Seed | None = None
+    repetition_penalty: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    presence_penalty: Penalty = 0.0
+    frequency_penalty: Penalty = 0.0
+    logit_bias: Annotated[dict[TokenKey, Bias], Field(max_length=1024)] = {}  # noqa: RUF012
+    min_tokens: Annotated[Integer, Field(ge=0)] = 0
+    ignore_eos: bool = False
     stop: Stops = []  # noqa: RUF012
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
     n: Annotated[Any, Only(1)] = None
-    presence_penalty: Annotated[Any, Only(0)] = None
-    frequency_penalty: Annotated[Any, Only(0)] = None
-    repetition_penalty: Annotated[Any, Only(1)] = None
-    min_p: Annotated[Any, Only(0)] = None
-    min_tokens: Annotated[Any, Only(0)] = None
-    ignore_eos: Annotated[Any, Only(False)] = None
-    logit_bias: Annotated[Any, EMPTY] = None
+
+    @model_validator(mode="after")
+    def _check_min_tokens(self) -> "OpenAIRequest":
+        if self.most_tokens is not None and self.min_tokens > self.most_tokens:
+            rule = f"({self.min_tokens}) exceeds the most tokens of the answer ({self.most_tokens}); lower it"
+            raise mistakes((("min_tokens",), rule))
+        return self
 
     @abstractmethod
     def tokenize_prompt(self, model: LanguageModel) -> list[int]:
         """The prompt's tokens; raise PromptError or ChatError."""
 
     def tokenize(self, model: LanguageModel) -> list[int]:
-        """Also raises a 404 Problem if the request is for another model. See `AnswerRequest` for the properties."""
+        """Also raises a 404 Problem for another model, and a 400 for what this one cannot. See `AnswerRequest`."""
         require(model, self.model)
+        self._require_computable(model)
         return self.tokenize_prompt(model)
 
     @property
-    def sampling(self) -> Sampling:
-        return Sampling(self.temperature, self.top_k if self.top_k > 0 else None, self.top_p, self.seed)
+    @abstractmethod
+    def most_tokens(self) -> int | None:
+        """The most tokens of the answer; None for as many as fit beside the prompt."""
 
     @property
-    def stops(self) -> list[str]:
-        return self.stop
+    def options(self) -> AnswerOptions:
+        sampling = Sampling(
+            self.temperature,
+            self.top_k if self.top_k > 0 else None,
+            self.top_p,
+            self.seed,
+            self.min_p,
+            self.repetition_penalty,
+            self.presence_penalty,
+            self.frequency_penalty,
+            {int(token): bias for token, bias in self.logit_bias.items()},
+        )
+        return AnswerOptions(self.most_tokens, sampling, self.stop, self.min_tokens, self.ignore_eos)
 
     @property
     def streamed(self) -> bool:
         return self.stream
 
-    @property
-    def usage_in_stream(self) -> bool:
-        """Whether a stream ends with the numbers of tokens."""
-        return self.stream_options.include_usage
+    def _require_computable(self, model: LanguageModel) -> None:
+        for name in sorted(model.uncomputed & self.model_fields_set):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise uncomputed(model, name)
+        if unknown := [token for token in self.logit_bias if int(token) >= model.tokenizer.vocabulary]:
+            raise unknown_token(model, unknown[0], "logit_bias")
 
 
 class CompletionRequest(OtherCompletionParameters, OpenAIRequest):
@@ -97,7 +123,7 @@ class CompletionRequest(OtherCompletionParameters, OpenAIRequest):
         return model.tokenize(self.prompt)
 
     @property
-    def max_answer_tokens(self) -> int:
+    def most_tokens(self) -> int:
         return self.max_tokens
 
 
@@ -118,7 +144,7 @@ class ChatRequest(OtherChatParameters, OpenAIRequest):
         return model.tokenize_chat([message.turn for message in self.messages])
 
     @property
-    def max_answer_tokens(self) -> int | None:
+    def most_tokens(self) -> int | None:
         return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
 
 

@@ -25,6 +25,8 @@ PRECISION = {  # the same on every CPU, whatever it prefers
     "KV_CACHE_PRECISION": "u8",
     "DYNAMIC_QUANTIZATION_GROUP_SIZE": 64,  # activations that share a scale: a fifth faster than the default, 32
 }
+UNCOMPUTED = frozenset({"logit_bias"})  # fields of Sampling that the pipeline does not know
+MAX_MIN_P = 0.9999  # the pipeline refuses 1, with which only the most likely token can be drawn
 PROPERTIES = PRECISION | {"ENABLE_CPU_PINNING": False}  # a pinned thread would wait while another process has its core
 
 
@@ -106,11 +108,16 @@ def _configuration(request: GenerationRequest) -> GenerationConfig:
     configuration, sampling = GenerationConfig(), request.sampling
     configuration.max_new_tokens = request.max_tokens
     configuration.stop_token_ids, configuration.ignore_eos = set(request.end_tokens), not request.end_tokens
+    configuration.min_new_tokens = min(request.min_tokens, request.max_tokens)
+    configuration.repetition_penalty = sampling.repetition_penalty
+    configuration.presence_penalty = sampling.presence_penalty
+    configuration.frequency_penalty = sampling.frequency_penalty
     configuration.do_sample = sampling.temperature > 0
     if configuration.do_sample:
         configuration.temperature = sampling.temperature
-        configuration.rng_seed = secrets.randbits(32) if sampling.seed is None else sampling.seed
+        configuration.rng_seed = secrets.randbits(32) if sampling.seed is None else sampling.seed % 2**64
         configuration.top_p = 1.0 if sampling.top_p is None else sampling.top_p
         if sampling.top_k is not None:
             configuration.top_k = sampling.top_k
+        configuration.min_p = min(sampling.min_p, MAX_MIN_P)
     return configuration

@@ -7,7 +7,7 @@ from typing import Any
 
 from apps.lm.engines import vocabulary
 from apps.lm.engines.batching import BatchEngine
-from apps.lm.engines.openvino.batch import OpenVinoBatch, pipeline
+from apps.lm.engines.openvino.batch import UNCOMPUTED, OpenVinoBatch, pipeline
 from apps.lm.engines.openvino.plain_tokenizer import PlainTokenizer
 from apps.lm.engines.protocol import EngineSettings, LoadedModel
 from apps.serving.identity import LoadError
@@ -42,7 +42,7 @@ def load(folder: Path, settings: EngineSettings) -> LoadedModel:
         "max_batch_total_tokens": settings.capacity,
         "kv_cache_bytes": cache_bytes,
     }
-    return LoadedModel(BatchEngine(batch), tokenizer, end_tokens, max_total_tokens, MARGIN, facts)
+    return LoadedModel(BatchEngine(batch), tokenizer, end_tokens, max_total_tokens, MARGIN, facts, UNCOMPUTED)
 
 
 def _end_tokens(folder: Path, tokenizer: PlainTokenizer) -> frozenset[int]:

@@ -14,6 +14,7 @@ class PlainTokenizer:
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        self.vocabulary = max(self.ids, default=-1) + 1
         settings = json.loads((folder / "tokenizer_config.json").read_text())
         extra = settings.get("extra_special_tokens")  # by name, or a list of tokens that templates cannot name
         named = settings | (extra if isinstance(extra, dict) else {})

@@ -77,7 +77,7 @@ class TransformersBatch(ABC):
         """
 
     def _row(self, sequence: BatchSequence) -> Row:
-        return Row(sequence, chooser(sequence.request.sampling))
+        return Row(sequence, chooser(sequence.request))
 
     def _next_prefill(self) -> Row | None:
         """The sequence to prefill next, if a row is free for it."""
@@ -117,7 +117,7 @@ class TransformersBatch(ABC):
     def _choose(self, rows: list[Row], logits: torch.Tensor) -> list[BatchSequence]:
         for row, row_logits in zip(rows, logits, strict=True):
             try:
-                row.sequence.tokens.append(row.choose(row_logits))
+                row.sequence.tokens.append(row.choose(row_logits, row.sequence.tokens))
             except Exception as error:  # concerns only this sequence
                 row.sequence.error = error
             if row.sequence.finished:

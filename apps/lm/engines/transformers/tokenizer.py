@@ -11,6 +11,7 @@ class TransformersTokenizer:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
         self.chat_template: str | Mapping[str, str] | None = tokenizer.chat_template
+        self.vocabulary = max(tokenizer.get_vocab().values(), default=-1) + 1
         self.special_tokens_map: Mapping[str, str] = tokenizer.special_tokens_map
 
     def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:

@@ -79,7 +79,7 @@ def test_a_prompt_without_room_for_an_answer_is_a_422_with_both_counts(client):
         ({"prompt": "a", "temperature": 1, "top_k": 0}, "#/top_k", "greater than or equal to 1"),
         ({"prompt": "a", "top_p": 0.5}, "#", "temperature 0 does not sample; set it too"),
         ({"prompt": "a", "top_k": 5}, "#", "temperature 0 does not sample; set it too"),
-        ({"prompt": "a", "seed": -1}, "#/seed", "greater than or equal to 0"),
+        ({"prompt": "a", "seed": -(2**63) - 1}, "#/seed", "greater than or equal to"),
         ({"prompt": "a", "seed": 2**63}, "#/seed", "less than"),
     ],
 )

@@ -1,5 +1,6 @@
 """What clients send beside the prompt, unasked or sent back from an answer, is accepted where it changes nothing."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -9,8 +10,11 @@ from openai.types.chat import ChatCompletionMessage, ChatCompletionStreamOptions
 from openai.types.chat import completion_create_params as openai_chat
 
 from apps.lm.api.events import event
+from apps.lm.engines.protocol import GenerationRequest
+from apps.lm.tests import tiny
 from apps.lm.tests.api import vllm_parameters as vllm
-from apps.lm.tests.api.test_openai import BODIES, post
+from apps.lm.tests.api.test_openai import BODIES, events, post
+from apps.lm.tests.conftest import runtime_in, serving
 
 QUESTION = {"role": "user", "content": "the fox"}
 PARAMETERS: dict[str, tuple[Any, dict[str, Any]]] = {  # of OpenAI's client and of vLLM
@@ -128,6 +132,70 @@ def test_the_models_turn_may_be_empty_and_no_other_may(client):
         "code": None,
     }
     assert answer(role="assistant", content="a", tool_calls=[{}]).json()["error"]["param"] == "messages.1.tool_calls"
+
+
+@pytest.mark.parametrize(
+    "changing",
+    [
+        {"repetition_penalty": 1.8},
+        {"presence_penalty": 2},
+        {"frequency_penalty": 2.0},
+        {"logit_bias": {"40": 100}},
+        {"temperature": 1.5, "seed": -6},
+        {"temperature": 1.5, "seed": -5, "top_k": 0, "top_p": 1},
+    ],
+)
+def test_parameters_of_sampling_change_the_answer_and_repeat_it(client, path, changing):
+    first, again = (text(post(client, path, max_tokens=12, **changing)) for _ in range(2))
+    assert first == again != text(post(client, path, max_tokens=12))
+
+
+def test_a_token_that_the_model_does_not_have_is_refused_by_its_number(client, path):
+    size = runtime_in(client).model.tokenizer.vocabulary
+    assert post(client, path, logit_bias={str(size - 1): 1}).status_code == 200
+    error = post(client, path, logit_bias={"5": 1, str(size): 1}).json()["error"]
+    assert (error["param"], error["code"]) == ("logit_bias", "invalid_token")
+    assert error["message"] == f"#/logit_bias: has the token {size}; 'tiny-gpt2' has 0 to {size - 1}."
+
+
+def test_what_an_engine_does_not_compute_is_refused_by_name_unless_it_changes_nothing(client, path, monkeypatch):
+    lifecycle = runtime_in(client).lifecycle
+    model = dataclasses.replace(runtime_in(client).model, uncomputed=frozenset({"logit_bias"}))
+    monkeypatch.setattr(lifecycle, "loaded", model)
+    assert post(client, path, logit_bias={}).status_code == 200
+    error = post(client, path, logit_bias={"1": 1}).json()["error"]
+    assert (error["param"], error["code"]) == ("logit_bias", "unsupported_parameter")
+    assert error["message"] == (
+        "#/logit_bias: is not computed by the engine 'transformers' of 'tiny-gpt2'; leave it out."
+    )
+
+
+def test_with_ignore_eos_and_min_tokens_an_answer_is_as_long_as_it_must_be(tmp_path):
+    folder = tiny.save("gpt2", tmp_path / "ended_v1")
+    with serving(tiny.publish(folder), max_total_tokens=40) as client:
+        model = runtime_in(client).model
+        prompt = model.tokenize("the fox")
+        tokens = list(model.engine.generate(GenerationRequest(prompt, 20), lambda: False))
+    tiny.edit_json(folder / "generation_config.json", eos_token_id=tokens[3])
+    with serving(tiny.publish(folder), max_total_tokens=40) as client:
+
+        def length(**body) -> int:
+            return post(client, "/v1/completions", model="ended", max_tokens=20, **body).json()["usage"][
+                "completion_tokens"
+            ]
+
+        assert [length(), length(ignore_eos=True)] == [tokens.index(tokens[3]) + 1, 20]
+        assert length(min_tokens=9) >= 9
+        answer = post(client, "/v1/completions", model="ended", max_tokens=5, min_tokens=6)
+    assert answer.json()["error"]["param"] == "min_tokens"
+
+
+def test_usage_comes_with_every_event_if_requested(client, path):
+    options = {"include_usage": True, "continuous_usage_stats": True}
+    chunks = events(post(client, path, stream=True, stream_options=options))
+    counts = [chunk["usage"]["completion_tokens"] for chunk in chunks]
+    assert counts == sorted(counts)
+    assert 1 <= counts[0] < counts[-1] == 5
 
 
 def test_an_event_is_one_line_wherever_a_client_divides_lines():

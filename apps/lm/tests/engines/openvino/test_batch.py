@@ -128,7 +128,8 @@ def test_greedy_requests_do_not_sample_and_end_only_at_end_tokens(batch, pipelin
     batch.join(sequence([1], 5, end_tokens=frozenset({2, 3})))
     batch.join(sequence([1], 5))
     with_end, without_end = (vars(handle.configuration) for handle in pipeline.handles)
-    expected = {"max_new_tokens": 5, "do_sample": False}
+    neutral = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "min_new_tokens": 0}
+    expected = {"max_new_tokens": 5, "do_sample": False} | neutral
     assert with_end == expected | {"stop_token_ids": {2, 3}, "ignore_eos": False}
     assert without_end == expected | {"stop_token_ids": set(), "ignore_eos": True}
 
@@ -142,6 +143,17 @@ def test_sampling_parameters_are_handed_in_and_seeds_differ_unless_set(batch, pi
     assert (default.do_sample, default.temperature, default.top_p) == (True, 1.0, 1.0)
     assert not hasattr(default, "top_k"), "the pipeline's default"
     assert default.rng_seed != other.rng_seed
+
+
+def test_penalties_min_p_and_the_least_number_of_tokens_are_handed_in(batch, pipeline):
+    penalties = {"repetition_penalty": 1.2, "presence_penalty": 0.5, "frequency_penalty": -0.5}
+    batch.join(sequence([1], 5, sampling=penalties | {"temperature": 1.0, "min_p": 0.1, "seed": -1}, min_tokens=9))
+    (handle,) = pipeline.handles
+    assert penalties.items() <= vars(handle.configuration).items()
+    assert (handle.configuration.min_p, handle.configuration.min_new_tokens) == (0.1, 5), "at most all tokens"
+    assert handle.configuration.rng_seed == 2**64 - 1, "the pipeline's seeds have no sign"
+    batch.join(sequence([1], 5, sampling={"temperature": 1.0, "min_p": 1.0}))
+    assert 0.999 < pipeline.handles[1].configuration.min_p < 1, "it refuses 1"
 
 
 def test_the_size_of_the_cache_is_known_after_one_token_and_its_sequence_has_left(batch, pipeline):
