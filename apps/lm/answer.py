@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from apps.lm.engines.protocol import Engine, GenerationRequest, Sampling
+from apps.lm.engines.protocol import Engine, GenerationRequest, Logprobs, Sampling
 from apps.lm.metrics import TokenMeter
 from apps.lm.text import StopText, TextStream
 from apps.serving.identity import Identity
@@ -24,8 +24,9 @@ LATE = (
 class AnswerOptions:
     """How an answer is generated, and when it ends.
 
-    It has at most `max_tokens` tokens (None: as many as fit beside the prompt). It ends before any of `stops` and after
-    an end token of the model, but not before it has `min_tokens` tokens. With `ignore_end`, end tokens do not end it.
+    It has at most `max_tokens` tokens (None: as many as fit beside the prompt; 0: only the prompt is read). It ends
+    before any of `stops` and after an end token of the model, but not before it has `min_tokens` tokens. With
+    `ignore_end`, end tokens do not end it.
     """
 
     max_tokens: int | None = None
@@ -33,15 +34,23 @@ class AnswerOptions:
     stops: Sequence[str] = ()
     min_tokens: int = 0
     ignore_end: bool = False
+    logprobs: Logprobs | None = None
+
+
+class Piece(NamedTuple):
+    """Text of an answer, and the number of the answer's tokens up to its end."""
+
+    text: str
+    tokens: int
 
 
 @dataclass
 class Answer:
-    """Call `run` once. The fields after `deadline` describe the answer so far, and are final when `run` has ended.
+    """Call `run` once. The fields after `empty` describe the answer so far, and are final when `run` has ended.
 
-    `identity` is the model's. `tokens` includes the end token and those of a stop sequence. `arrived`, `deadline` and
-    `first_token_time` are times of the monotonic clock in seconds. From the deadline on, an answer ends with the tokens
-    that it has, once it has one; `late` says that it did.
+    `identity` is the model's. An `empty` answer only reads the prompt. `tokens` includes the end token and those of a
+    stop sequence. `arrived`, `deadline` and `first_token_time` are times of the monotonic clock in seconds. From the
+    deadline on, an answer ends with the tokens that it has, once it has one; `late` says that it did.
     """
 
     identity: Identity
@@ -52,6 +61,7 @@ class Answer:
     stops: Sequence[str]
     arrived: float
     deadline: float = math.inf
+    empty: bool = False
     tokens: list[int] = field(default_factory=list)
     text: str = ""
     finish_reason: Literal["stop", "length"] = "length"
@@ -62,7 +72,11 @@ class Answer:
     @property
     def usage(self) -> dict[str, int]:
         """Numbers of tokens so far."""
-        prompt, completion = len(self.request.prompt), len(self.tokens)
+        return self.usage_at(len(self.tokens))
+
+    def usage_at(self, completion: int) -> dict[str, int]:
+        """Numbers of tokens when the answer had `completion`."""
+        prompt = len(self.request.prompt)
         return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
     @property
@@ -70,17 +84,19 @@ class Answer:
         """What documents say beside `finish_reason`, which is length: the deadline has ended the answer, if it did."""
         return {"stop_reason": "deadline"} if self.late else {}
 
-    def run(self, cancelled: Callable[[], bool]) -> Iterator[str]:
+    def run(self, cancelled: Callable[[], bool]) -> Iterator[Piece]:
         """Yield the text in pieces, until it ends or until `cancelled()`."""
-        for piece in self._pieces(cancelled):
-            if piece:
-                self.text += piece
-                yield piece
+        for text in self._pieces(cancelled):
+            if text:
+                self.text += text
+                yield Piece(text, len(self.tokens))
 
     def _pieces(self, cancelled: Callable[[], bool]) -> Iterator[str]:
         text, stop = TextStream(self.decode, self.request.prompt), StopText(self.stops)
         with closing(self.engine.generate(self.request, lambda: cancelled() or self._is_over())) as tokens:
             for token in tokens:
+                if self.empty:
+                    return
                 self._count(token)
                 if token in self.request.end_tokens:
                     self.finish_reason = "stop"

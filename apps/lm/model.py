@@ -27,7 +27,7 @@ class LanguageModel:
     """`end_tokens` end an answer, and so does the time `answer_seconds` after its request has arrived.
 
     Two logits that differ by more than `margin` have the same order on any processor. `uncomputed` are fields of
-    Sampling that the engine ignores.
+    Sampling and GenerationRequest that the engine ignores.
     """
 
     identity: Identity
@@ -64,11 +64,12 @@ class LanguageModel:
 
         `arrived` is when its request did, on the monotonic clock.
         """
-        max_tokens = self.budget.answer_tokens(len(prompt), options.max_tokens)
+        empty = options.max_tokens == 0
+        max_tokens = self.budget.answer_tokens(len(prompt), 1 if empty else options.max_tokens)
         ends = frozenset[int]() if options.ignore_end else self.end_tokens
-        request = GenerationRequest(prompt, max_tokens, ends, options.sampling, options.min_tokens)
-        deadline, decode = arrived + self.answer_seconds, self.tokenizer.decode
-        return Answer(self.identity, self.engine, decode, self.meter, request, options.stops, arrived, deadline)
+        request = GenerationRequest(prompt, max_tokens, ends, options.sampling, options.min_tokens, options.logprobs)
+        deadline, decode, meter = arrived + self.answer_seconds, self.tokenizer.decode, self.meter
+        return Answer(self.identity, self.engine, decode, meter, request, options.stops, arrived, deadline, empty)
 
     def _tokenize(self, text: str, add_special_tokens: bool) -> list[int]:
         """Tokenize no more of a text than shows that it is too long: a megabyte would exceed a pod's memory."""

@@ -48,12 +48,12 @@ class Admission:
             raise self._full()
 
     @asynccontextmanager
-    async def place(self, size: int = 1) -> AsyncIterator[None]:
+    async def place(self, size: int = 1, *, queued: bool = False) -> AsyncIterator[None]:
         """Wait for a place of `size` (at most `capacity`) and hold it. Cancelling the waiting task gives it up.
 
-        Raises a 503 Problem with Retry-After at once when `max_queue` requests wait already.
+        Raises a 503 Problem with Retry-After at once when `max_queue` requests wait already, unless `queued`.
         """
-        if self.waiting >= self.max_queue and (self._waiters or not self._fits(size)):
+        if not queued and self.waiting >= self.max_queue and (self._waiters or not self._fits(size)):
             raise self._full()
         await self._turn(size)
         start = time.monotonic()

@@ -58,12 +58,19 @@ class Runtime:
         return self.lifecycle.model
 
     async def compute(
-        self, request: Request, function: Callable[[Work], T], *, brief: bool = False, size: int = 1
+        self,
+        request: Request,
+        function: Callable[[Work], T],
+        *,
+        brief: bool = False,
+        size: int = 1,
+        queued: bool = False,
     ) -> T:
         """Run `function(work)` in a worker thread once the request is admitted; return its result.
 
         A `brief` function takes well under a millisecond: it runs at once and in the event loop, unless CPU time is to
-        be burnt. `size` is its share of the settings' `capacity`.
+        be burnt. `size` is its share of the settings' `capacity`. Work of a request that computes already is `queued`
+        however many wait.
 
         Raises Problem 503 (model not loaded, or queue full), Problem 504 (deadline passed; 503 if the request was not
         admitted and the service's `unplaced_status` says so) and ClientGone. When the deadline passes or the client
@@ -78,7 +85,7 @@ class Runtime:
                 return function(work)
             finally:
                 self.metrics.observe_compute(0, time.monotonic() - start)
-        return await self._wait(request, work, self._admitted(work, function, size))
+        return await self._wait(request, work, self._admitted(work, function, size, queued))
 
     async def compute_body(
         self,
@@ -130,9 +137,9 @@ class Runtime:
             work.started = True
             return await asyncio.get_running_loop().run_in_executor(self._prepare_thread, function)
 
-    async def _admitted(self, work: Work, function: Callable[[Work], T], size: int) -> T:
+    async def _admitted(self, work: Work, function: Callable[[Work], T], size: int, queued: bool) -> T:
         start = time.monotonic()
-        async with self.admission.place(size):
+        async with self.admission.place(size, queued=queued):
             work.started, admitted = True, time.monotonic()
             try:
                 loop = asyncio.get_running_loop()

@@ -90,13 +90,17 @@ class AnswerRequest(Body):
     """A request for an answer, whatever its protocol calls the fields."""
 
     @abstractmethod
-    def tokenize(self, model: LanguageModel) -> list[int]:
-        """The prompt's tokens; raise PromptError, ChatError or Problem."""
+    def tokenize(self, model: LanguageModel) -> list[list[int]]:
+        """The tokens of each prompt; raise PromptError, ChatError or Problem."""
 
     @property
+    def copies(self) -> int:
+        """The number of answers to each prompt."""
+        return 1
+
     @abstractmethod
-    def options(self) -> AnswerOptions:
-        """How the answer is generated, and when it ends."""
+    def options(self, copy: int) -> AnswerOptions:
+        """How answer number `copy` to a prompt is generated, and when it ends."""
 
     @property
     @abstractmethod

@@ -29,11 +29,33 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class TokenLogprob:
+    """A token's log-probability after the tokens before it, and those of the most likely tokens there, best first."""
+
+    token: int
+    logprob: float
+    top: Sequence[tuple[int, float]]
+
+
+@dataclass
+class Logprobs:
+    """Where an engine records the tokens of one sequence: each before it is yielded, by the model's own probabilities.
+
+    `top` is the number of most likely tokens to record for each. With `of_prompt`, the tokens of the prompt but the
+    first are recorded too.
+    """
+
+    top: int = 0
+    of_prompt: bool = False
+    tokens: list[TokenLogprob] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class GenerationRequest:
     """Tokens of a prompt, and how to continue it.
 
     The answer has at most `max_tokens` tokens and ends with any of `end_tokens`, of which none comes before there are
-    `min_tokens` others.
+    `min_tokens` others. `logprobs` is None or filled while the answer is generated.
     """
 
     prompt: Sequence[int]
@@ -41,6 +63,7 @@ class GenerationRequest:
     end_tokens: frozenset[int] = frozenset()
     sampling: Sampling = Sampling()
     min_tokens: int = 0
+    logprobs: Logprobs | None = field(default=None, compare=False)
 
     @property
     def total_tokens(self) -> int:
@@ -79,6 +102,9 @@ class Tokenizer(Protocol):
     def special_tokens_map(self) -> Mapping[str, str]:
         """Special tokens by role, such as `eos_token`."""
 
+    def token_bytes(self, token: int) -> bytes:
+        """The bytes of one token, which can be a part of a character; of a special token, those of its name."""
+
     def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
         """The tokens of `text`, with the special tokens that the model expects around it if `add_special_tokens`."""
 
@@ -111,8 +137,8 @@ class LoadedModel:
     """A model folder, loaded by an engine.
 
     `max_total_tokens` is the setting, bounded by the model's context. `margin`: two logits that differ by more have
-    the same order on every processor. `facts` are JSON values for /healthz. `uncomputed` are fields of Sampling that
-    the engine ignores.
+    the same order on every processor. `facts` are JSON values for /healthz. `uncomputed` are fields of Sampling
+    and GenerationRequest that the engine ignores.
     """
 
     engine: Engine

@@ -35,7 +35,8 @@ def answer(
 ) -> Result:
     options = AnswerOptions(max_tokens, Sampling(**sampling), stops, min_tokens, ignore_end)
     result = model.answer(model.tokenize(prompt), options, time.monotonic())
-    return Result("".join(result.run(cancelled)), result.tokens, result.finish_reason)
+    text = "".join(piece.text for piece in result.run(cancelled))
+    return Result(text, result.tokens, result.finish_reason)
 
 
 @pytest.fixture

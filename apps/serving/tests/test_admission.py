@@ -8,8 +8,10 @@ from apps.serving.admission import Admission
 from apps.serving.problems import Problem
 
 
-async def hold(admission: Admission, order: list, name: str, release: asyncio.Event, size: int = 1) -> None:
-    async with admission.place(size):
+async def hold(
+    admission: Admission, order: list, name: str, release: asyncio.Event, size: int = 1, **options: bool
+) -> None:
+    async with admission.place(size, **options):
         order.append(name)
         await release.wait()
 
@@ -52,6 +54,21 @@ def test_a_request_beyond_the_queue_is_refused_at_once_with_retry_after():
         await asyncio.gather(*tasks)
         async with admission.place():
             assert admission.in_flight == 1
+
+    asyncio.run(scenario())
+
+
+def test_more_work_of_a_request_that_computes_is_queued_even_when_the_queue_is_full():
+    async def scenario():
+        admission, order, release = Admission(1, 0), list[str](), asyncio.Event()
+        first = asyncio.create_task(hold(admission, order, "a", release))
+        await settle()
+        more = asyncio.create_task(hold(admission, order, "b", release, queued=True))
+        await settle()
+        assert (order, admission.waiting) == (["a"], 1)
+        release.set()
+        await asyncio.gather(first, more)
+        assert order == ["a", "b"]
 
     asyncio.run(scenario())
 

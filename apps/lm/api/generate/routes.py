@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from apps.lm.answer import Answer
+from apps.lm.answer import Answer, Piece
 from apps.lm.api import answering
 from apps.lm.api.events import event
 from apps.lm.api.generate.schemas import EXAMPLES, RESPONSES, GenerateRequest, GenerateResponse
@@ -31,7 +31,7 @@ async def generate(request: Request) -> Response:
     With `stream`, pieces come as server-sent events, `{"text": …, "usage": …}`; the last one is the whole answer.
     """
     try:
-        return await answering.respond(request, GenerateRequest, lambda _, answer: GenerateForm(answer))
+        return await answering.respond(request, GenerateRequest, lambda _, answers: GenerateForm(*answers))
     except PromptError as error:
         raise Problem(422, str(error), errors=[{"pointer": "#/prompt", "detail": str(error)}]) from None
 
@@ -57,13 +57,17 @@ class GenerateForm:
             },
         }
 
-    def piece(self, text: str) -> str:
+    def piece(self, index: int, piece: Piece) -> str:
         """A Piece."""
-        return event({"text": text, "usage": self._answer.usage})
+        return event({"text": piece.text, "usage": self._answer.usage_at(piece.tokens)})
 
-    def end(self) -> str:
+    def end(self, index: int) -> str:
         """A GenerateResponse."""
         return event(self.whole())
+
+    def done(self) -> str:
+        """Nothing: the whole answer is the last event."""
+        return ""
 
     def error(self, problem: Problem) -> str:
         """A StreamError."""

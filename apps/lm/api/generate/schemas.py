@@ -58,12 +58,11 @@ class GenerateRequest(AnswerRequest):
             raise ValueError("top_p and top_k restrict sampling, but temperature 0 does not sample; set it too")
         return self
 
-    def tokenize(self, model: LanguageModel) -> list[int]:
-        """See `AnswerRequest`, also for the properties."""
-        return model.tokenize(self.prompt)
+    def tokenize(self, model: LanguageModel) -> list[list[int]]:
+        """See `AnswerRequest`, also for the others."""
+        return [model.tokenize(self.prompt)]
 
-    @property
-    def options(self) -> AnswerOptions:
+    def options(self, copy: int) -> AnswerOptions:
         sampling = Sampling(self.temperature, self.top_k, self.top_p, self.seed)
         return AnswerOptions(self.max_new_tokens, sampling, self.stop)
 

@@ -1,23 +1,52 @@
 """The responses of /v1 in the OpenAPI document, whole and as events of a stream."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from apps.lm.api.schemas import Usage, event_stream
 from apps.serving.problems import COMPUTED, documented
 
 
+class CompletionLogprobs(BaseModel):
+    """Of each token; of the first one of a prompt there is none."""
+
+    tokens: list[str]
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float] | None]
+    text_offset: list[int]
+
+
+class Logprob(BaseModel):
+    """Of one token of a chat."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class TokenLogprob(Logprob):
+    """The same, beside the likeliest tokens in its place."""
+
+    top_logprobs: list[Logprob]
+
+
+class ChatLogprobs(BaseModel):
+    """Of each token."""
+
+    content: list[TokenLogprob]
+    refusal: None
+
+
 class Choice(BaseModel):
-    """The one answer; `finish_reason` is null until a stream's last piece.
+    """One answer; `finish_reason` is null until the last piece of its stream.
 
     `stop_reason` is only in an answer that ended with what it had at the deadline.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    index: Literal[0]
-    logprobs: None
+    index: Annotated[int, Field(ge=0)]
     finish_reason: Literal["stop", "length"] | None
     stop_reason: Literal["deadline"] | None = None
 
@@ -26,6 +55,7 @@ class Text(Choice):
     """Of a completion, whole or a piece."""
 
     text: str
+    logprobs: CompletionLogprobs | None
 
 
 class Message(BaseModel):
@@ -40,6 +70,7 @@ class Turn(Choice):
     """Of a chat."""
 
     message: Message
+    logprobs: ChatLogprobs | None
 
 
 class Delta(BaseModel):
@@ -53,6 +84,7 @@ class Piece(Choice):
     """Of a chat's stream."""
 
     delta: Delta
+    logprobs: ChatLogprobs | None
 
 
 class Document(BaseModel):

@@ -49,7 +49,7 @@ def uncomputed(model: LanguageModel, parameter: str) -> OpenAIProblem:
     return OpenAIProblem(400, "unsupported_parameter", detail, parameter)
 
 
-def unknown_token(model: LanguageModel, token: str, parameter: str) -> OpenAIProblem:
+def unknown_token(model: LanguageModel, token: int, parameter: str) -> OpenAIProblem:
     """Return a 400 for a token id that the model does not have."""
     detail = f"#/{parameter}: has the token {token}; {model.identity.name!r} has 0 to {model.tokenizer.vocabulary - 1}."
     return OpenAIProblem(400, "invalid_token", detail, parameter)

@@ -31,10 +31,10 @@ STARTED = int(time.time())
 )
 async def completions(request: Request) -> Response:
     """Continue a text."""
-    request_id = context(request.scope).request_id
+    model, request_id = runtime_of(request).model, context(request.scope).request_id
     with openai_statuses("prompt"):
         return await answering.respond(
-            request, CompletionRequest, lambda body, answer: CompletionForm(answer, request_id, body.stream_options)
+            request, CompletionRequest, lambda body, answers: CompletionForm(body, answers, model, request_id)
         )
 
 
@@ -46,10 +46,10 @@ async def completions(request: Request) -> Response:
 )
 async def chat(request: Request) -> Response:
     """Answer a conversation, put to the model by its own chat template."""
-    request_id = context(request.scope).request_id
+    model, request_id = runtime_of(request).model, context(request.scope).request_id
     with openai_statuses("messages"):
         return await answering.respond(
-            request, ChatRequest, lambda body, answer: ChatForm(answer, request_id, body.stream_options)
+            request, ChatRequest, lambda body, answers: ChatForm(body, answers, model, request_id)
         )
 
 

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from apps.lm.answer import AnswerOptions
 from apps.lm.api.openai.compatibility import OtherChatParameters, OtherCompletionParameters, OtherParameters
@@ -12,23 +12,36 @@ from apps.lm.api.openai.only import Ignored, Only
 from apps.lm.api.openai.problems import require, uncomputed, unknown_token
 from apps.lm.api.schemas import AnswerRequest, Body, Integer, Seed, Stops, Temperature, mistakes
 from apps.lm.budget import DEFAULT_ANSWER_TOKENS
-from apps.lm.engines.protocol import Sampling
+from apps.lm.engines.protocol import Logprobs, Sampling
 from apps.lm.model import LanguageModel
 
+MAX_ANSWERS = 128  # to one request
+MAX_TOP = 20  # most likely tokens that are reported for each
 
-def _prompt(value: object) -> object:
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if not isinstance(value, str) or not value:
-        raise ValueError("is not a text; give one text, not empty, a request")
-    return value
+
+def _prompts(value: object) -> object:
+    """A list of prompts, each a text or a list of token ids; one can be sent as it is."""
+    prompts = [value] if isinstance(value, str) or _is_tokens(value) else value
+    if not isinstance(prompts, list) or not prompts or not all(map(_is_prompt, prompts)):
+        raise ValueError("is not a text, a list of token ids, or a list of such prompts, none of them empty")
+    return prompts
+
+
+def _is_prompt(value: object) -> bool:
+    return bool(value) if isinstance(value, str) else _is_tokens(value)
+
+
+def _is_tokens(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(token) is int and token >= 0 for token in value)
 
 
 Tokens = Annotated[Integer, Field(ge=1)]
 Penalty = Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)]
 Bias = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
 TokenKey = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
-TEXT = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array"}]})
+TOKENS_SCHEMA: dict[str, Any] = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}
+PROMPT_SCHEMA: list[dict[str, Any]] = [{"type": "string", "minLength": 1}, TOKENS_SCHEMA]
+PROMPTS_SCHEMA = {"anyOf": [*PROMPT_SCHEMA, {"type": "array", "items": {"anyOf": PROMPT_SCHEMA}, "minItems": 1}]}
 
 
 class StreamOptions(Body):
@@ -57,7 +70,7 @@ class OpenAIRequest(OtherParameters, AnswerRequest):
     stop: Stops = []  # noqa: RUF012
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
-    n: Annotated[Any, Only(1)] = None
+    n: Annotated[Integer, Field(ge=1, le=MAX_ANSWERS, description="answers to each prompt")] = 1
 
     @model_validator(mode="after")
     def _check_min_tokens(self) -> "OpenAIRequest":
@@ -67,14 +80,14 @@ class OpenAIRequest(OtherParameters, AnswerRequest):
         return self
 
     @abstractmethod
-    def tokenize_prompt(self, model: LanguageModel) -> list[int]:
-        """The prompt's tokens; raise PromptError or ChatError."""
+    def tokenize_prompts(self, model: LanguageModel) -> list[list[int]]:
+        """The tokens of each prompt; raise PromptError, ChatError or Problem."""
 
-    def tokenize(self, model: LanguageModel) -> list[int]:
+    def tokenize(self, model: LanguageModel) -> list[list[int]]:
         """Also raises a 404 Problem for another model, and a 400 for what this one cannot. See `AnswerRequest`."""
         require(model, self.model)
         self._require_computable(model)
-        return self.tokenize_prompt(model)
+        return self.tokenize_prompts(model)
 
     @property
     @abstractmethod
@@ -82,19 +95,34 @@ class OpenAIRequest(OtherParameters, AnswerRequest):
         """The most tokens of the answer; None for as many as fit beside the prompt."""
 
     @property
-    def options(self) -> AnswerOptions:
+    def top(self) -> int | None:
+        """How many of the most likely tokens are reported for each; None if no log-probability is."""
+        return None
+
+    @property
+    def echoes(self) -> bool:
+        """Whether an answer begins with its prompt."""
+        return False
+
+    @property
+    def copies(self) -> int:
+        return self.n
+
+    def options(self, copy: int) -> AnswerOptions:
         sampling = Sampling(
             self.temperature,
             self.top_k if self.top_k > 0 else None,
             self.top_p,
-            self.seed,
+            None if self.seed is None else self.seed + copy,
             self.min_p,
             self.repetition_penalty,
             self.presence_penalty,
             self.frequency_penalty,
             {int(token): bias for token, bias in self.logit_bias.items()},
         )
-        return AnswerOptions(self.most_tokens, sampling, self.stop, self.min_tokens, self.ignore_eos)
+        recorded = self.top is not None or self.copies > self.n
+        logprobs = Logprobs(self.top or 0, self.echoes and self.top is not None) if recorded else None
+        return AnswerOptions(self.most_tokens, sampling, self.stop, self.min_tokens, self.ignore_eos, logprobs)
 
     @property
     def streamed(self) -> bool:
@@ -105,26 +133,69 @@ class OpenAIRequest(OtherParameters, AnswerRequest):
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise uncomputed(model, name)
         if unknown := [token for token in self.logit_bias if int(token) >= model.tokenizer.vocabulary]:
-            raise unknown_token(model, unknown[0], "logit_bias")
+            raise unknown_token(model, int(unknown[0]), "logit_bias")
 
 
 class CompletionRequest(OtherCompletionParameters, OpenAIRequest):
-    """A text to continue."""
+    """Texts to continue."""
 
-    prompt: Annotated[Any, AfterValidator(_prompt), TEXT] = Field(description="one text to continue")
-    max_tokens: Tokens = Field(DEFAULT_ANSWER_TOKENS, description="most tokens of the answer")
-    best_of: Annotated[Any, Only(1)] = None
-    echo: Annotated[Any, Only(False)] = None
-    logprobs: Annotated[Any, Only()] = None
+    prompt: Annotated[list[Any], BeforeValidator(_prompts), WithJsonSchema(PROMPTS_SCHEMA)] = Field(
+        description="a text to continue, its token ids, or a list of texts or of token ids"
+    )
+    max_tokens: Annotated[Integer, Field(ge=0)] = Field(
+        DEFAULT_ANSWER_TOKENS, description="most tokens of the answer; 0 only with echo"
+    )
+    best_of: Annotated[Integer | None, Field(ge=1, le=MAX_ANSWERS)] = Field(
+        None, description="answers to each prompt, of which the n likeliest are returned; n by default"
+    )
+    echo: bool = Field(False, description="let the answer begin with the prompt")
+    logprobs: Annotated[Integer | None, Field(ge=0, le=MAX_TOP)] = Field(
+        None, description="report the log-probability of each token, and of this many of the likeliest"
+    )
     response_format: Annotated[Any, Only({"type": "text"})] = None
 
-    def tokenize_prompt(self, model: LanguageModel) -> list[int]:
+    @model_validator(mode="after")
+    def _check_together(self) -> "CompletionRequest":
+        several = []
+        if self.max_tokens == 0 and not self.echo:
+            several.append((("max_tokens",), "is 0, which needs echo"))
+        if self.copies < self.n:
+            several.append((("best_of",), f"({self.best_of}) is less than n ({self.n})"))
+        if self.copies > self.n and self.stream:
+            several.append((("best_of",), "cannot be streamed unless it is n: the best are known at the end"))
+        if (count := len(self.prompt) * self.copies) > MAX_ANSWERS:
+            several.append((("prompt",), f"asks for {count} answers; ask for up to {MAX_ANSWERS} in a request"))
+        if several:
+            raise mistakes(*several)
+        return self
+
+    def tokenize_prompts(self, model: LanguageModel) -> list[list[int]]:
         """See `OpenAIRequest`."""
-        return model.tokenize(self.prompt)
+        return [model.tokenize(prompt) if isinstance(prompt, str) else prompt for prompt in self.prompt]
 
     @property
     def most_tokens(self) -> int:
         return self.max_tokens
+
+    @property
+    def top(self) -> int | None:
+        return self.logprobs
+
+    @property
+    def echoes(self) -> bool:
+        return self.echo
+
+    @property
+    def copies(self) -> int:
+        return self.n if self.best_of is None else self.best_of
+
+    def _require_computable(self, model: LanguageModel) -> None:
+        super()._require_computable(model)
+        if "logprobs" in model.uncomputed and self.copies > self.n:
+            raise uncomputed(model, "best_of")
+        largest = max((max(prompt) for prompt in self.prompt if not isinstance(prompt, str)), default=0)
+        if largest >= model.tokenizer.vocabulary:
+            raise unknown_token(model, largest, "prompt")
 
 
 class ChatRequest(OtherChatParameters, OpenAIRequest):
@@ -135,17 +206,29 @@ class ChatRequest(OtherChatParameters, OpenAIRequest):
         None, description="most tokens of the answer; by default as many as fit beside the conversation"
     )
     max_tokens: Tokens | None = Field(None, description="the earlier name of max_completion_tokens")
-    logprobs: Annotated[Any, Only(False)] = None
-    top_logprobs: Annotated[Any, Only(0)] = None
+    logprobs: bool = Field(False, description="report the log-probability of each token")
+    top_logprobs: Annotated[Integer, Field(ge=0, le=MAX_TOP)] = Field(
+        0, description="with logprobs: also of this many of the likeliest tokens"
+    )
     response_format: Annotated[Any, Only({"type": "text"})] = None
 
-    def tokenize_prompt(self, model: LanguageModel) -> list[int]:
+    @model_validator(mode="after")
+    def _check_together(self) -> "ChatRequest":
+        if self.top_logprobs and not self.logprobs:
+            raise mistakes((("top_logprobs",), "needs logprobs: true"))
+        return self
+
+    def tokenize_prompts(self, model: LanguageModel) -> list[list[int]]:
         """See `OpenAIRequest`."""
-        return model.tokenize_chat([message.turn for message in self.messages])
+        return [model.tokenize_chat([message.turn for message in self.messages])]
 
     @property
     def most_tokens(self) -> int | None:
         return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+
+    @property
+    def top(self) -> int | None:
+        return self.top_logprobs if self.logprobs else None
 
 
 COMPLETION_EXAMPLES: dict[str, Any] = {

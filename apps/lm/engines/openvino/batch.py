@@ -25,7 +25,7 @@ PRECISION = {  # the same on every CPU, whatever it prefers
     "KV_CACHE_PRECISION": "u8",
     "DYNAMIC_QUANTIZATION_GROUP_SIZE": 64,  # activations that share a scale: a fifth faster than the default, 32
 }
-UNCOMPUTED = frozenset({"logit_bias"})  # fields of Sampling that the pipeline does not know
+UNCOMPUTED = frozenset({"logit_bias", "logprobs"})  # what the pipeline does not compute
 MAX_MIN_P = 0.9999  # the pipeline refuses 1, with which only the most likely token can be drawn
 PROPERTIES = PRECISION | {"ENABLE_CPU_PINNING": False}  # a pinned thread would wait while another process has its core
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from apps.lm.engines.token_bytes import token_bytes
+
 
 class PlainTokenizer:
     """The tokenizer of a transformers folder; see `apps.lm.engines.protocol.Tokenizer`."""
@@ -34,6 +36,12 @@ class PlainTokenizer:
         """The token that ends a text; None if the model has none."""
         end = self.special_tokens_map.get("eos_token")
         return None if end is None else self._tokenizer.token_to_id(end)
+
+    def token_bytes(self, token: int) -> bytes:
+        """See `Tokenizer.token_bytes`."""
+        written = self._tokenizer.id_to_token(token) or ""
+        added = self._tokenizer.get_added_tokens_decoder()
+        return written.encode() if token in added else token_bytes(written, self._tokenizer.decoder)
 
     def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
         """See `Tokenizer.encode`."""

@@ -16,6 +16,7 @@ from apps.lm.engines.batching import BatchSequence
 from apps.lm.engines.protocol import GenerationRequest
 from apps.lm.engines.transformers.cache import RowCache
 from apps.lm.engines.transformers.forward import next_logits
+from apps.lm.engines.transformers.logprobs import record
 from apps.lm.engines.transformers.sampling import Choose, chooser
 
 
@@ -89,7 +90,13 @@ class TransformersBatch(ABC):
 
     def _prefill(self, row: Row, chunk: int) -> torch.Tensor:
         """Prefill the next `chunk` tokens of its prompt; return the logits after them."""
-        return self._forward(self._prompt_cache, [row], [row.prompt[row.length :][:chunk]])
+        tokens, logprobs = row.prompt[row.length :][:chunk], row.sequence.request.logprobs
+        if logprobs is None or not logprobs.of_prompt:
+            return self._forward(self._prompt_cache, [row], [tokens])
+        following = row.prompt[row.length + 1 :][:chunk]
+        logits = self._forward(self._prompt_cache, [row], [tokens], keep=len(tokens))
+        record(logprobs, following, logits[0, : len(following)])
+        return logits[:, -1]
 
     def _end_prefill(self, row: Row, logits: Callable[[], torch.Tensor]) -> list[BatchSequence]:
         """Move a sequence to decode if all of its prompt is prefilled. `logits` returns or raises what prefill did."""
@@ -107,9 +114,11 @@ class TransformersBatch(ABC):
         self._decoding.append(self._waiting.popleft())
         return self._choose([row], next_logits)
 
-    def _forward(self, cache: RowCache, rows: list[Row], tokens: list[Sequence[int]]) -> torch.Tensor:
-        """Add equally many `tokens` to each of the first rows; return the logits after them: (rows, vocabulary)."""
-        logits = next_logits(self._model, cache, [row.length for row in rows], tokens)
+    def _forward(
+        self, cache: RowCache, rows: list[Row], tokens: list[Sequence[int]], keep: int | None = None
+    ) -> torch.Tensor:
+        """Add equally many `tokens` to each of the first rows; return the logits as `next_logits` does."""
+        logits = next_logits(self._model, cache, [row.length for row in rows], tokens, keep)
         for row in rows:
             row.length += len(tokens[0])
         return logits
@@ -117,7 +126,10 @@ class TransformersBatch(ABC):
     def _choose(self, rows: list[Row], logits: torch.Tensor) -> list[BatchSequence]:
         for row, row_logits in zip(rows, logits, strict=True):
             try:
-                row.sequence.tokens.append(row.choose(row_logits, row.sequence.tokens))
+                token = row.choose(row_logits, row.sequence.tokens)
+                if (logprobs := row.sequence.request.logprobs) is not None:
+                    record(logprobs, [token], row_logits[None])
+                row.sequence.tokens.append(token)
             except Exception as error:  # concerns only this sequence
                 row.sequence.error = error
             if row.sequence.finished:

@@ -89,10 +89,6 @@ def test_without_max_tokens_a_completion_has_up_to_64_tokens_and_a_chat_as_many_
 @pytest.mark.parametrize(
     ("path", "body", "param", "rule"),
     [
-        ("/v1/completions", {"n": 2}, "n", "is not supported here; leave it out or give 1"),
-        ("/v1/completions", {"prompt": ["a", "b"]}, "prompt", "give one text"),
-        ("/v1/completions", {"prompt": [1, 2]}, "prompt", "give one text"),
-        ("/v1/completions", {"max_tokens": 0}, "max_tokens", "greater than or equal to 1"),
         ("/v1/completions", {"temperatur": 1}, "temperatur", "not known here"),
         ("/v1/chat/completions", {"messages": []}, "messages", "at least 1 item"),
         ("/v1/chat/completions", {"messages": [{"role": "tool", "content": "a"}]}, "messages.0.role", "'user'"),

@@ -54,12 +54,12 @@ def test_mistakes_raise_the_clients_exceptions(client, openai):
     with pytest.raises(openai.BadRequestError) as long:
         client.completions.create(prompt="the fox " * 50, **OPTIONS)
     assert long.value.code == "context_length_exceeded"
-    with pytest.raises(openai.BadRequestError, match="is not supported here") as several:
-        client.completions.create(prompt="the fox", n=2, **OPTIONS)
-    assert several.value.param == "n"
+    with pytest.raises(openai.BadRequestError, match="is not supported here") as one:
+        client.completions.create(prompt="the fox", suffix="a", **OPTIONS)
+    assert one.value.param == "suffix"
     with pytest.raises(openai.BadRequestError) as two:
-        client.completions.create(prompt="the fox", n=2, best_of=2, **OPTIONS)
-    assert "#/n: is not supported here" in str(two.value) and "#/best_of: is not supported here" in str(two.value)
+        client.completions.create(prompt="the fox", suffix="a", n=0, **OPTIONS)
+    assert "#/suffix: is not supported here" in str(two.value) and "#/n: " in str(two.value)
 
 
 def test_a_stream_that_is_closed_early_leaves_the_service_free(client):

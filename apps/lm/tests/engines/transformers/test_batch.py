@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from apps.lm.engines.batching import BatchSequence
+from apps.lm.engines.protocol import Logprobs
 from apps.lm.engines.transformers.schedules import AlternatingBatch, OverlappingBatch
 from apps.lm.tests import tiny
 from apps.lm.tests.engines.sequences import sequence
@@ -190,3 +191,23 @@ def test_no_more_sequences_than_rows_decode_at_once_and_the_next_follows():
 def test_a_sequence_that_cannot_fit_is_refused(prompt, max_tokens):
     with pytest.raises(ValueError, match="do not fit in 1 to 40"):
         alternating(rows=1).join(sequence(prompt, max_tokens))
+
+
+@pytest.mark.parametrize("family", MODELS)
+def test_log_probabilities_of_prompts_in_chunks_and_of_answers_are_those_without_a_batch(family):
+    prompts = [tuple(range(1, 1 + length)) for length in (1, 4, 5, 6, 14)]
+    recorded = [Logprobs(top=2, of_prompt=True) for _ in prompts]
+    joined = [sequence(prompt, 3, logprobs=logprobs) for prompt, logprobs in zip(prompts, recorded, strict=True)]
+    batch = alternating(family)
+    for each in joined:
+        batch.join(each)
+    run(batch)
+    for prompt, logprobs, each in zip(prompts, recorded, joined, strict=True):
+        tokens = [*prompt, *each.tokens]
+        with torch.inference_mode():
+            scores = MODELS[family](torch.tensor([tokens[:-1]])).logits[0].log_softmax(-1)
+        assert [entry.token for entry in logprobs.tokens] == tokens[1:]
+        expected = scores[torch.arange(len(tokens) - 1), torch.tensor(tokens[1:])]
+        assert torch.allclose(torch.tensor([entry.logprob for entry in logprobs.tokens]), expected, atol=1e-4)
+        likeliest = torch.tensor([[logprob for _, logprob in entry.top] for entry in logprobs.tokens])
+        assert torch.allclose(likeliest, scores.topk(2).values, atol=1e-4)
