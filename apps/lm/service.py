@@ -12,6 +12,7 @@ from apps.lm import chat_template, probes, source
 from apps.lm.api.generate import routes as generate
 from apps.lm.api.openai import problems as openai_problems
 from apps.lm.api.openai import routes as openai
+from apps.lm.api.responses import routes as responses
 from apps.lm.budget import Budget
 from apps.lm.engines import registry
 from apps.lm.metrics import TokenMeter
@@ -39,6 +40,7 @@ class LanguageModelService(Service):
     routers: ClassVar[Sequence[APIRouter]] = (
         generate.router,
         openai.router,
+        responses.router,
         page.router(Path(__file__).parent / "page"),
     )
     unplaced_status: ClassVar[int] = 503

@@ -127,12 +127,17 @@ class Error(BaseModel):
     error: dict[str, Any]
 
 
-def responses(whole: type[BaseModel], chunk: type[BaseModel], piece: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route; a stream ends with `data: [DONE]`, which is not JSON."""
-    event = chunk(id="1", created=1, model="smollm2-135m-instruct", **piece).model_dump_json(exclude_unset=True)
-    streamed = {"content": {"text/event-stream": event_stream(f"data: {event}\n\ndata: [DONE]\n", chunk, Error)}}
+def documented_responses(whole: type[BaseModel], example: str, *events: type[BaseModel]) -> dict[int | str, Any]:
+    """The `responses` of a route that answers with a `whole`, or with `events`, of which `example` is one."""
+    streamed = {"content": {"text/event-stream": event_stream(example, *events)}}
     errors = {status: answer for status, answer in COMPUTED.items() if status != 422}
     return {200: {"model": whole, **streamed}} | errors | documented({400: "Values break a rule, as 422 elsewhere."})
+
+
+def responses(whole: type[BaseModel], chunk: type[BaseModel], piece: dict[str, Any]) -> dict[int | str, Any]:
+    """The same for answers in choices; a stream ends with `data: [DONE]`, which is not JSON."""
+    event = chunk(id="1", created=1, model="smollm2-135m-instruct", **piece).model_dump_json(exclude_unset=True)
+    return documented_responses(whole, f"data: {event}\n\ndata: [DONE]\n", chunk, Error)
 
 
 PIECE = {"index": 0, "logprobs": None, "finish_reason": None}

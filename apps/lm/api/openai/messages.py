@@ -7,12 +7,14 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from apps.lm.api.openai.only import EMPTY, Ignored
 from apps.lm.api.schemas import Body, mistakes
 
+TEXT_TYPES = ("text", "input_text", "output_text")  # of parts; the last two are those of /v1/responses
+
 
 def _text(value: object) -> object:
     """Join a list of text parts; the field validates anything else."""
     if not isinstance(value, list) or not value:
         return value
-    texts = [part.get("text") for part in value if isinstance(part, dict) and part.get("type") == "text"]
+    texts = [part.get("text") for part in value if isinstance(part, dict) and part.get("type") in TEXT_TYPES]
     strings = [text for text in texts if isinstance(text, str)]
     if len(strings) < len(value):
         raise ValueError("has parts that are not text, and the model reads nothing else")

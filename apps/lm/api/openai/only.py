@@ -14,9 +14,10 @@ Ignored = Annotated[Any, Field(description="accepted and ignored, as it changes 
 class Only:
     """Marks a field that must be absent or one of `values`, which say what is done anyway."""
 
-    def __init__(self, *values: object, text: str = "") -> None:
+    def __init__(self, *values: object, text: str = "", remedy: str = "") -> None:
         self.values = values
         self._text = text or " or ".join(map(json.dumps, values)) or "null"
+        self._remedy = remedy or f"leave it out or give {self._text}"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return no_info_after_validator_function(self._check, handler(source))
@@ -26,7 +27,7 @@ class Only:
 
     def _check(self, value: object) -> object:
         if value not in self.values:
-            raise ValueError(f"is not supported here; leave it out or give {self._text}")
+            raise ValueError(f"is not supported here; {self._remedy}")
         return value
 
 

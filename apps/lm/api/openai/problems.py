@@ -55,6 +55,12 @@ def unknown_token(model: LanguageModel, token: int, parameter: str) -> OpenAIPro
     return OpenAIProblem(400, "invalid_token", detail, parameter)
 
 
+def no_embeddings(model: LanguageModel) -> OpenAIProblem:
+    """Return a 400: the model generates text."""
+    detail = f"{model.identity.name!r} generates text and makes no embeddings. Ask a model that is made for them."
+    return OpenAIProblem(400, "unsupported_endpoint", detail, "model")
+
+
 def require(model: LanguageModel, name: str) -> None:
     """Raise a 404 unless `name` is the model's."""
     if name != (actual := model.identity.name):

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from apps.lm.api import answering
 from apps.lm.api.openai import documents
 from apps.lm.api.openai.forms import ChatForm, CompletionForm
-from apps.lm.api.openai.problems import openai_statuses, require
+from apps.lm.api.openai.problems import no_embeddings, openai_statuses, require
 from apps.lm.api.openai.schemas import CHAT_EXAMPLES, COMPLETION_EXAMPLES, ChatRequest, CompletionRequest
 from apps.lm.model import LanguageModel
 from apps.serving import problems
@@ -51,6 +51,12 @@ async def chat(request: Request) -> Response:
         return await answering.respond(
             request, ChatRequest, lambda body, answers: ChatForm(body, answers, model, request_id)
         )
+
+
+@router.post("/v1/embeddings", include_in_schema=False)
+async def embeddings(request: Request) -> Response:
+    """Refuse by name what a model for text does not have."""
+    raise no_embeddings(runtime_of(request).model)
 
 
 @router.get("/v1/models", tags=TAGS)

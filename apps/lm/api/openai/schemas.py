@@ -15,6 +15,7 @@ from apps.lm.budget import DEFAULT_ANSWER_TOKENS
 from apps.lm.engines.protocol import Logprobs, Sampling
 from apps.lm.model import LanguageModel
 
+MAX_MESSAGES = 2048
 MAX_ANSWERS = 128  # to one request
 MAX_TOP = 20  # most likely tokens that are reported for each
 
@@ -201,7 +202,7 @@ class CompletionRequest(OtherCompletionParameters, OpenAIRequest):
 class ChatRequest(OtherChatParameters, OpenAIRequest):
     """A conversation to answer."""
 
-    messages: Annotated[list[Message], Field(min_length=1, max_length=2048)]
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES)]
     max_completion_tokens: Tokens | None = Field(
         None, description="most tokens of the answer; by default as many as fit beside the conversation"
     )

@@ -1,0 +1,101 @@
+"""The request of /v1/responses."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from apps.lm.api.openai.messages import Message
+from apps.lm.api.openai.only import EMPTY, Ignored, Only
+from apps.lm.api.openai.schemas import MAX_MESSAGES, OpenAIRequest, Tokens
+from apps.lm.api.schemas import Body
+from apps.lm.model import LanguageModel
+
+STATELESS = "no answer is stored, so send all turns as messages (the AI SDK does with store: false)"
+
+
+def _items(value: object) -> object:
+    return [{"role": "user", "content": value}] if isinstance(value, str) else value
+
+
+class Item(Message):
+    """A turn of the conversation, as clients write it or as an answer had it."""
+
+    type: Annotated[Any, Only("message", remedy=STATELESS)] = None
+    id: Ignored = None
+    status: Ignored = None
+    phase: Ignored = None
+
+
+class TextOptions(Body):
+    """How the answer's text is written."""
+
+    format: Annotated[Any, Only({"type": "text"})] = None
+    verbosity: Annotated[Any, Only("medium")] = None
+
+
+class OtherResponseParameters(Body):
+    """What this service does not compute; see `apps.lm.api.openai.compatibility`."""
+
+    access_programs: Annotated[Any, EMPTY] = None
+    background: Annotated[Any, Only(False)] = None
+    background_options: Annotated[Any, EMPTY] = None
+    context_management: Annotated[Any, EMPTY] = None
+    conversation: Annotated[Any, Only(remedy=STATELESS)] = None
+    image: Annotated[Any, EMPTY] = None
+    include: Annotated[Any, EMPTY] = None
+    max_tool_calls: Ignored = None
+    moderation: Annotated[Any, EMPTY] = None
+    parallel_tool_calls: Ignored = None
+    previous_response_id: Annotated[Any, Only(remedy=STATELESS)] = None
+    prompt: Annotated[Any, Only()] = None
+    prompt_cache_key: Ignored = None
+    prompt_cache_options: Ignored = None
+    prompt_cache_retention: Ignored = None
+    reasoning: Annotated[Any, Only({}, {"effort": "none"})] = None
+    safety_identifier: Ignored = None
+    service_tier: Ignored = None
+    store: Annotated[Any, Field(description="accepted; no answer is stored")] = None
+    tool_choice: Annotated[Any, Only("none", "auto")] = None
+    tools: Annotated[Any, EMPTY] = None
+    top_logprobs: Annotated[Any, Only(0)] = None
+    truncation: Annotated[Any, Only("disabled")] = None
+    n: Annotated[Any, Only(1)] = 1
+
+
+class ResponseRequest(OtherResponseParameters, OpenAIRequest):
+    """A conversation to answer."""
+
+    input: Annotated[
+        list[Item],
+        BeforeValidator(_items),
+        Field(min_length=1, max_length=MAX_MESSAGES),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}, "minItems": 1}]}),
+    ] = Field(description="the user's text, or the turns of a conversation")
+    instructions: str | None = Field(None, description="a system message before the conversation")
+    max_output_tokens: Tokens | None = Field(
+        None, description="most tokens of the answer; by default as many as fit beside the conversation"
+    )
+    text: TextOptions = TextOptions()
+    metadata: dict[str, Any] | None = Field(None, description="returned with the answer")
+
+    def tokenize_prompts(self, model: LanguageModel) -> list[list[int]]:
+        """See `OpenAIRequest`."""
+        system = [] if self.instructions is None else [{"role": "system", "content": self.instructions}]
+        return [model.tokenize_chat(system + [item.turn for item in self.input])]
+
+    @property
+    def most_tokens(self) -> int | None:
+        return self.max_output_tokens
+
+
+EXAMPLES: dict[str, Any] = {
+    "question": {
+        "summary": "One question",
+        "value": {
+            "model": "smollm2-135m-instruct",
+            "instructions": "Answer in one word.",
+            "input": "Name a bird.",
+            "temperature": 0,
+        },
+    }
+}
