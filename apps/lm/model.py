@@ -9,7 +9,7 @@ from typing import Any
 from apps.lm.answer import Answer, AnswerOptions
 from apps.lm.budget import Budget, PromptError, PromptTooLong
 from apps.lm.chat_template import ChatTemplate, RenderError
-from apps.lm.engines.protocol import Engine, GenerationRequest, Tokenizer
+from apps.lm.engines.protocol import Engine, GenerationRequest, Grammar, MakeGrammar, Tokenizer
 from apps.lm.metrics import TokenMeter
 from apps.serving.identity import Identity
 
@@ -27,7 +27,8 @@ class LanguageModel:
     """`end_tokens` end an answer, and so does the time `answer_seconds` after its request has arrived.
 
     Two logits that differ by more than `margin` have the same order on any processor. `uncomputed` are fields of
-    Sampling and GenerationRequest that the engine ignores.
+    Sampling and GenerationRequest that the engine ignores, and `make_grammar` is None if it cannot hold answers to a
+    JSON schema.
     """
 
     identity: Identity
@@ -41,6 +42,7 @@ class LanguageModel:
     chat_template: ChatTemplate | None = None
     answer_seconds: float = math.inf
     uncomputed: frozenset[str] = frozenset()
+    make_grammar: MakeGrammar | None = None
 
     def tokenize(self, text: str) -> list[int]:
         """The tokens of `text`, with the special tokens that the model expects around it; raise PromptError."""
@@ -59,15 +61,19 @@ class LanguageModel:
             raise ChatError(f"The chat template of {self.identity.name!r} refuses the messages: {error}") from None
         return self._tokenize(text, add_special_tokens=False)
 
-    def answer(self, prompt: Sequence[int], options: AnswerOptions, arrived: float) -> Answer:
+    def answer(
+        self, prompt: Sequence[int], options: AnswerOptions, arrived: float, grammar: Grammar | None = None
+    ) -> Answer:
         """Return the answer to a prompt, for its caller to run; raise PromptError if the budget leaves no room for it.
 
-        `arrived` is when its request did, on the monotonic clock.
+        `arrived` is when its request did, on the monotonic clock. `grammar` is for this answer alone.
         """
         empty = options.max_tokens == 0
         max_tokens = self.budget.answer_tokens(len(prompt), 1 if empty else options.max_tokens)
         ends = frozenset[int]() if options.ignore_end else self.end_tokens
-        request = GenerationRequest(prompt, max_tokens, ends, options.sampling, options.min_tokens, options.logprobs)
+        request = GenerationRequest(
+            prompt, max_tokens, ends, options.sampling, options.min_tokens, options.logprobs, grammar
+        )
         deadline, decode, meter = arrived + self.answer_seconds, self.tokenizer.decode, self.meter
         return Answer(self.identity, self.engine, decode, meter, request, options.stops, arrived, deadline, empty)
 

@@ -63,6 +63,7 @@ class LanguageModelService(Service):
             template,
             settings.answer_seconds,
             loaded.uncomputed,
+            loaded.make_grammar,
         )
 
     def warm_up(self, model: LanguageModel) -> None:

@@ -24,7 +24,7 @@ async def respond(
     """Compute the answers to `request`, whose body is a `schema`, and send them in the form of its protocol.
 
     Raises Problem and ClientGone as `read_json`, `Runtime.prepare` and `Runtime.compute` do, and what
-    `AnswerRequest.tokenize` raises.
+    `AnswerRequest.tokenize` and `AnswerRequest.grammar` raise.
     """
     body, answers = await _prepare(request, schema)
     form = make_form(body, answers)
@@ -42,9 +42,12 @@ async def _prepare(request: Request, schema: type[B]) -> tuple[B, list[Answer]]:
 
     def prepare() -> tuple[B, list[Answer]]:
         body = parse_json(content, schema)
-        prompts, arrived = body.tokenize(model), context(request.scope).started
+        prompts, grammar = body.tokenize(model), body.grammar(model)
+        arrived = context(request.scope).started
         return body, [
-            model.answer(prompt, body.options(copy), arrived) for prompt in prompts for copy in range(body.copies)
+            model.answer(prompt, body.options(copy), arrived, grammar and grammar.copy())
+            for prompt in prompts
+            for copy in range(body.copies)
         ]
 
     return await runtime.prepare(request, prepare)

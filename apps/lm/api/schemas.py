@@ -17,6 +17,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from apps.lm.answer import AnswerOptions
+from apps.lm.engines.protocol import Grammar
 from apps.lm.model import LanguageModel
 from apps.serving.http.body import inlined_schema
 
@@ -101,6 +102,10 @@ class AnswerRequest(Body):
     @abstractmethod
     def options(self, copy: int) -> AnswerOptions:
         """How answer number `copy` to a prompt is generated, and when it ends."""
+
+    def grammar(self, model: LanguageModel) -> Grammar | None:
+        """What holds the answers to a JSON schema, if anything; raise SchemaError or Problem."""
+        return None
 
     @property
     @abstractmethod

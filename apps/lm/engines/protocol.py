@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,27 @@ class Logprobs:
     tokens: list[TokenLogprob] = field(default_factory=list)
 
 
+class SchemaError(ValueError):
+    """Why answers cannot be held to a JSON schema, as the end of a sentence."""
+
+
+class Grammar(Protocol):
+    """Holds one answer to a JSON schema, in a way that its engine knows."""
+
+    def copy(self) -> "Grammar":
+        """The same for another answer."""
+
+
+MakeGrammar = Callable[[dict[str, Any]], Grammar]  # from a JSON schema; raises SchemaError. Any thread may call
+
+
 @dataclass(frozen=True)
 class GenerationRequest:
     """Tokens of a prompt, and how to continue it.
 
     The answer has at most `max_tokens` tokens and ends with any of `end_tokens`, of which none comes before there are
-    `min_tokens` others. `logprobs` is None or filled while the answer is generated.
+    `min_tokens` others. `logprobs` is None or filled while the answer is generated. With `grammar`,
+    the answer's text fits a JSON schema unless `max_tokens` cuts it.
     """
 
     prompt: Sequence[int]
@@ -64,6 +79,7 @@ class GenerationRequest:
     sampling: Sampling = Sampling()
     min_tokens: int = 0
     logprobs: Logprobs | None = field(default=None, compare=False)
+    grammar: Grammar | None = field(default=None, compare=False)
 
     @property
     def total_tokens(self) -> int:
@@ -138,7 +154,7 @@ class LoadedModel:
 
     `max_total_tokens` is the setting, bounded by the model's context. `margin`: two logits that differ by more have
     the same order on every processor. `facts` are JSON values for /healthz. `uncomputed` are fields of Sampling
-    and GenerationRequest that the engine ignores.
+    and GenerationRequest that the engine ignores. `make_grammar` is None if the engine knows none.
     """
 
     engine: Engine
@@ -148,3 +164,4 @@ class LoadedModel:
     margin: float
     facts: Mapping[str, object]
     uncomputed: frozenset[str] = frozenset()
+    make_grammar: MakeGrammar | None = None

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from apps.lm.budget import PromptError, PromptTooLong
+from apps.lm.engines.protocol import SchemaError
 from apps.lm.model import ChatError, LanguageModel
 from apps.serving.problems import Problem
 
@@ -28,8 +29,8 @@ def error(problem: Problem) -> dict[str, object]:
 
 
 @contextmanager
-def openai_statuses(prompt_field: str) -> Iterator[None]:
-    """Give errors in the block OpenAI's statuses and codes. `prompt_field` is the field that has the prompt."""
+def openai_statuses(prompt_field: str, format_field: str = "response_format") -> Iterator[None]:
+    """Give errors in the block OpenAI's statuses and codes. The fields have the prompt and the form of an answer."""
     try:
         yield
     except PromptError as error:
@@ -37,6 +38,9 @@ def openai_statuses(prompt_field: str) -> Iterator[None]:
         raise OpenAIProblem(400, code, str(error), prompt_field) from None
     except ChatError as error:
         raise OpenAIProblem(400, "invalid_messages", str(error), prompt_field) from None
+    except SchemaError as error:
+        detail = f"Invalid schema for {format_field}: {error}."  # LangChain knows these words
+        raise OpenAIProblem(400, "invalid_schema", detail, format_field) from None
     except Problem as problem:
         problem.status = 400 if problem.status == 422 else problem.status
         raise

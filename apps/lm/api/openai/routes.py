@@ -9,9 +9,10 @@ from starlette.responses import Response
 
 from apps.lm.api import answering
 from apps.lm.api.openai import documents
+from apps.lm.api.openai.chats import CHAT_EXAMPLES, ChatRequest
+from apps.lm.api.openai.completions import COMPLETION_EXAMPLES, CompletionRequest
 from apps.lm.api.openai.forms import ChatForm, CompletionForm
 from apps.lm.api.openai.problems import no_embeddings, openai_statuses, require
-from apps.lm.api.openai.schemas import CHAT_EXAMPLES, COMPLETION_EXAMPLES, ChatRequest, CompletionRequest
 from apps.lm.model import LanguageModel
 from apps.serving import problems
 from apps.serving.context import context

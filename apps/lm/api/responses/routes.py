@@ -20,7 +20,7 @@ router = APIRouter(responses=problems.RESPONSES)
 async def responses(request: Request) -> Response:
     """Answer a text or a conversation; nothing is stored."""
     request_id = context(request.scope).request_id
-    with openai_statuses("input"):
+    with openai_statuses("input", "text"):
         return await answering.respond(
             request, ResponseRequest, lambda body, answers: ResponseForm(body, answers[0], request_id)
         )

@@ -1,9 +1,10 @@
 """The request of /v1/responses."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from apps.lm.api.openai.formats import TextFormat
 from apps.lm.api.openai.messages import Message
 from apps.lm.api.openai.only import EMPTY, Ignored, Only
 from apps.lm.api.openai.schemas import MAX_MESSAGES, OpenAIRequest, Tokens
@@ -29,7 +30,7 @@ class Item(Message):
 class TextOptions(Body):
     """How the answer's text is written."""
 
-    format: Annotated[Any, Only({"type": "text"})] = None
+    format: TextFormat = TextFormat()
     verbosity: Annotated[Any, Only("medium")] = None
 
 
@@ -65,6 +66,8 @@ class OtherResponseParameters(Body):
 class ResponseRequest(OtherResponseParameters, OpenAIRequest):
     """A conversation to answer."""
 
+    format_field: ClassVar[str] = "text"
+
     input: Annotated[
         list[Item],
         BeforeValidator(_items),
@@ -82,6 +85,10 @@ class ResponseRequest(OtherResponseParameters, OpenAIRequest):
         """See `OpenAIRequest`."""
         system = [] if self.instructions is None else [{"role": "system", "content": self.instructions}]
         return [model.tokenize_chat(system + [item.turn for item in self.input])]
+
+    @property
+    def held_to(self) -> dict[str, Any] | None:
+        return self.text.format.held_to
 
     @property
     def most_tokens(self) -> int | None:

@@ -25,6 +25,7 @@ from apps.lm.engines import vocabulary
 from apps.lm.engines.batching import BatchEngine
 from apps.lm.engines.protocol import EngineSettings, LoadedModel
 from apps.lm.engines.transformers import packing, precision, support
+from apps.lm.engines.transformers.grammar import Grammars
 from apps.lm.engines.transformers.schedules import AlternatingBatch, OverlappingBatch
 from apps.lm.engines.transformers.tokenizer import TransformersTokenizer
 from apps.serving.identity import LoadError as LoadError  # training catches it
@@ -49,6 +50,8 @@ def load(folder: Path, settings: EngineSettings) -> LoadedModel:
     shape = model, settings.max_in_flight, max_total_tokens
     executor = prefill_executor(device)
     batch = OverlappingBatch(*shape, executor) if executor else AlternatingBatch(*shape)
+    ends = end_tokens(tokenizer, model)
+    grammars = Grammars(tokenizer, model.config.get_text_config().vocab_size, ends)
     facts = {
         "dtype": str(dtype).removeprefix("torch."),
         "device": device.type,
@@ -60,10 +63,11 @@ def load(folder: Path, settings: EngineSettings) -> LoadedModel:
     return LoadedModel(
         BatchEngine(batch),
         TransformersTokenizer(tokenizer),
-        end_tokens(tokenizer, model),
+        ends,
         max_total_tokens,
         MARGINS[dtype],
         facts,
+        make_grammar=grammars.make,
     )
 
 

@@ -14,6 +14,7 @@ from transformers.generation.logits_process import (
 )
 
 from apps.lm.engines.protocol import GenerationRequest, Sampling
+from apps.lm.engines.transformers.grammar import Grammar
 
 # From the logits after a sequence, of shape (vocabulary,), and its generated tokens.
 Choose = Callable[[torch.Tensor, Sequence[int]], int]
@@ -67,6 +68,8 @@ def _adjustments(request: GenerationRequest) -> list[Adjust]:
         adjustments.append(_penalise_repetition(sampling.repetition_penalty, request.prompt))
     if sampling.presence_penalty or sampling.frequency_penalty:
         adjustments.append(_penalise_generated(sampling.presence_penalty, sampling.frequency_penalty))
+    if isinstance(request.grammar, Grammar):
+        adjustments.append(request.grammar.restrict)
     if request.min_tokens and request.end_tokens:
         adjustments.append(_delay_end(request.min_tokens, sorted(request.end_tokens)))
     return adjustments

@@ -216,3 +216,37 @@ def test_a_client_that_disconnects_frees_the_model_and_an_idle_service_uses_no_c
         return service.cpu_seconds() - before < 0.02
 
     until(idle)
+
+
+def complete(client: httpx.Client, **body: object) -> dict:
+    common = {"model": NAME, "prompt": "The capital of France is", "temperature": 0, "max_tokens": 24}
+    return client.post("/v1/completions", json=common | body).json()
+
+
+def test_it_computes_the_parameters_of_v1(openvino):
+    def text(**body: object) -> str:
+        return complete(openvino, **body)["choices"][0]["text"]
+
+    greedy = text()
+    assert text(temperature=1, seed=1, min_p=1) == greedy, "only the most likely token is left"
+    assert text(temperature=1, seed=-5) == text(temperature=1, seed=-5) != text(temperature=1, seed=-6)
+    for penalty in ({"repetition_penalty": 1.5}, {"presence_penalty": 2}, {"frequency_penalty": 2}):
+        assert text(**penalty) == text(**penalty) != greedy, penalty
+    for longer in ({"ignore_eos": True}, {"min_tokens": 200}):
+        assert complete(openvino, max_tokens=200, **longer)["usage"]["completion_tokens"] == 200, longer
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"logit_bias": {"1": 1}},
+        {"logprobs": 0},
+        {"best_of": 2},
+        {"response_format": {"type": "json_object"}},
+    ],
+)
+def test_what_its_pipeline_does_not_compute_is_refused_by_name(openvino, body):
+    error = complete(openvino, **body)["error"]
+    (name,) = body
+    assert (error["param"], error["code"]) == (name, "unsupported_parameter")
+    assert error["message"] == f"#/{name}: is not computed by the engine 'openvino' of '{NAME}'; leave it out."

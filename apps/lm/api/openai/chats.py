@@ -1,0 +1,61 @@
+"""The request of /v1/chat/completions."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from apps.lm.api.openai.compatibility import OtherChatParameters
+from apps.lm.api.openai.formats import ResponseFormat
+from apps.lm.api.openai.messages import Message
+from apps.lm.api.openai.schemas import MAX_MESSAGES, MAX_TOP, TEXT, OpenAIRequest, Tokens
+from apps.lm.api.schemas import Integer, mistakes
+from apps.lm.model import LanguageModel
+
+
+class ChatRequest(OtherChatParameters, OpenAIRequest):
+    """A conversation to answer."""
+
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES)]
+    max_completion_tokens: Tokens | None = Field(
+        None, description="most tokens of the answer; by default as many as fit beside the conversation"
+    )
+    max_tokens: Tokens | None = Field(None, description="the earlier name of max_completion_tokens")
+    logprobs: bool = Field(False, description="report the log-probability of each token")
+    top_logprobs: Annotated[Integer, Field(ge=0, le=MAX_TOP)] = Field(
+        0, description="with logprobs: also of this many of the likeliest tokens"
+    )
+    response_format: ResponseFormat = TEXT
+
+    @model_validator(mode="after")
+    def _check_together(self) -> "ChatRequest":
+        if self.top_logprobs and not self.logprobs:
+            raise mistakes((("top_logprobs",), "needs logprobs: true"))
+        return self
+
+    def tokenize_prompts(self, model: LanguageModel) -> list[list[int]]:
+        """See `OpenAIRequest`."""
+        return [model.tokenize_chat([message.turn for message in self.messages])]
+
+    @property
+    def most_tokens(self) -> int | None:
+        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+
+    @property
+    def held_to(self) -> dict[str, Any] | None:
+        return self.response_format.held_to
+
+    @property
+    def top(self) -> int | None:
+        return self.top_logprobs if self.logprobs else None
+
+
+CHAT_EXAMPLES: dict[str, Any] = {
+    "question": {
+        "summary": "One question",
+        "value": {
+            "model": "smollm2-135m-instruct",
+            "messages": [{"role": "user", "content": "Name a bird."}],
+            "temperature": 0,
+        },
+    }
+}
