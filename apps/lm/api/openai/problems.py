@@ -59,6 +59,12 @@ def unknown_token(model: LanguageModel, token: int, parameter: str) -> OpenAIPro
     return OpenAIProblem(400, "invalid_token", detail, parameter)
 
 
+def too_many_logprobs(count: int, limit: int) -> OpenAIProblem:
+    """Return a 400 for a request whose answers would report `count` log-probabilities."""
+    detail = f"#/logprobs: asks for up to {count} log-probabilities; ask for up to {limit} in a request."
+    return OpenAIProblem(400, "too_many_logprobs", detail, "logprobs")
+
+
 def no_embeddings(model: LanguageModel) -> OpenAIProblem:
     """Return a 400: the model generates text."""
     detail = f"{model.identity.name!r} generates text and makes no embeddings. Ask a model that is made for them."

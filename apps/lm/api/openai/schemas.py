@@ -1,6 +1,7 @@
 """What the requests of OpenAI's API have in common; `compatibility` has the parameters without effect."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
@@ -9,7 +10,7 @@ from apps.lm.answer import AnswerOptions
 from apps.lm.api.openai.compatibility import OtherParameters
 from apps.lm.api.openai.formats import ResponseFormat
 from apps.lm.api.openai.only import Ignored
-from apps.lm.api.openai.problems import require, uncomputed, unknown_token
+from apps.lm.api.openai.problems import require, too_many_logprobs, uncomputed, unknown_token
 from apps.lm.api.schemas import AnswerRequest, Body, Integer, Seed, Stops, Temperature, mistakes
 from apps.lm.engines.protocol import Grammar, Logprobs, Sampling
 from apps.lm.model import LanguageModel
@@ -17,6 +18,7 @@ from apps.lm.model import LanguageModel
 TEXT = ResponseFormat(type="text")
 MAX_MESSAGES = 2048
 MAX_ANSWERS = 128  # to one request
+MAX_LOGPROBS = 131_072  # in one answer, each of about 300 bytes
 MAX_TOP = 20  # most likely tokens that are reported for each
 
 
@@ -75,7 +77,10 @@ class OpenAIRequest(OtherParameters, AnswerRequest):
         """Also raises a 404 Problem for another model, and a 400 for what this one cannot. See `AnswerRequest`."""
         require(model, self.model)
         self._require_computable(model)
-        return self.tokenize_prompts(model)
+        prompts = self.tokenize_prompts(model)
+        if self.top is not None:
+            self._bound_logprobs(model, prompts)
+        return prompts
 
     @property
     @abstractmethod
@@ -128,6 +133,13 @@ class OpenAIRequest(OtherParameters, AnswerRequest):
     @property
     def streamed(self) -> bool:
         return self.stream
+
+    def _bound_logprobs(self, model: LanguageModel, prompts: Sequence[Sequence[int]]) -> None:
+        """Raise a 400 for more log-probabilities than an answer should hold in memory."""
+        most = model.budget.total if self.most_tokens is None else min(self.most_tokens, model.budget.total)
+        tokens = sum((len(prompt) if self.echoes else 0) + most for prompt in prompts) * self.copies
+        if (count := tokens * (1 + (self.top or 0))) > MAX_LOGPROBS:
+            raise too_many_logprobs(count, MAX_LOGPROBS)
 
     def _require_computable(self, model: LanguageModel) -> None:
         for name in sorted(model.uncomputed & self.model_fields_set):

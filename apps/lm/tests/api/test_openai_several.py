@@ -137,6 +137,16 @@ def test_a_wrong_request_is_a_400_that_names_the_parameter_and_the_rule(client, 
     assert rule in error["message"]
 
 
+def test_a_request_is_bounded_in_the_log_probabilities_that_it_reports(client):
+    prompts = [[1] * 39] * 128
+    assert post(client, PATH, prompt=prompts, echo=True, logprobs=1, max_tokens=0).status_code == 200
+    error = post(client, PATH, prompt=prompts, echo=True, logprobs=20, max_tokens=24).json()["error"]
+    assert (error["param"], error["code"]) == ("logprobs", "too_many_logprobs")
+    assert error["message"] == (
+        f"#/logprobs: asks for up to {128 * (39 + 24) * 21} log-probabilities; ask for up to 131072 in a request."
+    )
+
+
 def test_likeliest_tokens_need_log_probabilities(client):
     error = post(client, "/v1/chat/completions", top_logprobs=2).json()["error"]
     assert (error["param"], error["message"]) == ("top_logprobs", "#/top_logprobs: needs logprobs: true.")
