@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from fastapi import Request
 
 from apps.lm.answer import Answer, Piece
+from apps.serving.problems import Problem
 from apps.serving.runtime import Runtime, Work, runtime_of
 
 Receive = Callable[[int, Piece | None], None]  # (index of the answer, its next piece or None at its end)
@@ -14,8 +15,8 @@ Receive = Callable[[int, Piece | None], None]  # (index of the answer, its next 
 async def compute(request: Request, answers: Sequence[Answer], receive: Receive = lambda index, piece: None) -> None:
     """Compute all `answers`; `receive` gets their pieces, in the threads that compute.
 
-    Of several, half of the places compute at once at most: the others are for other requests. Raises what
-    `Runtime.compute` raises, upon which all end.
+    Of several, half of the places compute at once at most: the others are for other requests. One that has no place
+    before the deadline is empty if another has tokens. Raises what `Runtime.compute` raises, upon which all end.
     """
     runtime = runtime_of(request)
     if len(answers) == 1:
@@ -24,7 +25,13 @@ async def compute(request: Request, answers: Sequence[Answer], receive: Receive 
 
     async def compute_next(index: int) -> None:
         async with places:
-            await _compute(runtime, request, answers[index], index, receive)
+            try:
+                await _compute(runtime, request, answers[index], index, receive)
+            except Problem as problem:
+                if problem.status not in (503, 504) or not any(answer.tokens for answer in answers):
+                    raise
+                answers[index].late = True
+                receive(index, None)
 
     tasks = [asyncio.create_task(compute_next(index)) for index in range(len(answers))]
     try:

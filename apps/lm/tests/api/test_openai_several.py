@@ -1,6 +1,7 @@
 """Several prompts in one request, several answers to each, and prompts as token ids."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -181,3 +182,19 @@ def test_one_request_leaves_half_of_the_places_to_others(folders, monkeypatch):
         monkeypatch.setattr(admission, "place", watched)
         assert len(texts(post(client, PATH, prompt=PROMPTS * 4, max_tokens=8))) == 16
     assert max(computing) < 2, "one computes and another joins"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stream", [False, True])
+def test_answers_without_a_place_before_the_deadline_are_empty_and_the_others_are_kept(folders, stream):
+    slow: dict[str, Any] = {"artificial_cpu_sec": 0.3, "request_timeout_seconds": 1.0, "max_in_flight": 2}
+    with serving(folders["gpt2"], **slow) as client:
+        answer = post(client, PATH, prompt=PROMPTS * 3, stream=stream)
+        assert answer.status_code == 200, answer.text
+    choices = [chunk["choices"][0] for chunk in events(answer)] if stream else answer.json()["choices"]
+    ended = {choice["index"]: choice for choice in choices if choice["finish_reason"]}
+    texts = ["".join(choice["text"] for choice in choices if choice["index"] == index) for index in range(12)]
+    assert len(ended) == 12
+    assert texts[0] != ""
+    assert texts[11] == ""
+    assert (ended[11]["finish_reason"], ended[11]["stop_reason"]) == ("length", "deadline")
