@@ -24,6 +24,7 @@ class ResponseFormat(Body):
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchema | None = None
+    value: dict[str, Any] = Field(ANY_OBJECT, description="schema of a json_object, as Hugging Face's client sends it")
 
     @model_validator(mode="after")
     def _require_schema(self) -> "ResponseFormat":
@@ -36,7 +37,7 @@ class ResponseFormat(Body):
         """The JSON schema that answers are held to; None for any text."""
         if self.json_schema and self.type == "json_schema":
             return self.json_schema.content
-        return ANY_OBJECT if self.type == "json_object" else None
+        return self.value if self.type == "json_object" else None
 
 
 class TextFormat(JsonSchema):

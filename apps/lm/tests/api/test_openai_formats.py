@@ -75,6 +75,11 @@ def test_responses_have_the_schema_beside_its_type(client):
     Draft202012Validator(PERSON).validate(json.loads(body["output"][0]["content"][0]["text"]))
 
 
+def test_an_object_may_come_with_its_schema_as_hugging_faces_client_sends_it(client):
+    answer = post(client, CHAT, response_format={"type": "json_object", "value": PERSON}, max_tokens=150)
+    Draft202012Validator(PERSON).validate(json.loads(answer.json()["choices"][0]["message"]["content"]))
+
+
 def test_bias_and_penalties_do_not_leave_the_schema(client):
     bias = {str(token): 100 for token in range(1, 40)}
     body = {"logit_bias": bias, "repetition_penalty": 3, "presence_penalty": 2, "top_k": 2, "temperature": 1}
