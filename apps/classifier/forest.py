@@ -12,26 +12,32 @@ ROWS = 64  # evaluated at once; more would leave the CPU's cache
 CHECK_LEVELS = 8  # levels between two checks whether every walk has reached its leaf
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Forest:
     """All nodes of all trees, numbered so that a node's right child follows its left child.
 
-    Per node: the `feature` that it compares with `threshold`, its left `child`, and `leaf`, its row in `values`.
-    A leaf is its own child and its threshold is infinite, so a walk that has reached a leaf stays there.
+    Per node: the `feature` that it compares with `threshold`, whether a missing value goes right, its left `child`, and
+    `leaf`, its row in `values`. A leaf is its own child and its threshold is infinite, so a walk that has reached a
+    leaf stays there. A regressor has no `classes`; its `values` are those of its outputs.
     """
 
     classes: tuple[str, ...]
     n_features: int
+    feature_names: tuple[str, ...]  # of the frame that it was trained on; none if that was an array
     depth: int
     roots: np.ndarray  # intp (trees,)
     feature: np.ndarray  # intp (nodes,)
     threshold: np.ndarray  # float64 (nodes,)
+    missing_right: np.ndarray  # bool (nodes,)
     child: np.ndarray  # intp (nodes,)
     leaf: np.ndarray  # intp (nodes,)
-    values: np.ndarray  # float64 (leaves, classes)
+    values: np.ndarray  # float64 (leaves, classes or outputs)
 
-    def predict_proba(self, rows: np.ndarray) -> np.ndarray:
-        """Return float64 (n, classes) for float32 `rows` (n, n_features) that hold no NaN."""
+    def evaluate(self, rows: np.ndarray) -> np.ndarray:
+        """Return float64 (n, classes or outputs) for float32 `rows` (n, n_features): probabilities, or values.
+
+        NaN is a missing value.
+        """
         if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != self.n_features:
             raise ValueError(f"rows are {rows.dtype} {rows.shape}; float32 (n, {self.n_features}) is needed")
         if len(rows) <= ROWS:
@@ -40,6 +46,8 @@ class Forest:
 
     def _evaluate(self, rows: np.ndarray) -> np.ndarray:
         inputs, nodes = rows.astype(np.float64).ravel(), self.roots[None, :]
+        missing = np.isnan(inputs)
+        some_missing = missing.any()
         starts: np.ndarray | None = None  # of each row in `inputs`; a single row saves an addition a level
         if len(rows) != 1:
             starts, nodes = np.arange(0, inputs.size, self.n_features)[:, None], np.repeat(nodes, len(rows), axis=0)
@@ -49,9 +57,18 @@ class Forest:
             if starts is not None:
                 features += starts
             right = inputs.take(features) > self.threshold.take(nodes)
+            if some_missing:
+                right |= missing.take(features) & self.missing_right.take(nodes)
             nodes = self.child.take(nodes) + right
             if level % CHECK_LEVELS == 0 and np.array_equal(nodes, before):
                 break  # every walk has reached its leaf; the deepest one is rarely reached
-        summed: np.ndarray = np.add.reduce(self.values.take(self.leaf.take(nodes), axis=0), axis=1)
+        return self._mean(self.values.take(self.leaf.take(nodes), axis=0))
+
+    def _mean(self, values: np.ndarray) -> np.ndarray:
+        """Return the mean over the trees of (n, trees, width), added one after another."""
+        if values.shape[-1] > 1:
+            summed: np.ndarray = np.add.reduce(values, axis=1)
+        else:  # numpy would add neighbours in memory in pairs, which rounds differently
+            summed = np.add.accumulate(values, axis=1)[:, -1]
         summed /= len(self.roots)
         return summed

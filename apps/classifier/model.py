@@ -34,7 +34,7 @@ class Classifier:
 
         Of equally probable classes the first ranks higher, as in argmax.
         """
-        probabilities = self.forest.predict_proba(rows)
+        probabilities = self.forest.evaluate(rows)
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
         return [self._answer(*row) for row in zip(probabilities.tolist(), best.tolist(), strict=True)]
 
@@ -88,7 +88,7 @@ def _check_probes(classifier: Classifier, path: Path, manifest: Manifest) -> Non
         try:
             row = scaled(np.array([probe["features"]], np.float64), probe.get("scale", 1))
             expected = probe["label"], probe["probabilities"]
-            probabilities, (answer,) = classifier.forest.predict_proba(row), classifier.predict(row)
+            probabilities, (answer,) = classifier.forest.evaluate(row), classifier.predict(row)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise LoadError(f"Probe {number} in the manifest of {str(path)!r} is malformed. {remedy}") from None
         if (answer["label"], probabilities[0].tolist()) != expected:

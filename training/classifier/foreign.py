@@ -21,10 +21,12 @@ def describe_file(path: Path, content: bytes) -> dict[str, object]:
     Raises TrainingError if the services would refuse the forest or evaluate it differently.
     """
     flat = parity.read(path, content)
+    if not flat.classes:
+        raise TrainingError(f"'{path}' is a regressor, and classifiers are served. Nothing is published.")
     _require_unit_range(flat, path)
     fitted = sklearn_forest.build(unpickle.read(content), flat)
     rows = near_thresholds(flat)
-    probabilities = fitted.predict_proba(rows)
+    probabilities = sklearn_forest.answers(fitted, rows)
     parity.require(flat, rows, probabilities)
     probes = [
         {"features": row.tolist(), "label": flat.classes[answer.argmax()], "probabilities": answer.tolist()}

@@ -20,7 +20,7 @@ def read(artifact: Path, content: bytes | None = None) -> Forest:
 
 def require(flat: Forest, rows: NDArray[np.float32], expected: NDArray[np.float64]) -> None:
     """Raise TrainingError unless `flat` gives exactly the `expected` (n, classes) probabilities for `rows`."""
-    actual = flat.predict_proba(rows)
+    actual = flat.evaluate(rows)
     different = np.flatnonzero((actual != expected).any(axis=1))
     if different.size:
         raise TrainingError(

@@ -8,17 +8,14 @@ import math
 from typing import Any
 
 import numpy as np
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
-from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
+from numpy.typing import NDArray
+from sklearn import ensemble, tree
 from sklearn.tree._tree import NODE_DTYPE, Tree
 
-from apps.classifier.artifact.inert import RANDOM, Inert, plain
+from apps.classifier.artifact import trees
+from apps.classifier.artifact.arrays import plain
+from apps.classifier.artifact.inert import FORESTS, RANDOM, Inert
 from apps.classifier.forest import Forest
-
-CLASSES = {
-    estimator.__name__: estimator
-    for estimator in (RandomForestClassifier, ExtraTreesClassifier, DecisionTreeClassifier, ExtraTreeClassifier)
-}
 
 
 def build(model: Inert, flat: Forest) -> Any:
@@ -30,25 +27,49 @@ def build(model: Inert, flat: Forest) -> Any:
     return fitted
 
 
+def answers(fitted: Any, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return scikit-learn's float64 (n, classes or outputs) for `rows`: probabilities, or a regressor's values."""
+    if hasattr(fitted, "classes_"):
+        probabilities: NDArray[np.float64] = fitted.predict_proba(rows)
+        return probabilities
+    values: NDArray[np.float64] = fitted.predict(rows).reshape(len(rows), -1)
+    return values
+
+
+def takes_missing(fitted: Any) -> bool:
+    """Return whether scikit-learn answers rows with missing values."""
+    tree = getattr(fitted, "estimators_", [fitted])[0]
+    return bool(tree.__sklearn_tags__().input_tags.allow_nan)
+
+
 def _estimator(model: Inert, flat: Forest) -> Any:
-    estimator = CLASSES[type(model).__name__]
+    assert model.name in FORESTS
+    estimator = getattr(ensemble, type(model).__name__, None) or getattr(tree, type(model).__name__)
     names = estimator().get_params(deep=False)
     parameters = {name: _parameter(model.state[name]) for name in names if name in model.state}
     fitted = estimator(**parameters | ({"n_jobs": None} if "n_jobs" in parameters else {}))
-    fitted.classes_, fitted.n_classes_ = np.array(flat.classes), len(flat.classes)
-    fitted.n_outputs_, fitted.n_features_in_ = 1, flat.n_features
+    fitted.n_outputs_, fitted.n_features_in_ = _outputs(flat), flat.n_features
+    if flat.classes:
+        fitted.classes_, fitted.n_classes_ = np.array(flat.classes, object), len(flat.classes)
     return fitted
 
 
 def _with_tree(fitted: Any, model: Inert, flat: Forest) -> Any:
-    state = model.state["tree_"].state
-    nodes = np.empty(state["nodes"].size, NODE_DTYPE)
+    width, is_classifier = flat.values.shape[1], bool(flat.classes)
+    read, values = trees.parts(model.state["tree_"], width, is_classifier)
+    nodes = np.empty(read.size, NODE_DTYPE)
     for name in NODE_DTYPE.names:
-        nodes[name] = state["nodes"][name]
-    fitted.tree_ = Tree(flat.n_features, np.array([len(flat.classes)], np.intp), 1)
-    parts = {"max_depth": flat.depth, "node_count": nodes.size, "nodes": nodes}
-    fitted.tree_.__setstate__(parts | {"values": np.ascontiguousarray(state["values"])})
+        nodes[name] = read[name]
+    n_classes = np.full(_outputs(flat), len(flat.classes) or 1, np.intp)
+    fitted.tree_ = Tree(flat.n_features, n_classes, _outputs(flat))
+    shape = (nodes.size, 1, width) if is_classifier else (nodes.size, width, 1)
+    state = {"max_depth": flat.depth, "node_count": nodes.size, "nodes": nodes}
+    fitted.tree_.__setstate__(state | {"values": np.ascontiguousarray(values.reshape(shape))})
     return fitted
+
+
+def _outputs(flat: Forest) -> int:
+    return 1 if flat.classes else flat.values.shape[1]
 
 
 def _parameter(value: object) -> object:

@@ -135,7 +135,7 @@ def _parsed(body: bytearray, length: str | None, model: Classifier) -> tuple[Inf
 
 def _inferred(model: Classifier, parsed: tuple[InferRequest, np.ndarray]) -> Response:
     request, rows = parsed
-    return _answer(model, request, model.forest.predict_proba(rows))
+    return _answer(model, request, model.forest.evaluate(rows))
 
 
 def _is_brief(parsed: tuple[InferRequest, np.ndarray]) -> bool:

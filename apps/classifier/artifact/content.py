@@ -29,6 +29,11 @@ COMPRESSIONS: dict[bytes, Callable[[], Decompressor]] = {  # by the first bytes 
     b"]\x00": lambda: lzma.LZMADecompressor(memlimit=MAX_DICTIONARY_BYTES),
     b"\x78": zlib.decompressobj,
 }
+UNREAD = {  # by the first bytes of a file
+    b"\x04\x22\x4d\x18": "compressed by lz4",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd",
+    b"PK\x03\x04": "a zip archive",
+}
 
 
 class UnreadableError(Exception):
@@ -48,6 +53,8 @@ def expanded(content: bytes, limit: int) -> bytes:
     for magic, start in COMPRESSIONS.items():
         if content.startswith(magic):
             return _expanded(start(), content, limit)
+    if reasons := [reason for magic, reason in UNREAD.items() if content.startswith(magic)]:
+        raise UnreadableError(f"it is {reasons[0]}. Load it where it was made, and joblib.dump it without `compress`")
     return content
 
 

@@ -1,26 +1,23 @@
 """Stand-ins for the objects in a .joblib file: they keep what the file says of an object, and do nothing with it."""
 
-import re
 from typing import Any
 
-import numpy as np
-
-from apps.classifier.artifact.content import UnreadableError
-
-FORESTS = {
+CLASSIFIERS = {
     "sklearn.ensemble._forest.RandomForestClassifier",
     "sklearn.ensemble._forest.ExtraTreesClassifier",
     "sklearn.tree._classes.DecisionTreeClassifier",
+    "sklearn.tree._classes.ExtraTreeClassifier",
 }
-SUPPORTED = ", ".join(sorted(name.rpartition(".")[2] for name in FORESTS))
-TREES = {"sklearn.tree._classes.DecisionTreeClassifier", "sklearn.tree._classes.ExtraTreeClassifier"}
+FORESTS = CLASSIFIERS | {name.replace("Classifier", "Regressor") for name in CLASSIFIERS}
+SUPPORTED = "RandomForest, ExtraTrees, DecisionTree and ExtraTree, each as Classifier or Regressor"
+TREES = {name for name in FORESTS if name.startswith("sklearn.tree.")}
 TREE = "sklearn.tree._tree.Tree"
-OBJECTS = "O8"  # the dtype code of Python objects
-OBJECT_FLAGS = 0b111  # flags of a dtype whose items are Python objects
-ARRAY = "joblib.numpy_pickle.NumpyArrayWrapper"
+WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"  # of an array whose numbers follow in the file
 DTYPE = "numpy.dtype"
 SCALAR = "numpy._core.multiarray.scalar"
-RECONSTRUCT = "numpy._core.multiarray._reconstruct"  # in arrays of Python objects, such as class labels
+RECONSTRUCT = "numpy._core.multiarray._reconstruct"  # arrays in pickles up to protocol 4, and arrays of Python objects
+FROM_BUFFER = "numpy._core.numeric._frombuffer"  # arrays in pickles of protocol 5
+ENCODE = "_codecs.encode"  # bytes in pickles of protocol 2
 RANDOM = {  # what a forest keeps of random_state=numpy.random.RandomState(…), which no prediction needs
     "numpy.random._pickle.__randomstate_ctor",
     "numpy.random._pickle.__bit_generator_ctor",
@@ -28,8 +25,11 @@ RANDOM = {  # what a forest keeps of random_state=numpy.random.RandomState(…),
     "numpy.random.bit_generator.SeedSequence",
     "numpy.random.bit_generator.__pyx_unpickle_SeedSequence",
 }
-KNOWN = FORESTS | TREES | RANDOM | {TREE, ARRAY, DTYPE, SCALAR, RECONSTRUCT, "numpy.ndarray"}
-MAX_FIELDS = 32  # of a record
+ARRAY_TYPES = {"numpy.ndarray", "numpy.memmap"}  # named in the file, never called
+OWN = {f"datetime.{name}" for name in ("datetime", "date", "timedelta", "timezone")} | {  # the user's own attributes
+    f"{module}.{name}" for module in ("builtins", "__builtin__") for name in ("set", "frozenset", "bytes", "bytearray")
+}
+KNOWN = FORESTS | RANDOM | ARRAY_TYPES | OWN | {TREE, WRAPPER, DTYPE, SCALAR, RECONSTRUCT, FROM_BUFFER, ENCODE}
 
 
 class Inert:
@@ -44,56 +44,3 @@ class Inert:
 
 
 STAND_INS = {name: type(name.rpartition(".")[2], (Inert,), {"__slots__": (), "name": name}) for name in KNOWN}
-
-
-def number_type(dtype: Any) -> np.dtype | None:
-    """Return the dtype that an Inert stands for (numbers, text or a record of numbers), or None for Python objects."""
-    code, byte_order, names, fields, size = _parts(dtype)
-    if code == OBJECTS:
-        return None
-    if names is not None:
-        return _record(names, fields, size)
-    if not re.fullmatch(r"f[248]|[iu][1248]|b1|U[1-9][0-9]{0,3}", code):
-        raise UnreadableError(f"it holds an array of {code[:20]!r} and not of numbers")
-    return np.dtype(code).newbyteorder(">" if byte_order == ">" else "<")
-
-
-def _parts(dtype: Any) -> tuple[str, Any, Any, Any, Any]:
-    """Return a dtype's code and byte order, and the names, fields and size of a record."""
-    if not isinstance(dtype, Inert) or dtype.name != DTYPE or type(dtype.args[0]) is not str:
-        raise UnreadableError("it holds an array without a dtype")
-    code, (_, byte_order, inner, names, fields, size, _, flags) = dtype.args[0], dtype.state[:8]
-    if inner is not None or (code != OBJECTS and flags & OBJECT_FLAGS):
-        raise UnreadableError(f"it holds an array of {code[:20]!r} and not of numbers, but of objects or of arrays")
-    return code, byte_order, names, fields, size
-
-
-def _record(names: tuple[Any, ...], fields: dict[str, Any], size: int) -> np.dtype:
-    if len(names) > MAX_FIELDS or not all(type(name) is str for name in names):
-        raise UnreadableError(f"it holds records that do not have at most {MAX_FIELDS} fields with names")
-    if any(_parts(fields[name][0])[2] is not None for name in names):
-        raise UnreadableError("it holds records of records")
-    formats = [dtype for name in names if (dtype := number_type(fields[name][0])) is not None]
-    if len(formats) < len(names):
-        raise UnreadableError("it holds records of Python objects")
-    if sum(dtype.itemsize for dtype in formats) > size:
-        raise UnreadableError("it holds records whose fields overlap")
-    offsets = [fields[name][1] for name in names]
-    return np.dtype({"names": list(names), "formats": formats, "offsets": offsets, "itemsize": size})
-
-
-def plain(value: Any) -> Any:
-    """Return the number or text that the Inert of a numpy scalar stands for, and every other value as it is."""
-    if not isinstance(value, Inert) or value.name != SCALAR:
-        return value
-    dtype = number_type(value.args[0])
-    if dtype is None:
-        raise UnreadableError("it holds a numpy scalar that is a Python object")
-    return np.frombuffer(value.args[1], dtype, 1)[0].item()
-
-
-def integer(value: Any) -> int:
-    """Return an int, or the one that the Inert of a numpy scalar stands for; raise UnreadableError for others."""
-    if type(value := plain(value)) is not int:
-        raise UnreadableError(f"it gives a {type(value).__name__} where a whole number belongs")
-    return value

@@ -1,37 +1,25 @@
 """Loads the forest in a .joblib file, and refuses every file that the services could not evaluate safely."""
 
+import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from apps.classifier.artifact import unpickle
+from apps.classifier.artifact import trees, unpickle
+from apps.classifier.artifact.arrays import array, integer, plain, source
 from apps.classifier.artifact.content import UnreadableError, max_bytes
-from apps.classifier.artifact.inert import FORESTS, SUPPORTED, TREE, TREES, Inert, integer
+from apps.classifier.artifact.inert import CLASSIFIERS, FORESTS, SUPPORTED, TREES, Inert
 from apps.classifier.artifact.unpickle import BROKEN
 from apps.classifier.forest import Forest
 from models import artifact
 
-NODE = {
-    "left_child": "i8", "right_child": "i8", "feature": "i8", "threshold": "f8", "missing_go_to_left": "u1",
-    "impurity": "f8", "n_node_samples": "i8", "weighted_n_node_samples": "f8",
-}  # fmt: skip
 # A small file may refer to one array or tree many times, so the result is bounded too.
 MAX_TREES, MAX_CLASSES, MAX_FEATURES, MAX_DEPTH = 5_000, 100_000, 100_000, 10_000
 
 
 class ForestError(Exception):
     """Why a file cannot be served as a forest, in one line: the path, the reason, the remedy."""
-
-
-class _Tree(NamedTuple):
-    """One tree in the arrays of a Forest, with nodes and leaves numbered from 0."""
-
-    feature: np.ndarray
-    threshold: np.ndarray
-    child: np.ndarray
-    leaf: np.ndarray
-    values: np.ndarray
 
 
 def load(path: str | Path, content: bytes | None = None) -> Forest:
@@ -50,80 +38,87 @@ def flatten(model: Inert) -> Forest:
     """Return the forest that `unpickle.read` returned as an Inert; raise UnreadableError where it is none."""
     if model.name not in FORESTS:
         raise UnreadableError(f"it holds a {_class_name(model)}. Supported: {SUPPORTED}")
+    if type(model.state) is dict and not {"estimators_", "tree_"} & model.state.keys():
+        raise UnreadableError(f"it is a {_class_name(model)} that is not fitted. Call its fit, and save it again")
     try:
         return _flatten(model)
     except BROKEN as error:
         reason = f"{type(error).__name__}: {error}"[:200]
-        raise UnreadableError(
-            f"it is a {_class_name(model)} that is not fitted, or of an unknown version ({reason})"
-        ) from None
+        raise UnreadableError(f"it is a {_class_name(model)} of an unknown version, or is damaged ({reason})") from None
 
 
 def _flatten(model: Inert) -> Forest:
     estimators = model.state.get("estimators_", [model])
     if not estimators or not all(isinstance(tree, Inert) and tree.name in TREES for tree in estimators):
         raise UnreadableError("its estimators are not decision trees")
-    parts = {id(tree.state["tree_"].state[part]) for tree in estimators for part in ("nodes", "values")}
+    parts = {id(source(tree.state["tree_"].state[part])) for tree in estimators for part in ("nodes", "values")}
     if len(parts) != 2 * len(estimators):
         raise UnreadableError("it holds a tree, or a part of one, twice")
-    if integer(model.state["n_outputs_"]) != 1:
-        raise UnreadableError("it predicts several outputs at once, and one is served")
-    labels, n_features = _labels(model.state["classes_"]), integer(model.state["n_features_in_"])
-    for noun, count, most in (("trees", len(estimators), MAX_TREES), ("features", n_features, MAX_FEATURES)):
+    outputs, is_classifier = integer(model.state["n_outputs_"]), model.name in CLASSIFIERS
+    if is_classifier and outputs != 1:
+        raise UnreadableError(f"it predicts {outputs} outputs at once. Train a classifier for each of them")
+    labels, n_features = _labels(model) if is_classifier else (), integer(model.state["n_features_in_"])
+    counts = ("trees", len(estimators), MAX_TREES), ("features", n_features, MAX_FEATURES), ("outputs", outputs, 1000)
+    for noun, count, most in counts:
         if not 1 <= count <= most:
             raise UnreadableError(f"it has {count} {noun}; 1 to {most} are served")
-    trees = [_tree(tree.state["tree_"], n_features, len(labels)) for tree in estimators]
-    roots, rows = _starts([tree.child.size for tree in trees]), _starts([len(tree.values) for tree in trees])
-    child = np.concatenate([tree.child + root for tree, root in zip(trees, roots, strict=True)])
-    leaf = np.concatenate([tree.leaf + row for tree, row in zip(trees, rows, strict=True)])
-    feature, threshold, values = (
-        np.concatenate([getattr(tree, part) for tree in trees]) for part in ("feature", "threshold", "values")
+    width = len(labels) if is_classifier else outputs
+    read = [trees.read(tree.state["tree_"], n_features, width, is_classifier) for tree in estimators]
+    roots, rows = _starts([tree.child.size for tree in read]), _starts([len(tree.values) for tree in read])
+    child = np.concatenate([tree.child + root for tree, root in zip(read, roots, strict=True)])
+    leaf = np.concatenate([tree.leaf + row for tree, row in zip(read, rows, strict=True)])
+    joined = {
+        part: np.concatenate([getattr(tree, part) for tree in read])
+        for part in ("feature", "threshold", "missing_right", "values")
+    }
+    return Forest(
+        classes=labels,
+        n_features=n_features,
+        feature_names=_feature_names(model, n_features),
+        depth=_depth(child, roots),
+        roots=roots,
+        child=child,
+        leaf=leaf,
+        **joined,
     )
-    return Forest(labels, n_features, _depth(child, roots), roots, feature, threshold, child, leaf, values)
 
 
-def _labels(classes: np.ndarray | list[Any]) -> tuple[str, ...]:
+def _labels(model: Inert) -> tuple[str, ...]:
+    """Return the classes as texts; raise UnreadableError for labels that a manifest or an answer could not hold."""
+    classes = array(model.state["classes_"])
     if len(classes) > MAX_CLASSES:
         raise UnreadableError(f"it has {len(classes)} classes; 1 to {MAX_CLASSES} are served")
-    labels = classes if isinstance(classes, list) else classes.tolist()
-    if not all(type(label) in (str, int, float, bool) for label in labels):
-        raise UnreadableError("its classes are not named by texts or numbers")
-    return tuple(str(label) for label in labels)
+    values = [plain(value) for value in classes] if isinstance(classes, list) else classes.tolist()
+    if wrong := [value for value in values if not _is_label(value)]:
+        raise UnreadableError(
+            f"one of its classes is {_shown(wrong[0])}; classes are named by texts or finite numbers. "
+            "Train it with labels as texts: y.astype(str)"
+        )
+    labels = tuple(str(value) for value in values)
+    if len(set(labels)) < len(labels):
+        raise UnreadableError("two of its classes have the same name as texts. Train it with labels that differ")
+    return labels
 
 
-def _tree(tree: Inert, n_features: int, n_classes: int) -> _Tree:
-    if tree.name != TREE:
-        raise UnreadableError("its estimators hold no trees")
-    nodes, values = tree.state["nodes"], tree.state["values"]
-    fields = nodes.dtype.fields or {}
-    if {name: field[0].str[1:].replace("i4", "i8") for name, field in fields.items()} != NODE:
-        raise UnreadableError("its nodes are not those of scikit-learn 1.3 to 1.9. Save it again with one of these")
-    left, right = nodes["left_child"], nodes["right_child"]
-    inner = left != -1
-    _check_tree(nodes, inner, n_features)
-    if values.shape != (left.size, 1, n_classes) or values.dtype != np.float64:
-        raise UnreadableError("its leaves do not hold a value for each class")
-    place, pairs = np.zeros(left.size, np.intp), 1 + 2 * np.arange(np.count_nonzero(inner))
-    place[left[inner]], place[right[inner]] = pairs, pairs + 1
-    parents, leaves = place[inner], place[~inner]
-    child, leaf = np.arange(left.size), np.zeros(left.size, np.intp)
-    feature, threshold = np.zeros(left.size, np.intp), np.full(left.size, np.inf)
-    child[parents], leaf[leaves] = pairs, np.arange(leaves.size)
-    feature[parents], threshold[parents] = nodes["feature"][inner], nodes["threshold"][inner]
-    return _Tree(feature, threshold, child, leaf, values[~inner, 0])
+def _is_label(value: Any) -> bool:
+    if type(value) is str:
+        return not any("\ud800" <= character <= "\udfff" for character in value)  # UTF-8 has no half of a pair
+    return type(value) in (int, bool) or (type(value) is float and math.isfinite(value))
 
 
-def _check_tree(nodes: np.ndarray, inner: np.ndarray, n_features: int) -> None:
-    """Refuse nodes that do not form a tree: then each walk from the root ends, and reads only existing features."""
-    children = np.concatenate([nodes["left_child"][inner], nodes["right_child"][inner]])
-    children.sort()
-    if not np.array_equal(children, np.arange(1, nodes.size)):
-        raise UnreadableError("one of its trees is not a tree: a node does not have exactly one parent")
-    feature = nodes["feature"][inner]
-    if not np.all((feature >= 0) & (feature < n_features)):
-        raise UnreadableError(f"one of its trees compares a feature outside 0 to {n_features - 1}")
-    if np.isnan(nodes["threshold"][inner]).any():
-        raise UnreadableError("one of its trees has a threshold that is not a number")
+def _shown(value: Any) -> str:
+    return f"{value!a}"[:80] if type(value) in (str, float, bytes, type(None)) else f"a {type(value).__name__}"
+
+
+def _feature_names(model: Inert, n_features: int) -> tuple[str, ...]:
+    """Return the columns' names of the frame that the model was fitted on; none for an array."""
+    values = array(model.state.get("feature_names_in_"))
+    if values is None:
+        return ()
+    names = tuple(plain(value) for value in (values if isinstance(values, list) else values.tolist()))
+    if len(names) != n_features or len(set(names)) < len(names) or not all(type(name) is str for name in names):
+        raise UnreadableError("the names of its features are not one text for each, all different")
+    return names
 
 
 def _class_name(model: Inert) -> str:

@@ -64,14 +64,14 @@ def test_probabilities_equal_scikit_learns_bit_for_bit(
     flat = load(path)
     inputs = near_thresholds(flat, rows, seed)
     assert flat.classes == tuple(str(label) for label in model.classes_)
-    assert np.array_equal(flat.predict_proba(inputs), model.predict_proba(inputs))
+    assert np.array_equal(flat.evaluate(inputs), model.predict_proba(inputs))
 
 
 def test_the_answer_of_one_row_is_its_answer_in_a_batch(digits, artifact):
     flat, rows = load(artifact), forests.unit(forests.images(130, seed=5))
-    batch = flat.predict_proba(rows)
+    batch = flat.evaluate(rows)
     assert np.array_equal(batch, digits.predict_proba(rows))
-    assert all(np.array_equal(flat.predict_proba(rows[i : i + 1])[0], batch[i]) for i in range(130))
+    assert all(np.array_equal(flat.evaluate(rows[i : i + 1])[0], batch[i]) for i in range(130))
 
 
 def test_a_forest_of_unlimited_depth_is_exact(tmp_path):
@@ -79,21 +79,21 @@ def test_a_forest_of_unlimited_depth_is_exact(tmp_path):
     joblib.dump(model, tmp_path / "deep.joblib")
     flat, rows = load(tmp_path / "deep.joblib"), forests.unit(forests.images(400, seed=6))
     assert flat.depth == max(tree.get_depth() for tree in model.estimators_)
-    assert np.array_equal(flat.predict_proba(rows), model.predict_proba(rows))
+    assert np.array_equal(flat.evaluate(rows), model.predict_proba(rows))
 
 
 @pytest.mark.parametrize("compress", [("zlib", 3), ("gzip", 1), ("bz2", 1), ("xz", 1), ("lzma", 1)])
 def test_compressed_files_are_read_the_same(digits, tmp_path, compress):
     joblib.dump(digits, tmp_path / "small.joblib", compress=compress)
     rows = forests.unit(forests.images(5, seed=7))
-    assert np.array_equal(load(tmp_path / "small.joblib").predict_proba(rows), digits.predict_proba(rows))
+    assert np.array_equal(load(tmp_path / "small.joblib").evaluate(rows), digits.predict_proba(rows))
 
 
 def test_a_model_with_numpy_integers_and_further_options_is_read(tmp_path):
     model = forests.digits_forest(class_weight={label: 1.0 + label for label in range(10)}, ccp_alpha=1e-4)
     joblib.dump(model, tmp_path / "weighted.joblib")
     rows = forests.unit(forests.images(20, seed=8))
-    assert np.array_equal(load(tmp_path / "weighted.joblib").predict_proba(rows), model.predict_proba(rows))
+    assert np.array_equal(load(tmp_path / "weighted.joblib").evaluate(rows), model.predict_proba(rows))
 
 
 @pytest.mark.parametrize("seed", [3, None], ids=["seeded", "from the system"])
@@ -101,7 +101,7 @@ def test_a_forest_that_keeps_its_random_state_is_read(seed, tmp_path):
     model = forests.digits_forest(trees=2, random_state=np.random.RandomState(seed))
     joblib.dump(model, tmp_path / "f.joblib")
     rows = forests.unit(forests.images(5))
-    assert np.array_equal(load(tmp_path / "f.joblib").predict_proba(rows), model.predict_proba(rows))
+    assert np.array_equal(load(tmp_path / "f.joblib").evaluate(rows), model.predict_proba(rows))
 
 
 def test_big_endian_arrays_are_read(digits, tmp_path):
@@ -110,7 +110,7 @@ def test_big_endian_arrays_are_read(digits, tmp_path):
     model = joblib.load(saved(digits, tmp_path))
     model.classes_ = model.classes_.astype(">i8")
     assert load(saved(model, tmp_path)).classes == tuple("0123456789")
-    assert np.array_equal(load(saved(model, tmp_path)).predict_proba(rows), expected)
+    assert np.array_equal(load(saved(model, tmp_path)).evaluate(rows), expected)
 
 
 def saved(model, folder: Path) -> Path:
@@ -125,5 +125,5 @@ def test_rows_of_another_precision_or_width_raise_value_error(artifact):
     flat = load(artifact)
     for rows in (np.zeros((1, 784)), np.zeros((1, 783), np.float32), np.zeros(784, np.float32)):
         with pytest.raises(ValueError, match="float32"):
-            flat.predict_proba(rows)
-    assert flat.predict_proba(np.zeros((0, 784), np.float32)).shape == (0, 10)
+            flat.evaluate(rows)
+    assert flat.evaluate(np.zeros((0, 784), np.float32)).shape == (0, 10)

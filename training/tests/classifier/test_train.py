@@ -113,8 +113,8 @@ def test_existing_version_is_refused_before_any_training(train, artifact, capsys
 
 
 def test_forest_that_the_services_evaluate_differently_is_not_published(train, artifact, monkeypatch, capsys):
-    exact = Forest.predict_proba
-    monkeypatch.setattr(Forest, "predict_proba", lambda forest, rows: np.nextafter(exact(forest, rows), 2))
+    exact = Forest.evaluate
+    monkeypatch.setattr(Forest, "evaluate", lambda forest, rows: np.nextafter(exact(forest, rows), 2))
     assert train() == 1
     assert "The services' probabilities differ from scikit-learn's for 360 of 360 rows" in capsys.readouterr().err
     assert list(artifact.parent.iterdir()) == []

@@ -113,13 +113,13 @@ def test_odd_shapes_are_answered(size):
 
 
 def test_pictures_and_large_batches_leave_the_event_loop_free(client, monkeypatch):
-    threads, evaluate = [], Forest.predict_proba
+    threads, evaluate = [], Forest.evaluate
 
     def watched(self, rows):
         threads.append(threading.current_thread().name)
         return evaluate(self, rows)
 
-    monkeypatch.setattr(Forest, "predict_proba", watched)
+    monkeypatch.setattr(Forest, "evaluate", watched)
     pixels = forests.images(70).tolist()
     client.post("/predict", json={"features": pixels[0], "scale": 255})
     client.post("/predict", json={"instances": pixels, "scale": 255})

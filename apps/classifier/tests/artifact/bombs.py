@@ -50,6 +50,12 @@ def array(shape: bytes, dtype: bytes, content: bytes = b"", more: bytes = b"") -
     return name("joblib.numpy_pickle.NumpyArrayWrapper") + b")\x81}(" + items + b"ub" + content
 
 
+def view(number: int, leaves: int) -> bytes:
+    """Push an array, as pickles of protocol 5 hold it, of the bytes that were memoized as `number`."""
+    shape = b"(" + integer(leaves) + b"K\x01K\x01t"
+    return name("numpy._core.numeric._frombuffer") + b"(" + memo(number) + dtype("f8") + shape + text("C") + b"tR"
+
+
 def forest(**state: bytes) -> bytes:
     items = b"".join(text(key) + value for key, value in state.items())
     return name("sklearn.ensemble._forest.RandomForestClassifier") + b")\x81}(" + items + b"ub"
@@ -86,8 +92,9 @@ def small(estimators: bytes, classes: bytes) -> bytes:
     return forest(estimators_=estimators, classes_=classes, n_outputs_=b"K\x01", n_features_in_=b"K\x01")
 
 
+ONE = struct.pack("<d", 1.0)
 LEAF = struct.pack("<qqqddqdQ", -1, -1, -2, -2.0, 0.0, 1, 1.0, 0)
-ONE_LEAF = tree(array(b"K\x01\x85", node_type(), LEAF), array(b"K\x01K\x01K\x01\x87", dtype("f8"), bytes(8)))
+ONE_LEAF = tree(array(b"K\x01\x85", node_type(), LEAF), array(b"K\x01K\x01K\x01\x87", dtype("f8"), ONE))
 ONE_CLASS = array(b"K\x01\x85", dtype("i8"), bytes(8))
 
 
@@ -95,7 +102,7 @@ def chain(depth: int) -> bytes:
     """Push a tree whose right children have two children each, down to `depth`."""
     rows = [LEAF if n % 2 else inner(n + 1) for n in range(2 * depth)]
     count = integer(len(rows) + 1)
-    values = array(count + b"K\x01K\x01\x87", dtype("f8"), bytes(8 * len(rows) + 8))
+    values = array(count + b"K\x01K\x01\x87", dtype("f8"), ONE * (len(rows) + 1))
     return tree(array(count + b"\x85", node_type(), b"".join([*rows, LEAF])), values)
 
 
@@ -113,7 +120,7 @@ BOMBS = {  # how each is made, and a part of the message that refuses it
     ),
     "classes that are such tuples": (
         lambda: program(doubled(), small(b"](" + ONE_LEAF + b"e", b"](" + memo(60) + b"e")),
-        "not named by texts or numbers",
+        "classes are named by texts or finite numbers",
     ),
     "keys of one hash": (
         lambda: program(b"}(", *(integer(n * (2**61 - 1)) + b"N" for n in range(1, 50_000)), b"u"),
@@ -181,6 +188,19 @@ BOMBS = {  # how each is made, and a part of the message that refuses it
         ),
         "it holds a tree, or a part of one, twice",
     ),
+    "a buffer that many trees share": (
+        lambda: program(
+            b"\x8e" + struct.pack("<Q", 400_000) + ONE * 50_000,
+            b"\x94",
+            small(
+                b"](" + tree(array(b"K\x01\x85", node_type(), LEAF), view(0, 50_000)) * 2_000 + b"e",
+                array(integer(50_000) + b"\x85", dtype("u1"), bytes(50_000)),
+            ),
+        ),
+        "it holds a tree, or a part of one, twice",
+    ),
+    "a set of tuples doubled 60 times": (lambda: program(doubled(), b"\x8f(", memo(60), b"\x90"), "holds a list"),
+    "the same as a frozenset": (lambda: program(doubled(), b"(", memo(60), b"\x91"), "holds a list"),
     "classes without a byte": (
         lambda: program(small(b"](" + ONE_LEAF + b"e", array(integer(1000 * MANY) + b"\x85", dtype("U0", flags=8)))),
         "'U0' and not of numbers",

@@ -50,7 +50,7 @@ MISTAKES = {
     "a feature beyond the last": (set_nodes("feature", 784), "compares a feature outside 0 to 783"),
     "a negative feature": (set_nodes("feature", -3), "compares a feature outside 0 to 783"),
     "a threshold that is no number": (set_nodes("threshold", np.nan), "threshold that is not a number"),
-    "nodes of another version": (without_missing, "scikit-learn 1.3 to 1.9"),
+    "nodes of another version": (without_missing, "scikit-learn 1.2 to 1.9"),
     "values of another shape": (lambda m: tree(m).update(values=np.zeros((3, 1, 10))), "a value for each class"),
     "values of another type": (
         lambda m: tree(m).update(values=tree(m)["values"].astype(np.float32)),
@@ -58,9 +58,10 @@ MISTAKES = {
     ),
     "no trees": (change_state("estimators_", []), "not decision trees"),
     "trees that are not": (change_state("estimators_", [1, 2]), "not decision trees"),
-    "several outputs": (change_state("n_outputs_", 2), "several outputs"),
+    "several outputs": (change_state("n_outputs_", 2), "predicts 2 outputs at once"),
     "a count that is a text": (change_state("n_features_in_", "784"), "a whole number belongs"),
-    "not fitted": (lambda m: m.state.pop("classes_"), "not fitted"),
+    "no classes": (lambda m: m.state.pop("classes_"), "of an unknown version, or is damaged .KeyError: 'classes_'"),
+    "no state": (lambda m: setattr(m, "state", None), "of an unknown version, or is damaged"),
 }
 
 

@@ -77,7 +77,7 @@ def test_a_program_is_refused_in_every_protocol(name, protocol):
     text = refused(pickle.dumps(attack, protocol))
     if protocol >= 3:  # earlier ones use names of Python 2, or unknown opcodes
         assert named in text
-        assert text.endswith("DecisionTreeClassifier, ExtraTreesClassifier, RandomForestClassifier")
+        assert text.endswith("RandomForest, ExtraTrees, DecisionTree and ExtraTree, each as Classifier or Regressor")
 
 
 @pytest.mark.parametrize("place", ["random_state", "class_weight", "estimators_", "classes_"])
@@ -111,6 +111,9 @@ OPCODE_ATTACKS = {
     "only a stop": b"\x80\x04.",
     "text": b"hello, world",
     "a frame of 4 EiB": b"\x80\x04\x95" + struct.pack("<Q", 2**62) + b"N.",
+    "bytes of 4 EiB": b"\x80\x05\x8e" + struct.pack("<Q", 2**62) + b"N.",
+    "a bytearray of 4 EiB": b"\x80\x05\x96" + struct.pack("<Q", 2**62) + b"N.",
+    "items for what is no set": b"\x80\x04}(K\x01\x90.",
     "a string of 2 GiB": b"\x80\x04X\xff\xff\xff\x7fabc.",
     "a joblib of before 0.10, compressed": b"ZF0x10              " + zlib.compress(b"N."),
     "lists in lists": b"\x80\x04" + b"]" * 50_000 + b"a" * 49_999 + b".",
@@ -188,7 +191,7 @@ def test_arrays_of_anything_but_numbers_and_text_are_refused(dtype):
 def test_a_file_of_another_object_is_refused_with_the_supported_classes(value):
     joblib.dump(value, "other.joblib")
     text = refused(Path("other.joblib").read_bytes(), f"holds a {type(value).__name__} and not a forest")
-    assert "RandomForestClassifier" in text
+    assert "RandomForest, ExtraTrees" in text
 
 
 def test_another_estimator_of_scikit_learn_is_refused_by_its_name():
@@ -199,8 +202,8 @@ def test_another_estimator_of_scikit_learn_is_refused_by_its_name():
         loading.load("linear.joblib")
     assert str(error.value) == (
         "'linear.joblib' is not served: it names 'sklearn.linear_model._logistic.LogisticRegression', "
-        "which is no part of a forest (nothing was run). Supported: DecisionTreeClassifier, ExtraTreesClassifier, "
-        "RandomForestClassifier."
+        "which is no part of a forest (nothing was run). Supported: RandomForest, ExtraTrees, DecisionTree and "
+        "ExtraTree, each as Classifier or Regressor."
     )
 
 
@@ -228,5 +231,5 @@ def test_a_damaged_file_is_either_a_forest_or_refused(small, data):
         forest = loading.load("damaged.joblib")
     except loading.ForestError:
         return
-    answer = forest.predict_proba(np.zeros((1, forest.n_features), np.float32))
+    answer = forest.evaluate(np.zeros((1, forest.n_features), np.float32))
     assert answer.shape == (1, len(forest.classes))
