@@ -67,8 +67,8 @@ def decoded(content: bytes | bytearray, file_format: str, bounds: Bounds, cancel
     for top in range(0, image.height, rows):
         check(cancelled)
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
-        strips.append(np.asarray(_grey(strip).reduce(factor)))
-    grey = np.concatenate(strips)
+        strips.append([np.asarray(layer.reduce(factor)) for layer in _layers(strip)])
+    grey = _on_backdrop(*(np.concatenate(layer) for layer in zip(*strips, strict=True)))
     return TURNS[file.orientation](grey) if file.orientation in TURNS else grey
 
 
@@ -118,9 +118,27 @@ def _coefficient_bytes(image: "JpegImageFile", interleaved: int) -> int:
     return COEFFICIENT_BYTES * image.width * image.height * sum(sampling) // max(sampling)
 
 
-def _grey(strip: "Image.Image") -> "Image.Image":
-    from PIL import Image
+def _layers(strip: "Image.Image") -> list["Image.Image"]:
+    """Return the grey of a strip; of one with transparency the grey on black, and how opaque it is."""
+    from PIL import Image, ImageChops
 
-    if strip.has_transparency_data:
-        strip = Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip.convert("RGBA"))
-    return strip.convert("L")
+    if strip.mode.startswith("I;16"):  # Pillow's own conversion would cut off everything above 255
+        deep = np.asarray(strip)
+        grey = Image.fromarray((deep >> 8).astype(np.uint8))
+        if (transparent := strip.info.get("transparency")) is None:
+            return [grey]
+        opaque = Image.fromarray(np.where(deep == transparent, 0, 255).astype(np.uint8))
+    elif strip.has_transparency_data:
+        strip = strip.convert("RGBA")
+        grey, opaque = strip.convert("L"), strip.getchannel("A")
+    else:
+        return [strip.convert("L")]
+    return [ImageChops.multiply(grey, opaque), opaque]
+
+
+def _on_backdrop(grey: np.ndarray, opaque: np.ndarray | None = None) -> np.ndarray:
+    """Return a picture with transparency on white, or on black if it would hardly stand out from white."""
+    if opaque is None:
+        return grey
+    on_white = grey + ~opaque  # at most 255: grey is no lighter than it is opaque
+    return grey if 2 * (255 - int(on_white.min())) < int(grey.max()) else on_white

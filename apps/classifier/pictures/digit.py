@@ -7,13 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from apps.classifier.pictures import background
 from apps.classifier.pictures.decoding import Bounds, decoded
-from apps.serving.problems import Problem
 
 SIDE, BOX = 28, 20  # pixels of the image, and of the box in it that the digit fills
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}
-MIN_CONTRAST = 16  # of 255; a picture with less is blank
-MIN_INK = 0.1  # of the strongest ink; anything weaker is noise of a camera or of JPEG
 
 
 def read(content: bytes | bytearray, media_type: str, bounds: Bounds, cancelled: Callable[[], bool]) -> np.ndarray:
@@ -22,19 +20,9 @@ def read(content: bytes | bytearray, media_type: str, bounds: Bounds, cancelled:
     Raises Problem 422 for a picture that is broken, blank or beyond `bounds`, and ClientGone soon after `cancelled()`
     is true.
     """
-    ink = _ink(decoded(content, FORMATS[media_type], bounds, cancelled).astype(np.float32))
-    rows, columns = (np.flatnonzero((ink > MIN_INK * ink.max()).any(axis=axis)) for axis in (1, 0))
+    ink, mask = background.ink(decoded(content, FORMATS[media_type], bounds, cancelled))
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     return _centred(_fitted(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]))
-
-
-def _ink(grey: np.ndarray) -> np.ndarray:
-    """Return each pixel's distance from the background, which is the median of the border, as float32."""
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    background = float(np.median(border))
-    ink = (background - grey if background > 127 else grey - background).clip(min=0)
-    if ink.max() < MIN_CONTRAST:
-        raise Problem(422, "The image is blank: nothing in it stands out from its border. Send a digit.")
-    return ink
 
 
 def _fitted(ink: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from apps.classifier.forest import Forest
 from apps.classifier.tests import forests
-from apps.classifier.tests.pictures.pictures import bomb, difference, drawn, encoded, read_picture
+from apps.classifier.tests.pictures.pictures import bomb, chunk, difference, drawn, encoded, read_file, read_picture
 from apps.serving.problems import Problem
 
 PNG = {"content-type": "image/png"}
@@ -41,6 +41,68 @@ def test_the_digit_fills_a_box_of_20_with_its_centre_of_mass_in_the_middle():
 )
 def test_place_size_colours_and_mode_make_no_difference(variant):
     assert difference(read_picture(drawn()), read_picture(variant)) < 0.02
+
+
+def sixteen_bits(picture: Image.Image) -> Image.Image:
+    """Return a picture of 16 bits a pixel."""
+    return Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
+
+
+def lit(picture: Image.Image, light: str, share: float = 0.2) -> Image.Image:
+    """Return a picture whose light falls off by `share`: from left to right, or from the middle to the corners."""
+    grey = np.asarray(picture.convert("L")).astype(float)
+    y, x = np.meshgrid(*(np.linspace(-1, 1, length) for length in grey.shape), indexing="ij")
+    fall = {"from the left": (x + 1) / 2, "from the middle": (x * x + y * y) / 2}[light]
+    return Image.fromarray(np.round(grey * (1 - share * fall)).astype(np.uint8))
+
+
+def noisy(picture: Image.Image, deviation: float, seed: int = 0) -> Image.Image:
+    grey = np.asarray(picture.convert("L")) + np.random.default_rng(seed).normal(0, deviation, picture.size[::-1])
+    return Image.fromarray(grey.round().clip(0, 255).astype(np.uint8))
+
+
+PAPER, BOARD = drawn(paper="#ddd", ink="#222"), drawn(paper="#444", ink="#eee")
+PHOTOGRAPHS = {
+    "16 bits": sixteen_bits(drawn()),
+    "16 bits, light on dark": sixteen_bits(drawn(paper="black", ink="white")),
+    "white ink on nothing": drawn(mode="RGBA", paper=(0, 0, 0, 0), ink=(255, 255, 255, 255)),
+    "white ink on transparent white": drawn(mode="RGBA", paper=(255, 255, 255, 0), ink=(255, 255, 255, 255)),
+    "white ink and alpha": drawn(mode="RGBA", paper=(0, 0, 0, 0), ink=(255, 255, 255, 255)).convert("LA"),
+    "mid-grey paper": drawn(paper="#777", ink="#111"),
+    **{f"paper lit {light}": lit(PAPER, light) for light in ("from the left", "from the middle")},
+    **{f"white paper lit {light}": lit(drawn(), light) for light in ("from the left", "from the middle")},
+    **{f"a board lit {light}": lit(BOARD, light) for light in ("from the left", "from the middle")},
+    **{f"noise of {deviation}": noisy(PAPER, deviation) for deviation in (2, 4, 6)},
+    **{f"white paper, noise of {deviation}": noisy(drawn(), deviation) for deviation in (2, 4, 6)},
+    "a board, noise of 6": noisy(BOARD, 6),
+    "all of it": noisy(lit(PAPER, "from the middle"), 6),
+    "all of it, large": noisy(lit(PAPER.resize((1600, 2400)), "from the left"), 6),
+}
+
+
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+def test_depth_transparency_light_and_noise_make_little_difference(name):
+    assert difference(read_picture(drawn()), read_picture(PHOTOGRAPHS[name])) < 0.06
+
+
+@pytest.mark.parametrize("deviation", [4, 6])
+def test_a_picture_of_nothing_but_noise_is_blank(deviation):
+    paper = noisy(Image.new("L", (300, 300), 200), deviation)
+    with pytest.raises(Problem, match="The image is blank"):
+        read_picture(lit(paper, "from the left"))
+
+
+def test_a_16_bit_picture_may_name_a_transparent_grey():
+    grey = np.full((60, 60), 40_000, np.uint16)
+    grey[20:40, 28:32] = 0
+    assert np.array_equal(read_file(grey_png(grey, transparent=40_000)), read_file(grey_png(grey)))
+
+
+def grey_png(grey: np.ndarray, transparent: int | None = None) -> bytes:
+    """Return a PNG of 16 bits a pixel; pixels of the grey `transparent` are so."""
+    content = encoded(Image.fromarray(grey))
+    tag = b"" if transparent is None else chunk(b"tRNS", transparent.to_bytes(2))
+    return content[:33] + tag + content[33:]
 
 
 def test_size_and_jpeg_make_little_difference():
