@@ -61,7 +61,8 @@ def _lm(arguments: Namespace) -> int:
 def _register(arguments: Namespace) -> int:
     from training.register import register
 
-    return _report(register(arguments.path, arguments.models_dir, arguments.version_id, force=arguments.force))
+    options = {name: getattr(arguments, name) for name in ("models_dir", "version_id", "sample", "features", "force")}
+    return _report(register(arguments.path, **options))
 
 
 def _list(arguments: Namespace) -> int:

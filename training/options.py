@@ -59,6 +59,7 @@ ENGINE = Rule(" or ".join(ENGINES), str, lambda name: name in ENGINES)
 Options = dict[str, tuple[str, Rule[Any], object]]  # flag -> help, rule, default
 MODELS_DIR: Options = {"--models-dir": ("folder of the registry", Rule("a path", Path), Path("models"))}
 FOLDER = Rule("a folder that exists", str, lambda path: Path(path).is_dir())
+FILE = Rule("a file that exists", Path, lambda path: path.is_file())
 DATA_DIR: Options = {"--data-dir": ("folder of IDX files or an .npz; default: the cache", FOLDER, None)}
 COMMANDS: dict[str, tuple[str, Options]] = {
     "data": ("get MNIST into the cache", DATA_DIR),
@@ -86,7 +87,12 @@ COMMANDS: dict[str, tuple[str, Options]] = {
     ),
     "register": (
         "publish a forest or a model folder that was trained elsewhere",
-        {"--version-id": ("version to publish; default: the file's name", VERSION_ID, None), **MODELS_DIR},
+        {
+            "--version-id": ("version to publish; default: the file's name", VERSION_ID, None),
+            "--sample": ("CSV of a forest's training data: names, kinds and ranges of its features", FILE, None),
+            "--features": ("JSON of a forest's features: name, kind, unit, range, values, missing", FILE, None),
+            **MODELS_DIR,
+        },
     ),
     "list": ("list the versions in the registry", MODELS_DIR),
     "verify": ("verify every artifact in the registry against its manifest", MODELS_DIR),
@@ -115,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, (text, options) in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         if name == "register":
-            command.add_argument("path", metavar="PATH", help="a .joblib file or a model folder")
+            command.add_argument("path", metavar="PATH", help="a .joblib or pickle file, or a model folder")
         for flag, (help_text, rule, default) in options.items():
             suffix = "" if default is None or default is MISSING_ID else f" (default: {default})"
             command.add_argument(flag, type=rule, default=default, help=f"{help_text}; {rule.text}{suffix}")

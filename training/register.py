@@ -1,7 +1,9 @@
 """Publishes a model that was trained elsewhere: writes its manifest, and copies it if it is outside the registry."""
 
+import re
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 from apps.classifier.artifact.content import max_bytes
 from models import folder, publishing
@@ -10,16 +12,31 @@ from models.manifest import Manifest, split_id
 from training.errors import TrainingError
 from training.progress import step
 
+ENDINGS = re.compile(r"(\.(joblib|pkl|pickle))?(\.(gz|z|bz2|xz|lzma))?$", re.IGNORECASE)  # of users' files
 
-def register(path: str, models_dir: Path, version_id: str | None, *, force: bool = False) -> Manifest:
-    """Publish the forest (.joblib) or model folder at `path` as `version_id`; by default its file name is the id.
 
-    Raises TrainingError if the services cannot serve it exactly, RegistryError if the version exists.
+def register(
+    path: str,
+    models_dir: Path,
+    version_id: str | None,
+    *,
+    sample: Path | None = None,
+    features: Path | None = None,
+    force: bool = False,
+) -> Manifest:
+    """Publish the forest (a .joblib or pickle) or model folder at `path`; by default its file name is the id.
+
+    `sample`, a CSV, and `features`, JSON, tell of the rows of a forest. Raises TrainingError if the services cannot
+    serve it exactly, RegistryError if the version exists.
     """
     model = Path(path)
-    if not model.is_dir() and not (model.is_file() and model.name.endswith(SUFFIX)):
-        raise TrainingError(f"'{model}' is neither a {SUFFIX} file nor a folder. Give the path of a model.")
-    version_id = version_id or artifact_id(model.resolve())
+    if not model.is_dir() and not model.is_file():
+        raise TrainingError(f"'{model}' is neither a file nor a folder. Give the path of a model.")
+    if (model / "MLmodel").is_file():
+        _refuse_mlflow(model)
+    if model.is_dir() and (sample or features):
+        raise TrainingError(f"--sample and --features are for a forest, and '{model}' is a folder. Leave them out.")
+    version_id = version_id or ENDINGS.sub("", artifact_id(model.resolve()))
     split_id(version_id)
     artifact = models_dir / (version_id if model.is_dir() else version_id + SUFFIX)
     in_place = artifact.resolve() == model.resolve()
@@ -27,7 +44,7 @@ def register(path: str, models_dir: Path, version_id: str | None, *, force: bool
         publishing.require_free(artifact, force=force)
     content = None if model.is_dir() else _content(model)
     with step(f"reading {model}"):
-        description = _describe_folder(model) if content is None else _describe_forest(model, content)
+        description = _describe_folder(model) if content is None else _describe_forest(model, content, sample, features)
     description |= {"data": {"source": "trained elsewhere"}}
     with step(f"publishing {artifact}"):
         if in_place:
@@ -48,10 +65,16 @@ def _content(path: Path) -> bytes:
         raise TrainingError(f"'{path}' cannot be read: {error}.") from error
 
 
-def _describe_forest(path: Path, content: bytes) -> dict[str, object]:
+def _describe_forest(path: Path, content: bytes, sample: Path | None, features: Path | None) -> dict[str, object]:
     from training.classifier import foreign
 
-    return foreign.describe_file(path, content)
+    return foreign.describe_file(path, content, sample, features)
+
+
+def _refuse_mlflow(folder: Path) -> NoReturn:
+    files = sorted(path for path in folder.iterdir() if path.suffix in (".pkl", SUFFIX))
+    remedy = f"python -m training register '{files[0]}' --version-id NAME_v1" if files else "give a forest's own file"
+    raise TrainingError(f"'{folder}' is a folder of MLflow; its model file is registered: {remedy}.")
 
 
 def _describe_folder(path: Path) -> dict[str, object]:

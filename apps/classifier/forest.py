@@ -4,6 +4,7 @@ scikit-learn compares float32 inputs with float64 thresholds, adds the float64 l
 and divides once at the end. So does this.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,8 +47,9 @@ class Forest:
 
     def _evaluate(self, rows: np.ndarray) -> np.ndarray:
         inputs, nodes = rows.astype(np.float64).ravel(), self.roots[None, :]
-        missing = np.isnan(inputs)
-        some_missing = missing.any()
+        missing: np.ndarray | None = None
+        if math.isnan(inputs.dot(inputs)):  # the cheapest way to see a NaN: pixels never have one
+            missing = np.isnan(inputs)
         starts: np.ndarray | None = None  # of each row in `inputs`; a single row saves an addition a level
         if len(rows) != 1:
             starts, nodes = np.arange(0, inputs.size, self.n_features)[:, None], np.repeat(nodes, len(rows), axis=0)
@@ -57,16 +59,13 @@ class Forest:
             if starts is not None:
                 features += starts
             right = inputs.take(features) > self.threshold.take(nodes)
-            if some_missing:
+            if missing is not None:
                 right |= missing.take(features) & self.missing_right.take(nodes)
             nodes = self.child.take(nodes) + right
             if level % CHECK_LEVELS == 0 and np.array_equal(nodes, before):
                 break  # every walk has reached its leaf; the deepest one is rarely reached
-        return self._mean(self.values.take(self.leaf.take(nodes), axis=0))
-
-    def _mean(self, values: np.ndarray) -> np.ndarray:
-        """Return the mean over the trees of (n, trees, width), added one after another."""
-        if values.shape[-1] > 1:
+        values = self.values.take(self.leaf.take(nodes), axis=0)
+        if values.shape[2] > 1:
             summed: np.ndarray = np.add.reduce(values, axis=1)
         else:  # numpy would add neighbours in memory in pairs, which rounds differently
             summed = np.add.accumulate(values, axis=1)[:, -1]

@@ -1,7 +1,7 @@
 """The model that is served: a verified forest that answers the probes of its manifest exactly."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,15 @@ import numpy as np
 from apps.classifier.artifact.content import max_bytes
 from apps.classifier.artifact.loading import ForestError, load
 from apps.classifier.forest import Forest
+from apps.classifier.table import Table
 from apps.serving.identity import Identity, LoadError
-from models import registry
+from models import features, registry
 from models.manifest import Manifest
 
 LOG = logging.getLogger("classifier")
 ENGINE = "sklearn-forest"
+PIXELS, TABLE = "pixels", "table"  # the kinds of `input` in the manifest
+IMAGE_PIXELS = 784
 ROOT = Path("/models")
 TOP = 3
 SCALES = (1, 255)  # of features: 0 to 1, or 0 to 255
@@ -24,19 +27,24 @@ BRIEF_ROWS = 4  # take less time to evaluate than to hand to a thread
 
 @dataclass(frozen=True)
 class Classifier:
-    """A forest and its identity."""
+    """A forest, its identity, and what its rows are: a table, or None for pixels from 0 to 1."""
 
     forest: Forest
     identity: Identity
+    table: Table | None = None
+    example: Any = None  # a row as clients send it: the manifest's first probe
 
     def predict(self, rows: np.ndarray) -> list[dict[str, Any]]:
-        """Return label, probability and top three of each row of float32 (n, n_features) from 0 to 1.
+        """Return the answer to each row of float32 (n, n_features).
 
-        Of equally probable classes the first ranks higher, as in argmax.
+        It is label, probability and top three, where of equally probable classes the first ranks higher, as in argmax.
+        A regressor's is its value, or the list of its outputs' values.
         """
-        probabilities = self.forest.evaluate(rows)
-        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
-        return [self._answer(*row) for row in zip(probabilities.tolist(), best.tolist(), strict=True)]
+        results = self.forest.evaluate(rows)
+        if not self.forest.classes:
+            return [{"value": values if len(values) > 1 else values[0]} for values in results.tolist()]
+        best = np.argsort(-results, axis=1, kind="stable")[:, :TOP]
+        return [self._answer(*row) for row in zip(results.tolist(), best.tolist(), strict=True)]
 
     def _answer(self, probabilities: list[float], order: list[int]) -> dict[str, Any]:
         top = [{"label": self.forest.classes[i], "probability": probabilities[i]} for i in order]
@@ -58,9 +66,9 @@ def open_classifier(model_path: str, *, version: str = "", sha256: str = "") -> 
         raise LoadError(str(error)) from None
     identity = Identity(manifest.name, manifest.version, manifest.sha256, manifest.engine)
     LOG.info("verified", extra={"model": identity.summary, "path": str(path)})
-    classifier = Classifier(forest, identity)
+    classifier = Classifier(forest, identity, _table(path, manifest, forest))
     _check_probes(classifier, path, manifest)
-    return classifier
+    return replace(classifier, example=manifest.probes[0]["features"])
 
 
 def scaled(features: np.ndarray, scale: int) -> np.ndarray:
@@ -77,23 +85,64 @@ def locate(model_path: str) -> Path:
     return path if path.is_absolute() or path.exists() else ROOT / path
 
 
+def _table(path: Path, manifest: Manifest, forest: Forest) -> Table | None:
+    """Return what the manifest says of the rows; None for pixels."""
+    shape, kind = manifest.input.get("shape"), manifest.input.get("kind")
+    if shape != [forest.n_features]:
+        says = f"its manifest says {str(shape)[:80]}"
+        raise LoadError(f"{str(path)!r} takes {forest.n_features} features, and {says}. {_remedy(path)}")
+    if kind is None and not _are_pixels(manifest):  # from before tables
+        return Table([features.Feature(name=f"x{number}") for number in range(forest.n_features)])
+    if kind in (None, PIXELS) and forest.classes:
+        return None
+    return Table(_described(path, manifest))
+
+
+def _are_pixels(manifest: Manifest) -> bool:
+    """Return whether a manifest from before tables is of images, as training wrote it, or of MNIST's size."""
+    scaled_probes = any("scale" in probe for probe in manifest.probes if isinstance(probe, dict))
+    return scaled_probes or manifest.input["shape"] == [IMAGE_PIXELS]
+
+
+def _described(path: Path, manifest: Manifest) -> tuple[features.Feature, ...]:
+    """Return the features in the manifest's input; raise LoadError where it is malformed."""
+    kind, (count,) = manifest.input.get("kind"), manifest.input["shape"]
+    try:
+        described = features.parse(manifest.input.get("features"))
+        if kind != TABLE or len(described) != count:
+            raise ValueError(f"{str(kind)[:80]!r} of {len(described)} features; {TABLE!r} of {count} is needed")
+    except ValueError as error:
+        raise LoadError(f"The input in the manifest of {str(path)!r} is malformed: {error}. {_remedy(path)}") from None
+    return described
+
+
+def _remedy(path: Path) -> str:
+    return f"Publish it again, or: python -m training register --force {path}"
+
+
 def _check_probes(classifier: Classifier, path: Path, manifest: Manifest) -> None:
-    remedy = f"Publish it again, or: python -m training register --force {path}"
-    shape, n_features = manifest.input.get("shape"), classifier.forest.n_features
-    if shape != [n_features]:
-        raise LoadError(f"{str(path)!r} takes {n_features} features, and its manifest says {str(shape)[:80]}. {remedy}")
     if not manifest.probes:
-        raise LoadError(f"The manifest of {str(path)!r} has no probes to check the answers by. {remedy}")
+        raise LoadError(f"The manifest of {str(path)!r} has no probes to check the answers by. {_remedy(path)}")
     for number, probe in enumerate(manifest.probes):
         try:
-            row = scaled(np.array([probe["features"]], np.float64), probe.get("scale", 1))
-            expected = probe["label"], probe["probabilities"]
-            probabilities, (answer,) = classifier.forest.evaluate(row), classifier.predict(row)
+            row = probe_row(probe, classifier.table)
+            (actual,) = classifier.predict(row)
+            if classifier.forest.classes:
+                probabilities = classifier.forest.evaluate(row)[0].tolist()
+                actual = {"label": actual["label"], "probabilities": probabilities}
+            differing = [key for key, value in actual.items() if probe[key] != value]
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-            raise LoadError(f"Probe {number} in the manifest of {str(path)!r} is malformed. {remedy}") from None
-        if (answer["label"], probabilities[0].tolist()) != expected:
+            raise LoadError(f"Probe {number} in the manifest of {str(path)!r} is malformed. {_remedy(path)}") from None
+        if differing:
             raise LoadError(
                 f"{str(path)!r} does not answer probe {number} of its manifest as scikit-learn did: "
-                f"label {answer['label']!r} for {str(expected[0])[:80]!r}, or a probability that differs. {remedy}"
+                f"another {' and another '.join(differing)}. {_remedy(path)}"
             )
     LOG.info("probes answered exactly", extra={"probes": len(manifest.probes)})
+
+
+def probe_row(probe: dict[str, Any], table: Table | None) -> np.ndarray:
+    """Return float32 (1, n_features) of a probe; raise ValueError, KeyError or TypeError where it is malformed."""
+    if table is None:
+        return scaled(np.array([probe["features"]], np.float64), probe.get("scale", 1))
+    return table.rows([((), probe["features"])])

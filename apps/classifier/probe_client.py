@@ -12,9 +12,12 @@ def classify(url: str, probes: list[JsonObject]) -> list[JsonObject]:
     answers = []
     for number, probe in enumerate(probes):
         answer = post(f"{url}/predict", {key: probe[key] for key in ("features", "scale") if key in probe})
-        expected = {"label": probe["label"], "probability": max(probe["probabilities"])}
-        if differing := [key for key, value in expected.items() if answer[key] != value]:
-            text = "; ".join(f"{key} {expected[key]!r} expected, {answer[key]!r} came" for key in differing)
+        if "value" in probe:  # a regressor's
+            expected = {"value": probe["value"]}
+        else:
+            expected = {"label": probe["label"], "probability": max(probe["probabilities"])}
+        if differing := [key for key, value in expected.items() if answer.get(key) != value]:
+            text = "; ".join(f"{key} {expected[key]!r} expected, {answer.get(key)!r} came" for key in differing)
             raise DiffersError(f"{url}/predict, probe {number}: {text}")
         answers.append(answer)
     return answers

@@ -37,6 +37,9 @@ class Service(ABC):
     def ready(self, model: Any, metrics: Metrics, admission: Admission) -> None:  # noqa: B027  (optional)
         """Start what needs the model, such as metrics of its own. Runs in the event loop."""
 
+    def describe(self, document: dict[str, Any], model: Any) -> None:  # noqa: B027  (optional)
+        """Change the OpenAPI `document` to what the loaded model takes and answers."""
+
     def failure(self, model: Any) -> str | None:
         """Return in one sentence why the loaded model cannot answer any more, so that the process is restarted.
 

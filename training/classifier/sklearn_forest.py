@@ -5,6 +5,7 @@ that the services' own reader has read and `flatten` has checked.
 """
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from apps.classifier.artifact import trees
 from apps.classifier.artifact.arrays import plain
 from apps.classifier.artifact.inert import FORESTS, RANDOM, Inert
 from apps.classifier.forest import Forest
+
+# The versions since which each kind of model takes missing values; before, its nodes do not say where they go.
+MISSING_SINCE = {"DecisionTree": (1, 3), "RandomForest": (1, 4), "ExtraTree": (1, 6), "ExtraTrees": (1, 6)}
 
 
 def build(model: Inert, flat: Forest) -> Any:
@@ -36,8 +40,12 @@ def answers(fitted: Any, rows: NDArray[np.float32]) -> NDArray[np.float64]:
     return values
 
 
-def takes_missing(fitted: Any) -> bool:
-    """Return whether scikit-learn answers rows with missing values."""
+def takes_missing(model: Inert, fitted: Any) -> bool:
+    """Return whether the scikit-learn that saved `model`, from which `fitted` was built, answers missing values."""
+    family = type(model).__name__.removesuffix("Classifier").removesuffix("Regressor")
+    version = re.match(r"(\d+)\.(\d+)", str(plain(model.state.get("_sklearn_version"))))
+    if version is None or (int(version[1]), int(version[2])) < MISSING_SINCE[family]:
+        return False
     tree = getattr(fitted, "estimators_", [fitted])[0]
     return bool(tree.__sklearn_tags__().input_tags.allow_nan)
 

@@ -1,15 +1,23 @@
 """A model that was trained elsewhere is published only if the services can serve it exactly."""
 
+import gzip
+import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import cloudpickle
 import joblib
 import numpy as np
 import pytest
 from joblib.numpy_pickle import NumpyArrayWrapper, NumpyPickler
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, RandomForestRegressor
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from apps.classifier.model import open_classifier
 from models import registry
 from training.__main__ import main
 
@@ -55,7 +63,7 @@ def test_forest_is_copied_with_probes_that_scikit_learn_answers_alike(save_outsi
     assert manifest.hyperparameters["class"] == type(model).__name__
     assert manifest.input["shape"] == [64] and len(manifest.probes) == 10
     for probe in manifest.probes:
-        row = np.array([probe["features"]], np.float32)
+        row = np.array([probe["features"]], np.float32)  # None becomes NaN
         assert fitted.predict_proba(row)[0].tolist() == probe["probabilities"]
         assert str(fitted.predict(row)[0]) == probe["label"]
 
@@ -64,9 +72,8 @@ def test_probes_lie_on_the_forests_thresholds_which_reveal_wrong_precision(save_
     assert register(save_outside(RandomForestClassifier(5, random_state=0))) == 0
     forest = joblib.load(models_dir / "own_v1.joblib")
     tested = {np.float32(t) for tree in forest.estimators_ for t in tree.tree_.threshold[tree.tree_.feature >= 0]}
-    values = {
-        np.float32(value) for probe in registry.read(models_dir / "own_v1.joblib").probes for value in probe["features"]
-    }
+    probes = registry.read(models_dir / "own_v1.joblib").probes
+    values = {np.float32(value) for probe in probes for value in probe["features"] if value is not None}
     assert len(values) > 20 and values <= tested | {np.float32(0)}
 
 
@@ -94,11 +101,96 @@ def test_existing_version_is_kept(save_outside, register, models_dir, capsys):
     assert registry.verify(models_dir / "own_v1.joblib") == before
 
 
-def test_forest_trained_on_0_to_255_is_refused_with_the_remedy(save_outside, register, models_dir, digits, capsys):
-    assert register(save_outside(RandomForestClassifier(3), images=digits[0])) == 1
-    text = capsys.readouterr().err
-    assert "was trained on values outside 0 to 1" in text and "Train it on values divided by their range." in text
-    assert not models_dir.exists()
+def test_forest_of_natural_values_is_a_table(save_outside, register, models_dir, digits):
+    assert register(save_outside(RandomForestClassifier(3, random_state=0), images=digits[0])) == 0
+    manifest, fitted = registry.verify(models_dir / "own_v1.joblib"), joblib.load(models_dir / "own_v1.joblib")
+    assert manifest.input["kind"] == "table"
+    assert manifest.input["features"][:2] == [
+        {"name": "x0", "kind": "float", "missing": "null"},
+        {"name": "x1", "kind": "float", "missing": "null"},
+    ]
+    assert any(None in probe["features"] for probe in manifest.probes)
+    for probe in manifest.probes:
+        row = np.array([probe["features"]], np.float32)  # None becomes NaN
+        assert fitted.predict_proba(row)[0].tolist() == probe["probabilities"]
+
+
+def test_forest_of_images_of_mnists_size_from_0_to_1_takes_pixels(tmp_path, register, models_dir, capsys):
+    pixels = np.random.default_rng(0).random((40, 784), np.float32)
+    model = RandomForestClassifier(2, random_state=0).fit(pixels, np.arange(40) % 2)
+    joblib.dump(model, tmp_path / "images_v1.joblib")
+    joblib.dump(model.fit(pixels * 5, np.arange(40) % 2), tmp_path / "larger_v1.joblib")
+    assert register(tmp_path / "images_v1.joblib") == 0
+    assert "taken as images of 28 x 28 pixels from 0 to 1; for a table, give --features" in capsys.readouterr().err
+    assert registry.read(models_dir / "images_v1.joblib").input["kind"] == "pixels"
+    assert register(tmp_path / "larger_v1.joblib") == 0
+    assert registry.read(models_dir / "larger_v1.joblib").input["kind"] == "table"
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_regressor_is_published_with_its_values(tmp_path, register, models_dir, outputs):
+    x, y = load_diabetes(return_X_y=True)
+    model = RandomForestRegressor(3, max_depth=5, random_state=0).fit(x, np.column_stack([y] * outputs).squeeze())
+    joblib.dump(model, tmp_path / "sugar_v1.joblib")
+    assert register(tmp_path / "sugar_v1.joblib") == 0
+    manifest = registry.verify(models_dir / "sugar_v1.joblib")
+    assert manifest.classes == [] and len(manifest.probes) == 10
+    for probe in manifest.probes:
+        assert model.predict(np.array([probe["features"]], np.float32))[0].tolist() == probe["value"]
+
+
+COUNTS = np.random.default_rng(0).poisson(3, (200, 12))
+NATURAL: dict[str, tuple[Any, Any]] = {
+    "iris, cm": load_iris(return_X_y=True),
+    "cancer": load_breast_cancer(return_X_y=True),
+    "wine": load_wine(return_X_y=True),
+    "standardised": (StandardScaler().fit_transform(load_wine().data), load_wine().target),
+    "counts": (COUNTS, COUNTS.sum(axis=1) > 36),
+    "thresholds from 0 to 1, and one value of 5": (np.r_[load_iris().data / 8, [[5.0] * 4]], [*load_iris().target, 2]),
+}
+
+
+@pytest.mark.parametrize("name", NATURAL)
+def test_natural_values_are_registered_and_every_row_is_served_exactly(name, tmp_path, register, models_dir):
+    x, y = NATURAL[name]
+    model = ExtraTreesClassifier(7, max_depth=6, random_state=0).fit(x, y)
+    joblib.dump(model, tmp_path / "own_v1.joblib")
+    assert register(tmp_path / "own_v1.joblib") == 0
+    classifier = open_classifier(str(models_dir / "own_v1.joblib"))
+    assert classifier.table is not None
+    answers = classifier.predict(classifier.table.rows([((), row) for row in np.asarray(x).tolist()]))
+    assert [answer["probability"] for answer in answers] == model.predict_proba(x).max(axis=1).tolist()
+    assert [answer["label"] for answer in answers] == model.predict(x).astype(str).tolist()
+
+
+SAVED: dict[str, Callable[[Any], bytes]] = {
+    "own_v1.pkl": lambda model: pickle.dumps(model, 5),
+    "own_v1.pickle": lambda model: pickle.dumps(model, 2),
+    "own_v1.joblib.gz": lambda model: gzip.compress(pickle.dumps(model)),
+    "own_v1.sav": lambda model: pickle.dumps(model),
+}
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_file_of_any_name_is_published_as_it_is_under_its_version(name, tmp_path, register, models_dir, digits):
+    model = RandomForestClassifier(2, random_state=0).fit(digits[0], digits[1])
+    (tmp_path / name).write_bytes(SAVED[name](model))
+    options = ["--version-id", "own_v1"] if name.endswith(".sav") else []
+    assert register(tmp_path / name, *options) == 0
+    assert (models_dir / "own_v1.joblib").read_bytes() == (tmp_path / name).read_bytes()
+    registry.verify(models_dir / "own_v1.joblib")
+
+
+def test_folder_of_mlflow_names_the_command_that_registers_its_model(tmp_path, register, models_dir, digits, capsys):
+    folder = tmp_path / "artifacts"
+    folder.mkdir()
+    (folder / "MLmodel").write_text("flavors:\n  sklearn:\n    pickled_model: model.pkl\n")
+    model = RandomForestClassifier(2, random_state=0).fit(digits[0], digits[1])
+    (folder / "model.pkl").write_bytes(cloudpickle.dumps(model))
+    assert register(folder) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"python -m training register '{folder / 'model.pkl'}' --version-id NAME_v1" in line
+    assert register(folder / "model.pkl", "--version-id", "own_v1") == 0
 
 
 def test_unsupported_model_is_refused_with_its_class(save_outside, register, capsys):
@@ -188,10 +280,17 @@ def test_manifest_has_the_models_settings(save_outside, register, models_dir):
     assert settings["class_weight"] == repr({n: n + 1 for n in range(10)})
 
 
-@pytest.mark.parametrize("name", ["missing_v1.joblib", "notes_v1.txt", "unversioned.joblib"])
-def test_anything_but_a_versioned_model_is_refused(tmp_path, register, capsys, name):
+@pytest.mark.parametrize(
+    "name, rule",
+    [
+        ("missing_v1.joblib", "is neither a file nor a folder"),
+        ("notes_v1.txt", "it is not a forest saved by joblib or pickle"),
+        ("notes_v1.joblib", "it is not a forest saved by joblib or pickle"),
+        ("unversioned.joblib", "begins with 'v'"),
+    ],
+)
+def test_anything_but_a_versioned_model_is_refused(tmp_path, register, capsys, name, rule):
     if not name.startswith("missing"):
         (tmp_path / name).touch()
     assert register(tmp_path / name) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "is neither a .joblib file nor a folder" in line or "begins with 'v'" in line
+    assert rule in capsys.readouterr().err.splitlines()[-1]

@@ -3,24 +3,31 @@
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Header, Request
-from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictInt
 from pydantic_core import to_json
 from starlette.responses import JSONResponse, Response
 
-from apps.classifier.api.tensors import Tensor, encode_bytes, mistake
-from apps.classifier.model import BRIEF_ROWS, SCALES, Classifier, scaled
+from apps.classifier.api.infer_request import (
+    INPUT,
+    LABEL,
+    PROBABILITIES,
+    VALUE,
+    InferRequest,
+    Output,
+    datatype,
+    output_names,
+    rows_of,
+)
+from apps.classifier.api.tensors import encode_bytes
+from apps.classifier.model import BRIEF_ROWS, Classifier
 from apps.serving.http.body import json_body, media_type, parse_json, read_body, require_json
 from apps.serving.lifecycle import State
 from apps.serving.problems import COMPUTED, RESPONSES, Problem
 from apps.serving.runtime import runtime_of
 
-INPUT: Final = "features"
-PROBABILITIES: Final = "probabilities"
-LABEL: Final = "label"
 LENGTH = "Inference-Header-Content-Length"
 EXAMPLES = {
     "blank": {
@@ -33,35 +40,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 } | COMPUTED
 
 
-class Parameters(BaseModel):
-    """`scale` as in /predict; others are for other servers."""
-
-    scale: StrictInt = 1
-    binary_data_output: StrictBool = False
-
-
-class Output(BaseModel):
-    """An output that is asked for."""
-
-    name: Literal["probabilities", "label"]
-    parameters: dict[str, Any] = {}
-
-
-def _distinct(outputs: list[Output]) -> list[Output]:
-    if len({output.name for output in outputs}) < len(outputs):
-        raise ValueError("names an output twice; ask for each once")
-    return outputs
-
-
-class InferRequest(BaseModel):
-    """One input tensor, and which outputs are wanted (by default both)."""
-
-    id: str | None = None
-    parameters: Parameters = Parameters()
-    inputs: Annotated[list[Tensor], Field(min_length=1, max_length=1)]
-    outputs: Annotated[list[Output], Field(max_length=2), AfterValidator(_distinct)] = []
-
-
+Values = tuple[str, list[int], Callable[[], list[Any]], Callable[[], bytes]]  # datatype, shape, as JSON, as bytes
 BODY = json_body(InferRequest, EXAMPLES)
 router = APIRouter(responses=RESPONSES, tags=["Open Inference Protocol v2"])
 
@@ -130,11 +109,13 @@ def _model(request: Request, name: str, version: str | None) -> Classifier:
 
 def _parsed(body: bytearray, length: str | None, model: Classifier) -> tuple[InferRequest, np.ndarray]:
     request, content = _split(body, length)
-    return request, _rows(request, content, model.forest.n_features)
+    return request, rows_of(request, content, model)
 
 
 def _inferred(model: Classifier, parsed: tuple[InferRequest, np.ndarray]) -> Response:
     request, rows = parsed
+    if model.table is not None:
+        model.table.outside(rows)  # counts them
     return _answer(model, request, model.forest.evaluate(rows))
 
 
@@ -143,16 +124,27 @@ def _is_brief(parsed: tuple[InferRequest, np.ndarray]) -> bool:
 
 
 def _metadata(model: Classifier) -> dict[str, Any]:
-    shapes = {
-        "inputs": [(INPUT, "FP32", model.forest.n_features)],
-        "outputs": [(PROBABILITIES, "FP64", len(model.forest.classes)), (LABEL, "BYTES", 1)],
+    forest, identity = model.forest, model.identity
+    if model.table is None:
+        inputs = [_tensor(INPUT, "FP32", forest.n_features)]
+    else:  # the facts of a feature are an addition to the protocol, as MLServer's are
+        inputs = [
+            _tensor(feature.name, datatype(feature), 1) | {"parameters": {**feature.to_json(), "example": example}}
+            for feature, example in zip(model.table.features, model.example, strict=True)
+        ]
+    width = forest.values.shape[1]
+    tensors = {PROBABILITIES: ("FP64", width), LABEL: ("BYTES", 1), VALUE: ("FP64", width)}
+    return {
+        "name": identity.name,
+        "versions": [identity.version],
+        "platform": identity.engine,
+        "inputs": inputs,
+        "outputs": [_tensor(name, *tensors[name]) for name in output_names(forest)],
     }
-    tensors = {
-        side: [{"name": name, "datatype": datatype, "shape": [-1, width]} for name, datatype, width in each]
-        for side, each in shapes.items()
-    }
-    identity = model.identity
-    return {"name": identity.name, "versions": [identity.version], "platform": identity.engine, **tensors}
+
+
+def _tensor(name: str, datatype: str, width: int) -> dict[str, Any]:
+    return {"name": name, "datatype": datatype, "shape": [-1, width]}
 
 
 def _require_type(request: Request) -> None:
@@ -174,38 +166,19 @@ def _split(body: bytearray, length: str | None) -> tuple[InferRequest, memoryvie
     return parse_json(body[: int(length)], InferRequest), memoryview(body)[int(length) :]
 
 
-def _rows(request: InferRequest, content: memoryview, n_features: int) -> np.ndarray:
-    """Return float32 (n, n_features) from 0 to 1; raise Problem 422 or 400 for a tensor that is not images."""
-    tensor, scale, pointer = request.inputs[0], request.parameters.scale, "#/inputs/0"
-    if scale not in SCALES:
-        raise mistake("#/parameters/scale", "must be 1 (the default) or 255")
-    if tensor.name != INPUT:
-        raise mistake(f"{pointer}/name", f"must be {INPUT!r}")
-    if tensor.shape[0] == 0 or tensor.shape[1] != n_features:
-        raise mistake(f"{pointer}/shape", f"must be [n, {n_features}], n at least 1; {tensor.shape} was given")
-    rows, rest = tensor.rows(content, pointer)
-    if len(rest):
-        raise Problem(400, f"{len(rest)} bytes are left behind the last tensor. Correct the sizes.")
-    outside = ~((rows >= 0) & (rows <= scale))
-    if count := np.count_nonzero(outside):
-        row, column = np.unravel_index(outside.argmax(), rows.shape)
-        first = f"{rows[row, column]} was given at row {row}, column {column}"
-        raise mistake(f"{pointer}/data", f"must hold numbers from 0 to {scale}; {first} ({count} are outside)")
-    return scaled(rows, scale)
-
-
-def _answer(model: Classifier, request: InferRequest, probabilities: np.ndarray) -> Response:
-    labels = [model.forest.classes[best] for best in probabilities.argmax(axis=1)]
-    tensors: dict[str, tuple[str, list[int], Callable[[], list[Any]], Callable[[], bytes]]] = {
-        PROBABILITIES: ("FP64", [*probabilities.shape], probabilities.ravel().tolist, probabilities.tobytes),
-        LABEL: ("BYTES", [len(labels), 1], lambda: labels, lambda: encode_bytes(labels)),
-    }
+def _answer(model: Classifier, request: InferRequest, results: np.ndarray) -> Response:
+    classes = model.forest.classes
+    numbers: Values = ("FP64", [*results.shape], results.ravel().tolist, results.tobytes)
+    tensors: dict[str, Values] = {(PROBABILITIES if classes else VALUE): numbers}
+    if classes:
+        labels = [classes[best] for best in results.argmax(axis=1)]
+        tensors[LABEL] = ("BYTES", [len(labels), 1], lambda: labels, lambda: encode_bytes(labels))
     outputs: list[dict[str, Any]] = []
     content = b""
-    for output in request.outputs or [Output(name=PROBABILITIES), Output(name=LABEL)]:
+    for output in request.outputs or [Output(name=name) for name in output_names(model.forest)]:
         datatype, shape, as_list, as_bytes = tensors[output.name]
         described = {"name": output.name, "datatype": datatype, "shape": shape}
-        if output.parameters.get("binary_data", request.parameters.binary_data_output):
+        if (output.parameters or {}).get("binary_data", request.binary_output):
             part = as_bytes()
             outputs.append(described | {"parameters": {"binary_data_size": len(part)}})
             content += part

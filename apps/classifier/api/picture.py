@@ -50,8 +50,8 @@ def _classified(model: Classifier, content: bytearray, content_type: str, bounds
 
 
 def _answer(model: Classifier, pixels: np.ndarray) -> bytes:
-    if model.forest.n_features != pixels.size:
-        rule = f"takes {model.forest.n_features} features, and a picture becomes {pixels.size}"
+    if model.table is not None or model.forest.n_features != pixels.size:
+        rule = f"takes {model.forest.n_features} features, and a picture becomes {pixels.size} pixels"
         raise Problem(422, f"The model {model.identity.name} {rule}. Send features to /predict.")
     rows = scaled(pixels.reshape(1, -1).astype(np.float64), SCALES[-1])
     probabilities = model.forest.evaluate(rows)[0].tolist()

@@ -1,15 +1,18 @@
-"""POST /predict: classifies one image or several, given as numbers."""
+"""POST /predict: answers one row or several: an image's pixels, or what the manifest says of a table."""
 
 from functools import partial
+from typing import Any
 
+import numpy as np
 from fastapi import APIRouter, Request
 from pydantic_core import to_json
 from starlette.responses import Response
 
 from apps.classifier.api.answers import EXAMPLE, Prediction, Predictions
 from apps.classifier.api.predict_request import FEATURES, PredictRequest
+from apps.classifier.api.table_request import TableRequest
 from apps.classifier.model import BRIEF_ROWS, Classifier
-from apps.serving.http.body import json_body, parse_json, read_json_body
+from apps.serving.http.body import MAX_MEMBERS, json_body, parse_json, read_json_body
 from apps.serving.http.routing import DirectRoute
 from apps.serving.problems import COMPUTED, RESPONSES
 from apps.serving.runtime import runtime_of
@@ -42,15 +45,29 @@ async def predict(request: Request) -> Response:
     return Response(answer, media_type="application/json")
 
 
-def _parsed(body: bytearray, model: Classifier) -> PredictRequest:
-    return parse_json(body, PredictRequest, {"n_features": model.forest.n_features})
+def _parsed(body: bytearray, model: Classifier) -> PredictRequest | TableRequest:
+    if model.table is None:
+        return parse_json(body, PredictRequest, {"n_features": model.forest.n_features})
+    return parse_json(body, TableRequest, {"table": model.table}, max_members=len(model.table.features) + MAX_MEMBERS)
 
 
-def _answer(model: Classifier, parsed: PredictRequest) -> bytes:
+def _answer(model: Classifier, parsed: PredictRequest | TableRequest) -> bytes:
     answers = model.predict(parsed.rows)
+    if isinstance(parsed, TableRequest):
+        _mark(answers, parsed, model)
     answer = answers[0] if parsed.instances is None else {"predictions": answers}
     return to_json(answer | {"model_version": model.identity.version})
 
 
-def _is_brief(parsed: PredictRequest) -> bool:
+def _mark(answers: list[dict[str, Any]], parsed: TableRequest, model: Classifier) -> None:
+    """Count the values outside the range of the training data, and name their features if that is asked for."""
+    assert model.table is not None
+    outside = model.table.outside(parsed.rows)
+    if parsed.check_range:
+        names = [feature.name for feature in model.table.features]
+        for answer, row in zip(answers, outside, strict=True):
+            answer["outside_range"] = [names[place] for place in np.flatnonzero(row)]
+
+
+def _is_brief(parsed: PredictRequest | TableRequest) -> bool:
     return len(parsed.rows) <= BRIEF_ROWS

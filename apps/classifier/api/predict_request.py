@@ -19,16 +19,12 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from apps.classifier.model import SCALES, scaled
+from apps.classifier.table import JSON_NAMES, Mistake, Place
 from apps.serving.problems import MAX_ERRORS
 
 FEATURES = 784  # in the examples and the schema; the loaded model says how many it takes
-JSON_NAMES = {bool: "a boolean", str: "a string", type(None): "null", list: "an array", dict: "an object"}
 IMAGE = {"type": "array", "items": {"type": "number"}, "minItems": FEATURES, "maxItems": FEATURES}
 ONE_OF: dict[str, JsonValue] = {"oneOf": [{"required": ["features"]}, {"required": ["instances"]}]}
-
-Place = tuple[int, ...]  # indices below the field
-Mistake = tuple[Place, str]  # with the rule that is broken
-
 
 # A JSON array, which validators turn into float32 (n, n_features) from 0 to 1; None where the field is missing.
 Images = Annotated[np.ndarray | None, GetPydanticSchema(lambda _, handler: handler(list[Any]))]

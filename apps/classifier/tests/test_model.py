@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from apps.classifier.model import locate, open_classifier
-from apps.classifier.tests import forests
+from apps.classifier.tests import forests, tables
 from apps.serving.identity import LoadError
 from models.registry import RegistryError
 
@@ -80,6 +80,39 @@ def test_an_artifact_for_another_engine_is_refused(copy):
 def test_a_model_of_another_input_is_refused(copy):
     change_manifest(copy, input={"shape": [100]})
     assert "takes 784 features, and its manifest says [100]" in refusal(copy)
+
+
+MALFORMED: dict[str, tuple[dict, str]] = {
+    "another kind": ({"kind": "text"}, "'text' of 4 features; 'table' of 4 is needed"),
+    "no features": ({"features": None}, "features is not an array of objects"),
+    "too few features": ({"features": [{"name": "a"}]}, "'table' of 1 features; 'table' of 4 is needed"),
+    "a wrong feature": ({"features": [{"name": "a", "kind": "x"}] * 4}, "feature 0: kind must be one of float, int"),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_input_of_a_table_is_named(name, tmp_path):
+    change, reason = MALFORMED[name]
+    artifact = tables.publish_iris(tmp_path)
+    known = json.loads(artifact.with_suffix(".json").read_text())["input"]
+    change_manifest(artifact, input=known | change)
+    assert "is malformed" in refusal(artifact) and reason in refusal(artifact)
+
+
+def test_a_regressor_that_answers_a_probe_differently_is_refused(tmp_path):
+    artifact = tables.publish_diabetes(tmp_path)
+    probes = json.loads(artifact.with_suffix(".json").read_text())["probes"]
+    probes[1]["value"] += 1e-9
+    change_manifest(artifact, probes=probes)
+    assert "does not answer probe 1" in refusal(artifact)
+
+
+def test_a_manifest_from_before_tables_is_of_pixels_only_if_its_model_is(copy, tmp_path):
+    assert open_classifier(str(copy)).table is None
+    artifact = tables.publish_iris(tmp_path)
+    change_manifest(artifact, input={"shape": [4], "dtype": "float32", "range": [0, 1]})
+    table = open_classifier(str(artifact)).table
+    assert table is not None and [feature.name for feature in table.features] == ["x0", "x1", "x2", "x3"]
 
 
 def test_a_model_without_probes_is_refused(copy):

@@ -40,6 +40,13 @@ def test_a_difference_names_the_probe_and_each_value(service):
     assert str(error.value) == f"{url}/predict, probe 1: {expected}"
 
 
+def test_the_probe_of_a_regressor_is_compared_by_its_value():
+    with answering(lambda path, body: (200, {"value": 1.5, "model_version": "v1"})) as url:
+        assert len(probe_client.classify(url, [{"features": [None, "red"], "value": 1.5}])) == 1
+        with pytest.raises(DiffersError, match=r"probe 0: value 1\.25 expected, 1\.5 came"):
+            probe_client.classify(url, [{"features": [None, "red"], "value": 1.25}])
+
+
 def test_a_manifest_without_probes_is_refused(service):
     url, requests = service
     with pytest.raises(DiffersError, match=r"There are no probes to send\. Give a manifest that has some"):

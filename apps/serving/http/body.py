@@ -60,13 +60,18 @@ async def read_json_body(request: Request) -> bytearray:
     return await read_body(request)
 
 
-def parse_json(body: bytes | bytearray, schema: type[M], validation_context: dict[str, Any] | None = None) -> M:
+def parse_json(
+    body: bytes | bytearray,
+    schema: type[M],
+    validation_context: dict[str, Any] | None = None,
+    max_members: int = MAX_MEMBERS,
+) -> M:
     """Return `body` as `schema`. Raises as `read_json` does (400, 422)."""
     try:
         text = body[len(codecs.BOM_UTF8) :] if body.startswith(codecs.BOM_UTF8) else body
         if len(text) > SMALL_BODY_BYTES:
             _check_containers(text)
-            _check_members(from_json(text))
+            _check_members(from_json(text), max_members)
         return schema.model_validate_json(text, context=validation_context)
     except ValidationError as error:
         raise _problem(error, body) from None
@@ -143,16 +148,16 @@ def _check_containers(text: bytes | bytearray) -> None:
         raise Problem(422, f"The body {rule}. Send fewer.")
 
 
-def _check_members(value: Any) -> None:
+def _check_members(value: Any, most: int) -> None:
     """Refuse objects with more members than any request has: each unknown member becomes a mistake in the answer."""
     if isinstance(value, dict):
-        if len(value) > MAX_MEMBERS:
-            rule = f"holds an object with {len(value)} members; up to {MAX_MEMBERS} are read"
+        if len(value) > most:
+            rule = f"holds an object with {len(value)} members; up to {most} are read"
             raise Problem(422, f"The body {rule}. Send fewer.")
         value = value.values()
     for item in value if not isinstance(value, str) else ():
         if isinstance(item, dict | list):
-            _check_members(item)
+            _check_members(item, most)
 
 
 def _check_size(size: int, limit: int, setting: str) -> None:

@@ -1,5 +1,6 @@
 """/docs and /openapi.json. They work without internet and behind a proxy's prefix: the image has Swagger UI's files."""
 
+import copy
 import functools
 import json
 import re
@@ -10,6 +11,7 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
 from apps.serving.http import page
+from apps.serving.runtime import runtime_of
 
 PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[\w.~-]+)+", re.ASCII)
 MAX_PREFIX = 200
@@ -38,15 +40,20 @@ router.routes.extend(page.files_router(FILES).routes)
 @router.get("/openapi.json", include_in_schema=False)
 async def openapi(request: Request) -> Response:
     """The OpenAPI document, with the path under which the client sees the service."""
-    content = _document(request.app)
+    content = _document(request.app, runtime_of(request).lifecycle.loaded is not None)
     if prefix := _prefix(request):
         content = b'{"servers":%s,' % json.dumps([{"url": prefix}]).encode() + content.removeprefix(b"{")
     return Response(content, media_type="application/json")
 
 
-@functools.lru_cache(maxsize=1)  # building it costs as much CPU as a dozen predictions
-def _document(app: FastAPI) -> bytes:
-    return json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode()
+@functools.lru_cache(maxsize=2)  # building it costs as much CPU as a dozen predictions
+def _document(app: FastAPI, loaded: bool) -> bytes:
+    """Return the document; that of a service whose model is `loaded` describes this model."""
+    document = app.openapi()
+    if loaded:
+        runtime = app.state.runtime
+        runtime.service.describe(document := copy.deepcopy(document), runtime.lifecycle.loaded)
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _prefix(request: Request) -> str:

@@ -39,11 +39,12 @@ def files_router(files: Mapping[str, Path]) -> APIRouter:
     """Return a router that serves each file at its path. A file is read once, at the first request for it."""
     routes = APIRouter()
     for path, file in files.items():
-        routes.add_api_route(path, _responder(file), methods=["GET"], include_in_schema=False)
+        routes.add_api_route(path, responder(file), methods=["GET"], include_in_schema=False)
     return routes
 
 
-def _responder(file: Path) -> Callable[[], Awaitable[Response]]:
+def responder(file: Path) -> Callable[[], Awaitable[Response]]:
+    """Return an endpoint that answers with a file, which is read once, at the first request for it."""
     media_type = TYPES[file.suffix.removeprefix(".")]
     content = functools.cache(file.read_bytes)
 

@@ -37,7 +37,7 @@ def test_published_version_verifies_and_names_its_data_settings_and_libraries(tr
     assert train() == 0
     manifest = registry.verify(artifact, version="v1")
     assert (manifest.name, manifest.engine) == ("digits", "sklearn-forest")
-    assert manifest.input == {"shape": [64], "dtype": "float32", "range": [0, 1]}
+    assert manifest.input == {"kind": "pixels", "shape": [64], "dtype": "float32", "range": [0, 1]}
     assert manifest.classes == [str(digit) for digit in range(10)]
     settings = manifest.hyperparameters
     assert (settings["n_estimators"], settings["max_depth"], settings["random_state"]) == (7, 6, 3)

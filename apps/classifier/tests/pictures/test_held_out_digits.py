@@ -1,5 +1,7 @@
 """1,500 digits that a forest was not trained on get the label of their features, also as pictures and photographs."""
 
+from collections.abc import Callable
+
 import joblib
 import numpy as np
 import pytest
@@ -51,7 +53,8 @@ def alpha(picture: Image.Image) -> Image.Image:
     return Image.merge("LA", (Image.new("L", picture.size, 255), picture.point(lambda grey: 255 - grey)))
 
 
-PHOTOGRAPHS = {  # how a clean drawing becomes one, and the share of labels that it keeps
+# How a clean drawing becomes a photograph, and the share of labels that it keeps.
+PHOTOGRAPHS: dict[str, tuple[Callable[[Image.Image], Image.Image], float]] = {
     "16 bits": (sixteen_bits, 1),
     "white ink on transparency": (alpha, 1),
     "light from the left": (lambda picture: lit(picture, "from the left"), 0.98),
