@@ -69,7 +69,8 @@ class Tensor(BaseModel):
         return self.shape[0] * (self.shape[1] if len(self.shape) > 1 else 1)
 
     def _texts(self, content: memoryview, pointer: str) -> list[str]:
-        texts, start = [], 0
+        texts: list[str] = []
+        start = 0
         try:
             while start < len(content) and len(texts) < self.count:
                 end = start + LENGTH_BYTES + int.from_bytes(content[start : start + LENGTH_BYTES], "little")

@@ -6,8 +6,10 @@ with rows and what this version answers for them, and rows with missing values w
 
 import pickle
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -22,7 +24,7 @@ def pickled(model, path: Path, protocol: int) -> None:
     path.write_bytes(pickle.dumps(model, protocol))
 
 
-WAYS = {
+WAYS: dict[str, Callable[[Any, Path], object]] = {
     "joblib": lambda model, path: joblib.dump(model, path),
     "gz": lambda model, path: joblib.dump(model, path, compress=("gzip", 3)),
     **{f"p{n}": partial(pickled, protocol=n) for n in range(2, 6)},

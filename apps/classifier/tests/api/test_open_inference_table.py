@@ -92,8 +92,9 @@ def test_all_features_in_one_tensor_of_any_number_type(iris, datatype):
 def test_what_clients_send_as_null_is_as_if_left_out(mixed):
     tensors = [tensor | {"parameters": None} for tensor in columns()]
     outputs = [{"name": "label", "parameters": None}]
-    nulls: dict = {"parameters": None, "id": None, "outputs": None}
-    for more in (nulls, {"parameters": {}, "outputs": []}):
+    nulls: dict[str, object] = {"parameters": None, "id": None, "outputs": None}
+    empty: dict[str, object] = {"parameters": {}, "outputs": []}
+    for more in (nulls, empty):
         assert probabilities(mixed, HOUSE_URL, {"inputs": tensors, **more}) == expected().ravel().tolist()
     answer = mixed.post(HOUSE_URL, json={"inputs": tensors, "outputs": outputs}).json()
     assert [output["name"] for output in answer["outputs"]] == ["label"]

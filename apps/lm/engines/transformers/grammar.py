@@ -10,10 +10,10 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from llguidance import LLMatcher, LLTokenizer
 from transformers import PreTrainedTokenizerBase
 
 from apps.lm.engines.protocol import SchemaError
-from llguidance import LLMatcher, LLTokenizer
 
 # As json.dumps writes: with free white space, a small model writes little else.
 FORM: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
