@@ -1,5 +1,7 @@
 """What a run does: the fields of a scenario file, each of which is a flag of the command line too."""
 
+import re
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,12 +12,14 @@ from pydantic_core import PydanticCustomError
 
 from loadgen import thresholds as threshold_grammar
 from loadgen.fields import Connections, Count, File, Header, Natural, Rate, Rates, Release, Seconds, ThresholdText, Url
+from loadgen.terminal.text import safe
 
 CLASSIFIER, LANGUAGE_MODEL = "http://127.0.0.1:30080", "http://127.0.0.1:30081"  # of the local cluster
 DEFAULT_URLS = {"classifier": CLASSIFIER, "oip": CLASSIFIER, "lm": LANGUAGE_MODEL, "openai": LANGUAGE_MODEL}
 DEFAULT_MODELS = {"oip": "mnist_rf", "openai": "smollm2-135m-instruct"}
 DEFAULT_CONCURRENCY = {"classifier": 40, "oip": 40, "lm": 2, "openai": 2, "http": 10}
 TARGETS = tuple(DEFAULT_CONCURRENCY)
+MOST_CHARACTERS = 100_000  # of a scenario file; about 2,000 phases, which PyYAML parses in seconds
 
 
 class Phase(BaseModel):
@@ -113,15 +117,24 @@ FLAGS = {name: (field.json_schema_extra or {}).get("flag", name) for name, field
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Return the fields of a scenario file, not yet validated; raise ValueError if it is not a YAML mapping."""
+    """Return the fields of a YAML file, not yet validated; raise ValueError if it is not a mapping, or too large."""
     try:
-        fields = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}:" if mark else ""
-        raise ValueError(
-            f"{path}:{place} {getattr(error, 'problem', None) or getattr(error, 'strerror', error)}."
-        ) from None
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MOST_CHARACTERS + 1)
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: is not text in UTF-8.") from None
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}.") from None
+    if len(text) > MOST_CHARACTERS:
+        raise ValueError(f"{path}: has more than {MOST_CHARACTERS:,} characters, the most there may be.")
+    try:
+        fields = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        raise ValueError(f"{path}:{f' line {mark.line + 1}:' if mark else ''} {safe(problem or str(error))}.") from None
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, a date such as 2026-99-99
+        reason = "is nested too deeply" if isinstance(error, RecursionError) else safe(str(error))
+        raise ValueError(f"{path}: {reason}.") from None
     if not isinstance(fields, dict):
         raise ValueError(f"{path}: must be a mapping of fields, such as `rate: 10`.")
     return {str(name): value for name, value in fields.items()}
@@ -188,11 +201,18 @@ def _dashed(name: str) -> str:
 
 
 def mistake(entry: Any, name: str, flags: Mapping[str, Any], path: Path | None = None) -> str:
-    """Return an error of pydantic as a line: flag or field, value, rule."""
-    place = f"--{_dashed(name)}" if name in flags else f"{path}: {name}"
+    """Return an error of pydantic as a line: flag or field, value, rule. Secrets in the value are left out."""
+    place = f"--{_dashed(name)}" if name in flags else f"{path}: {safe(name)}"
     if entry["type"] == "extra_forbidden" and len(entry["loc"]) == 1:
         return f"{place}: is not a field; there are {', '.join(Scenario.model_fields)}."
     inner = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in entry["loc"][1:])
     rule = entry["msg"] if entry["type"] == "rule" else entry["msg"].replace("Input should be", "must be")
-    value = "" if entry["type"] == "missing" else f" {entry['input']}"
-    return f"{place}{inner}{value}: {rule}."
+    value = "" if entry["type"] == "missing" or name == "headers" else f" {_shown(entry['input'])}"
+    return f"{place}{safe(inner)}{value}: {rule}."
+
+
+def _shown(value: Any) -> str:
+    """Return a value on one short line, without the user information of a URL."""
+    # A YAML file of a few lines can hold lists that are gigabytes as text: reprlib does not follow them to the end.
+    text = value if isinstance(value, str) else reprlib.repr(value)
+    return safe(re.sub(r"(?<=//).*@|^[^/]*:[^/]*@", "", text))

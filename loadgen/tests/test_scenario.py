@@ -1,5 +1,6 @@
 """Scenario files and flags: one set of fields, all mistakes at once."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,50 @@ def test_a_file_that_is_not_yaml_is_told_with_its_line(file):
     path = file("rate: 1\n  target: : x")
     (mistake,) = read("--scenario", path)[1]
     assert mistake.startswith(f"--scenario {path}: line 2:")
+
+
+ALIASES = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]\n" for before, name in pairwise("abcdefg")
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (ALIASES + "rate: *g", "{path}: rate [[[[["),
+        ("rate: &a [*a]", "{path}: rate [[[[["),
+        ("rate: " + "[" * 600, "--scenario {path}: is nested too deeply."),
+        ("rate: " + "9" * 9000, "--scenario {path}: Exceeds the limit (4300 digits)"),
+        ("#" * 100_001, "--scenario {path}: has more than 100,000 characters"),
+        ("rate: " + "x" * 9000, "{path}: rate " + "x" * 119 + "…: must be a number"),
+        ('rate: "\\e[2J\\nfake"', "{path}: rate \\x1b[2J\\nfake: must be a number"),
+        ('"\\e[2J": 1', "{path}: \\x1b[2J: is not a field"),
+    ],
+    ids=["aliases", "recursive", "nested", "digits", "large", "long", "control characters", "name"],
+)
+def test_a_hostile_file_is_told_in_few_words_without_control_characters(file, text, line):
+    path = file(text)
+    _, mistakes = read("classifier", "--scenario", path)
+    assert any(mistake.startswith(line.format(path=path)) for mistake in mistakes), [m[:200] for m in mistakes]
+    assert all(len(mistake) < 500 and mistake.isprintable() for mistake in mistakes)
+
+
+def test_a_device_without_end_is_no_scenario():
+    assert "has more than 100,000 characters" in read("lm", "--scenario", "/dev/zero")[1][0]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--header", "Authorization Bearer s3cret"], "--header[0]: must be 'Name: value'."),
+        (["--url", "ftp://me:s3cret@host/x"], "--url ftp://host/x: must be http://HOST:PORT/PATH"),
+        (["--url", "http://me:s3/cret@host:99999/x"], "--url http://host:99999/x: must be http://HOST:PORT/PATH"),
+        (["--url", "me:s3cret@host"], "--url host: must be http://HOST:PORT/PATH"),
+    ],
+)
+def test_a_mistake_does_not_tell_a_secret(words, line):
+    (mistake,) = read("lm", *words)[1]
+    assert mistake.startswith(line)
 
 
 def test_each_field_is_a_flag():
