@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from loadgen import thresholds
+from loadgen import schedule, thresholds
+
+MOST_SECONDS = 30 * 24 * 3600
+MOST_RATE = 1_000_000
 
 
 def checked(convert: Callable[[Any], Any], rule: str) -> BeforeValidator:
@@ -30,10 +33,12 @@ class RuleError(ValueError):
     """A mistake whose text is the rule to show."""
 
 
-def at_least(minimum: float, whole: bool) -> Callable[[Any], float]:
+def number(minimum: float, maximum: float = math.inf, *, whole: bool) -> Callable[[Any], float]:
     def convert(value: Any) -> float:
         number = float(value)
-        if isinstance(value, bool) or not math.isfinite(number) or number < minimum or (whole and number % 1):
+        if isinstance(value, bool) or not math.isfinite(number) or not minimum <= number <= maximum:
+            raise ValueError
+        if whole and number % 1:
             raise ValueError
         if whole and isinstance(value, str):
             return int(value)  # no "1e3" or "2.0" for a count
@@ -79,11 +84,23 @@ def readable_file(value: Any) -> Path:
     return path
 
 
+def trace(value: Any) -> Path:
+    path = readable_file(value)
+    try:
+        end = schedule.read_trace(path)[-1]
+    except ValueError as error:
+        raise RuleError(str(error)) from None
+    if end > MOST_SECONDS:
+        raise RuleError(f"lasts {end:.3g} s; the most are {MOST_SECONDS:,}, which is 30 days")
+    return path
+
+
 def rates(value: Any) -> tuple[float, float]:
     """Return the rate at the begin and the end of a phase, from a number, a pair, or "10" or "10-50"."""
     pair = value.split("-") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
     first, last = (pair[0], pair[-1]) if len(pair) <= 2 else (None, None)
-    return at_least(0, whole=False)(first), at_least(0, whole=False)(last)
+    convert = number(0, MOST_RATE, whole=False)
+    return convert(first), convert(last)
 
 
 def threshold(value: Any) -> str:
@@ -94,16 +111,22 @@ def threshold(value: Any) -> str:
     return str(value)
 
 
-Seconds = Annotated[float, checked(at_least(0.001, whole=False), "must be a number of seconds, at least 0.001")]
-Count = Annotated[int, checked(at_least(1, whole=True), "must be a whole number, at least 1")]
-Natural = Annotated[int, checked(at_least(0, whole=True), "must be a whole number, at least 0")]
-Rate = Annotated[float, checked(at_least(0.001, whole=False), "must be a number of requests a second, at least 0.001")]
-Rates = Annotated[tuple[float, float], checked(rates, "must be requests a second: 10, or a ramp 10-50")]
+Seconds = Annotated[
+    float,
+    checked(number(0.001, MOST_SECONDS, whole=False), "must be seconds from 0.001 to 2,592,000 (30 days)"),
+]
+Count = Annotated[int, checked(number(1, whole=True), "must be a whole number, at least 1")]
+Natural = Annotated[int, checked(number(0, whole=True), "must be a whole number, at least 0")]
+Rate = Annotated[
+    float, checked(number(0.001, MOST_RATE, whole=False), "must be requests a second from 0.001 to 1,000,000")
+]
+Rates = Annotated[tuple[float, float], checked(rates, "must be requests a second up to 1,000,000: 10, or 10-50")]
 Connections = Annotated[
     Literal["fresh", "kept"] | float, checked(connections, "must be fresh, kept or a time to renewal such as renew:5s")
 ]
 Url = Annotated[str, checked(url, "must be http://HOST:PORT/PATH or https://HOST:PORT/PATH")]
 Header = Annotated[str, checked(header, "must be 'Name: value'")]
 Release = Annotated[str, checked(release, "must be NAMESPACE/RELEASE, such as default/classifier")]
+Trace = Annotated[Path, checked(trace, "must be a file")]
 File = Annotated[Path, checked(readable_file, "must be a file")]
 ThresholdText = Annotated[str, checked(threshold, thresholds.RULE)]

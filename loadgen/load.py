@@ -101,7 +101,7 @@ def plan_of(scenario: Scenario, target: Target) -> Plan:
     concurrency = max_in_flight = scenario.concurrency or DEFAULT_CONCURRENCY[scenario.target]
     arrivals = arrivals_of(scenario) if scenario.open_loop else None
     if scenario.trace is not None and arrivals is not None:
-        phases = [Phase("load", float(arrivals[-1]) + 1 if len(arrivals) else 1.0)]
+        phases = [Phase("load", float(arrivals[-1]) + 1)]
     if arrivals is not None:
         # Nothing ever waits for a connection: each arrival is sent at once, or dropped.
         concurrency = max_in_flight = scenario.max_in_flight or limits.most_connections(workers, MAX_IN_FLIGHT)
@@ -126,7 +126,7 @@ def plan_of(scenario: Scenario, target: Target) -> Plan:
 def arrivals_of(scenario: Scenario) -> NDArray[np.float64]:
     """Return the intended times of an open loop."""
     if scenario.trace is not None:
-        return schedule.trace(np.loadtxt(scenario.trace, ndmin=1).tolist())
+        return schedule.read_trace(scenario.trace)
     rng = np.random.default_rng(scenario.seed) if scenario.arrivals == "poisson" else None
     segments = [schedule.Segment(phase.seconds, *(phase.rate or (0, 0))) for phase in scenario.all_phases]
     return schedule.arrivals(segments, rng)

@@ -1,5 +1,6 @@
 """What a run does: the fields of a scenario file, each of which is a flag of the command line too."""
 
+import os
 import re
 import reprlib
 from collections.abc import Mapping
@@ -10,8 +11,22 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from loadgen import schedule
 from loadgen import thresholds as threshold_grammar
-from loadgen.fields import Connections, Count, File, Header, Natural, Rate, Rates, Release, Seconds, ThresholdText, Url
+from loadgen.fields import (
+    Connections,
+    Count,
+    File,
+    Header,
+    Natural,
+    Rate,
+    Rates,
+    Release,
+    Seconds,
+    ThresholdText,
+    Trace,
+    Url,
+)
 from loadgen.terminal.text import safe
 
 CLASSIFIER, LANGUAGE_MODEL = "http://127.0.0.1:30080", "http://127.0.0.1:30081"  # of the local cluster
@@ -19,6 +34,7 @@ DEFAULT_URLS = {"classifier": CLASSIFIER, "oip": CLASSIFIER, "lm": LANGUAGE_MODE
 DEFAULT_MODELS = {"oip": "mnist_rf", "openai": "smollm2-135m-instruct"}
 DEFAULT_CONCURRENCY = {"classifier": 40, "oip": 40, "lm": 2, "openai": 2, "http": 10}
 TARGETS = tuple(DEFAULT_CONCURRENCY)
+WORKERS_PER_CORE = 4
 MOST_CHARACTERS = 100_000  # of a scenario file; about 2,000 phases, which PyYAML parses in seconds
 
 
@@ -58,7 +74,7 @@ class Scenario(BaseModel):
     duration_seconds: Seconds = option("time during which requests are sent", 120.0, metavar="S")
     rate: Rate | None = option("open loop: arrivals a second, whether or not earlier ones are answered", metavar="R")
     arrivals: Literal["constant", "poisson"] = option("spacing of the arrivals of the open loop", "constant")
-    trace: File | None = option("open loop: a file of arrivals in seconds from the start, one a line", metavar="FILE")
+    trace: Trace | None = option("open loop: a file of arrivals in seconds from the start, one a line", metavar="FILE")
     phases: tuple[Phase, ...] = option(
         "a phase NAME:SECONDS[:RATE][:warmup], in their order; RATE is 10, or 10-50 for a ramp",
         (),
@@ -169,6 +185,14 @@ def combination_mistakes(scenario: Scenario) -> list[str]:
     without = [phase.name for phase in scenario.phases if phase.rate is None]
     if without and len(without) < len(scenario.phases):
         mistakes.append(f"phases: {', '.join(without)} without a rate: either all phases have one or none.")
+    arrivals = sum(phase.seconds * sum(phase.rate) / 2 for phase in scenario.all_phases if phase.rate)
+    if arrivals > schedule.MOST_ARRIVALS:
+        mistakes.append(
+            f"rate and length: are {arrivals:,.0f} requests; at most {schedule.MOST_ARRIVALS:,} fit into memory."
+        )
+    most = WORKERS_PER_CORE * len(os.sched_getaffinity(0))
+    if scenario.workers is not None and scenario.workers > most:
+        mistakes.append(f"--workers {scenario.workers}: one a core is best; the most here are {most}.")
     names = [phase.name for phase in scenario.phases]
     if duplicates := sorted({name for name in names if names.count(name) > 1}):
         mistakes.append(f"phases: {', '.join(duplicates)} occurs more than once; name each differently.")

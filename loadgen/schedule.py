@@ -1,10 +1,14 @@
 """Determines when the requests of an open loop are due. All times are seconds from the start of the run."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+MOST_ARRIVALS = 20_000_000  # 8 bytes each, in this process and in those that send
 
 
 @dataclass(frozen=True)
@@ -40,15 +44,32 @@ def arrivals(segments: Sequence[Segment], rng: np.random.Generator | None = None
     return starts[index] + within
 
 
-def trace(times: Sequence[float], speed: float = 1.0) -> NDArray[np.float64]:
-    """Return the arrivals of a recorded trace, in seconds: sorted, the first at 0, `speed` times as fast.
+def trace(times: Sequence[float]) -> NDArray[np.float64]:
+    """Return the arrivals of a recorded trace, in seconds: sorted, the first at 0.
 
-    Raises ValueError if a time is not finite, or `speed` not above 0.
+    Raises ValueError if there are none, or a time is not finite.
     """
     recorded = np.sort(np.asarray(times, np.float64))
-    if not np.isfinite(recorded).all() or not speed > 0:
-        raise ValueError("the times of a trace must be finite, and its speed above 0")
-    return (recorded - recorded[:1]) / speed
+    if recorded.ndim != 1:
+        raise ValueError(f"has {recorded.shape[1]} columns; a line is one time in seconds")
+    if not len(recorded) or not np.isfinite(recorded).all():
+        raise ValueError("has a time that is not finite" if len(recorded) else "has no times")
+    return recorded - recorded[0]
+
+
+def read_trace(path: Path) -> NDArray[np.float64]:
+    """Return the arrivals of a file with a time in seconds on each line; raise ValueError with the rule it breaks."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of numpy, about a file without numbers
+            times = np.loadtxt(path, ndmin=1, max_rows=MOST_ARRIVALS + 1, encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("is not text in UTF-8; a line is a time in seconds") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot be read: {error}".rstrip(".")) from None
+    if len(times) > MOST_ARRIVALS:
+        raise ValueError(f"has more than {MOST_ARRIVALS:,} times")
+    return trace(times.tolist())
 
 
 def _unit_poisson(end: float, rng: np.random.Generator) -> NDArray[np.float64]:

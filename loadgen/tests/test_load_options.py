@@ -1,5 +1,7 @@
 """Usage errors: every mistake is reported at once, with the value and the rule; exit status 2."""
 
+import os
+
 import pytest
 
 from loadgen.cli import main
@@ -18,9 +20,9 @@ def test_all_mistakes_are_reported_at_once(capsys, tmp_path):
     assert mistakes(capsys, "classifier", *words) == [
         "--bogus: not an option of this command.",
         "--url ftp://host/x: must be http://HOST:PORT/PATH or https://HOST:PORT/PATH.",
-        "--duration-seconds 0: must be a number of seconds, at least 0.001.",
+        "--duration-seconds 0: must be seconds from 0.001 to 2,592,000 (30 days).",
         "--concurrency 1.5: must be a whole number, at least 1.",
-        "--timeout-seconds inf: must be a number of seconds, at least 0.001.",
+        "--timeout-seconds inf: must be seconds from 0.001 to 2,592,000 (30 days).",
         f"--output {tmp_path}/none/x.json: there is no folder {tmp_path}/none; create it first.",
         "--dataset-size 21: MNIST has 20 images.",
     ]
@@ -31,7 +33,7 @@ def test_all_mistakes_are_reported_at_once(capsys, tmp_path):
     [
         ("lm", "--concurrency", "0", "must be a whole number, at least 1."),
         ("classifier", "--dataset-size", "-3", "must be a whole number, at least 1."),
-        ("lm", "--duration-seconds", "nan", "must be a number of seconds, at least 0.001."),
+        ("lm", "--duration-seconds", "nan", "must be seconds from 0.001 to 2,592,000 (30 days)."),
         ("lm", "--max-new-tokens", "0", "must be a whole number, at least 1."),
         ("lm", "--concurrency", "many", "must be a whole number, at least 1."),
         ("query", "--sample-index", "-1", "must be a whole number, at least 0."),
@@ -42,6 +44,31 @@ def test_all_mistakes_are_reported_at_once(capsys, tmp_path):
 )
 def test_wrong_value_is_reported_with_its_rule(capsys, command, option, value, rule):
     assert mistakes(capsys, command, option, value) == [f"{option} {value}: {rule}"]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--rate", "1e9"], "--rate 1e9: must be requests a second from 0.001 to 1,000,000."),
+        (
+            ["--duration-seconds", "1e9"],
+            "--duration-seconds 1e9: must be seconds from 0.001 to 2,592,000 (30 days).",
+        ),
+        (["--rate", "1e6"], "rate and length: are 120,000,000 requests; at most 20,000,000 fit into memory."),
+        (
+            ["--phase", "a:1000:0-100000", "--arrivals", "poisson"],
+            "rate and length: are 50,000,000 requests; at most 20,000,000 fit into memory.",
+        ),
+        (
+            ["--phase", "a:1:1e9"],
+            "--phase[0].rate 1e9: must be requests a second up to 1,000,000: 10, or 10-50.",
+        ),
+        (["--workers", "9"], "--workers 9: one a core is best; the most here are 8."),
+    ],
+)
+def test_what_would_exhaust_this_machine_is_refused_in_words(capsys, monkeypatch, words, line):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    assert mistakes(capsys, "lm", *words) == [line]
 
 
 def test_output_that_is_a_folder_is_refused_before_any_load(capsys, tmp_path):

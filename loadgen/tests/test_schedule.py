@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadgen import schedule
+from loadgen.cli import main
 from loadgen.schedule import Segment, arrivals, trace
 
 RATES = st.floats(0, 200)
@@ -67,12 +69,30 @@ def test_poisson_gaps_are_exponential():
     assert gaps.mean() == pytest.approx(0.01, rel=0.05) and gaps.std() == pytest.approx(0.01, rel=0.05)
 
 
-def test_trace_begins_at_0_and_can_be_sped_up():
-    assert trace([12.0, 10.0, 11.0], speed=2).tolist() == [0, 0.5, 1]
-    assert trace([]).tolist() == []
+def test_trace_begins_at_0():
+    assert trace([12.0, 10.0, 11.0]).tolist() == [0, 1, 2]
 
 
-@pytest.mark.parametrize(("times", "speed"), [([float("nan")], 1), ([1, float("inf")], 1), ([1], 0), ([1], -1)])
-def test_wrong_trace_is_refused(times, speed):
-    with pytest.raises(ValueError, match="must be finite"):
-        trace(times, speed)
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        (b"", "has no times"),
+        (b"0\nnan\n", "has a time that is not finite"),
+        (b"0 1\n2 3\n", "has 2 columns; a line is one time in seconds"),
+        (b"hello\n", "cannot be read: could not convert string 'hello' to float64 at row 0, column 1"),
+        (b"0\n\xff\n", "is not text in UTF-8; a line is a time in seconds"),
+        (b"0\n1e12\n", "lasts 1e+12 s; the most are 2,592,000, which is 30 days"),
+    ],
+)
+def test_wrong_trace_is_told_before_any_load(tmp_path, capsys, content, rule):
+    path = tmp_path / "trace.txt"
+    path.write_bytes(content)
+    assert main(["lm", "--trace", str(path)]) == 2
+    assert capsys.readouterr().err == f"python -m loadgen lm:\n  --trace {path}: {rule}.\n"
+
+
+def test_trace_of_more_times_than_fit_into_memory_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "trace.txt").write_text("1\n" * 11)
+    monkeypatch.setattr(schedule, "MOST_ARRIVALS", 10)
+    with pytest.raises(ValueError, match="has more than 10 times"):
+        schedule.read_trace(tmp_path / "trace.txt")
