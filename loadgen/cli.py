@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     if command == "query":
         status, more = query(words, mistakes)
     elif command == "report":
-        more = report(words, mistakes)
+        status, more = report(words, mistakes)
     elif command == "simulate":
         more = forecasting.run(words, mistakes)
     else:
@@ -130,8 +130,8 @@ def query(words: Namespace, mistakes: list[str]) -> tuple[int, list[str]]:
     return 0, []
 
 
-def report(words: Namespace, mistakes: list[str]) -> list[str]:
-    """Write the report of an earlier run, or the comparison of two; return the mistakes instead, if any."""
+def report(words: Namespace, mistakes: list[str]) -> tuple[int, list[str]]:
+    """Write the report of an earlier run, or the comparison of two; return the exit status, or the mistakes."""
     documents, more = [], list(mistakes)
     if len(words.files) > 2:
         more.append(f"{len(words.files)} files: one run is reported, two are compared.")
@@ -140,12 +140,17 @@ def report(words: Namespace, mistakes: list[str]) -> list[str]:
             documents.append(read_document(Path(name)))
         except ValueError as error:
             more.append(f"{name}: {error}")
-    written = Path(words.report or Path(words.files[0]).with_suffix(".html"))
+    stem = "-".join(Path(name).stem for name in words.files[:2])
+    written = Path(words.report or Path(words.files[0]).with_name(f"{stem}.html"))
     more += options.output_mistakes("report", str(written))
     if more:
-        return more
+        return exits.USAGE, more
     names = (words.files[0], words.files[-1])
     text = page.report(documents[0]) if len(documents) == 1 else compare(documents[0], documents[1], names)
-    written.write_text(text)
+    try:
+        written.write_text(text)
+    except OSError as error:
+        print(f"--report {written} could not be written: {error.strerror}.", file=sys.stderr)
+        return exits.REQUESTS_FAILED, []
     print(f"The report is in {written}.")
-    return []
+    return 0, []

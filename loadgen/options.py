@@ -122,7 +122,7 @@ def parser() -> argparse.ArgumentParser:
     simulating.add_argument("--seed", default="0", metavar="N", help="of the 200 draws (%(default)s)")
     reporting = command("report", HELP["report"])
     reporting.add_argument("files", nargs="+", metavar="FILE.json", help="what --output has written")
-    reporting.add_argument("--report", metavar="FILE.html", help="where to write it (FILE.html beside the first)")
+    reporting.add_argument("--report", metavar="FILE.html", help="where to write it (A.html, or A-B.html of two)")
     query = command("query", HELP["query"])
     query.add_argument("--url", default=scenario.DEFAULT_URLS["classifier"], help="the endpoint (%(default)s)")
     query.add_argument("--timeout-seconds", default="30", metavar="S", help="for the request (%(default)s)")

@@ -28,7 +28,9 @@ def _requests(summary: Document) -> str:
         return f"all {count(summary['requests'], 'request')} succeeded, {latency}"
     most = max(summary["errors"], key=lambda error: error["requests"], default=None)
     cause = f", most by {error_name(most['outcome'], most['status'], most['detail'])}" if most else ""
-    return f"{summary['failed']:,} of {count(summary['requests'], 'request')} failed{cause}, {latency}"
+    # Without a success the response time is the timeout that failures count as, not a measurement.
+    latency = f", {latency}" if summary["succeeded"] else ""
+    return f"{summary['failed']:,} of {count(summary['requests'], 'request')} failed{cause}{latency}"
 
 
 def _scaling(document: Document) -> list[str]:

@@ -25,7 +25,9 @@ def headline(scenario: Scenario, url: str) -> str:
     phases = scenario.all_phases
     seconds = f"{sum(phase.seconds for phase in phases):g} s"
     if scenario.open_loop:
-        shape = f"{len(phases)} phases" if scenario.phases else "a trace" if scenario.trace else f"{scenario.rate:g}/s"
+        shape = (
+            count(len(phases), "phase") if scenario.phases else "a trace" if scenario.trace else f"{scenario.rate:g}/s"
+        )
         load = f"open loop: {shape}, {scenario.arrivals}, {seconds}"
     else:
         users = scenario.concurrency or DEFAULT_CONCURRENCY[scenario.target]

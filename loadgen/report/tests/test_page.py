@@ -7,6 +7,7 @@ import re
 import pytest
 
 from loadgen.autoscaler.reaction import reaction
+from loadgen.cli import main
 from loadgen.report import page
 from loadgen.report.compare import compare
 from loadgen.report.tests import documents
@@ -90,3 +91,28 @@ def test_two_runs_stand_side_by_side():
 def test_the_verdict_is_one_sentence(changes, sentence):
     document = documents.observed()
     assert verdict({**document, "reaction": reaction(document), **changes}) == sentence
+
+
+def test_the_verdict_on_a_run_without_a_success_tells_no_latency():
+    document = documents.run()
+    requests = document["summary"]["requests"]
+    document["summary"] |= {"failed": requests, "succeeded": 0}
+    document["summary"]["errors"] = [{"outcome": "http", "status": 404, "detail": "Not Found", "requests": requests}]
+    expected = f"{requests:,} of {requests:,} requests failed, most by HTTP 404: Not Found."
+    assert verdict(document) == expected
+
+
+def test_the_comparison_of_two_runs_leaves_the_report_of_the_first(tmp_path, capsys):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(documents.run()))
+    (tmp_path / "a.html").write_text("the report of a")
+    assert main(["report", str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 0
+    assert (tmp_path / "a.html").read_text() == "the report of a"
+    assert "Two runs side by side" in (tmp_path / "a-b.html").read_text()
+    assert capsys.readouterr().out == f"The report is in {tmp_path}/a-b.html.\n"
+
+
+def test_a_report_that_cannot_be_written_is_told_in_words(tmp_path, capsys):
+    (tmp_path / "a.json").write_text(json.dumps(documents.run()))
+    assert main(["report", str(tmp_path / "a.json"), "--report", "/dev/full"]) == 1
+    assert capsys.readouterr().err == "--report /dev/full could not be written: No space left on device.\n"
