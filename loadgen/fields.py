@@ -61,6 +61,7 @@ def url(value: Any) -> str:
     parts = urlsplit(str(value))
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError
+    parts.hostname.encode("idna")  # a label that is empty or over 63 characters is a UnicodeError, never resolved
     return str(value)
 
 

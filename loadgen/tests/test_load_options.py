@@ -39,6 +39,8 @@ def test_all_mistakes_are_reported_at_once(capsys, tmp_path):
         ("query", "--sample-index", "-1", "must be a whole number, at least 0."),
         ("query", "--sample-index", "20", "the last image is number 19."),
         ("lm", "--url", "127.0.0.1/generate", "must be http://HOST:PORT/PATH or https://HOST:PORT/PATH."),
+        ("lm", "--url", "http://a..b/x", "must be http://HOST:PORT/PATH or https://HOST:PORT/PATH."),
+        ("lm", "--url", f"http://{'a' * 64}/x", "must be http://HOST:PORT/PATH or https://HOST:PORT/PATH."),
         ("lm", "--url", "http://host:99999/x", "must be http://HOST:PORT/PATH or https://HOST:PORT/PATH."),
     ],
 )
