@@ -54,7 +54,7 @@ def trace(times: Sequence[float]) -> NDArray[np.float64]:
         raise ValueError(f"has {recorded.shape[1]} columns; a line is one time in seconds")
     if not len(recorded) or not np.isfinite(recorded).all():
         raise ValueError("has a time that is not finite" if len(recorded) else "has no times")
-    return recorded - recorded[0]
+    return recorded - recorded[:1]
 
 
 def read_trace(path: Path) -> NDArray[np.float64]:
