@@ -85,7 +85,7 @@ def load(options: LoadOptions, target: Target) -> int:
         written = write(options, document, recorded)
         return exits.status(
             saturated=document["generator"]["saturated"],
-            observable=not (observation and observation.errors),
+            observable=observation is None or bool(observation.hpa),
             thresholds_passed=all(entry["passed"] for entry in document["thresholds"]),
             requests_failed=not written
             or not document["summary"]["requests"]

@@ -99,7 +99,8 @@ def _stages(moments: Sequence[tuple[str, float | None, float | None, str]]) -> l
     stages: list[dict[str, Any]] = []
     last = moments[0][1]
     for stage, at, floor, detail in moments:
-        seconds = at - last if at is not None and last is not None else None
+        # The API's stamps count whole seconds, arrivals do not: a stage can seem to come before the one that caused it.
+        seconds = max(at - last, 0.0) if at is not None and last is not None else None
         stages.append(
             {"stage": stage, "at": at, "seconds": seconds, "floor_seconds": floor, "detail": detail, "remedy": None}
         )

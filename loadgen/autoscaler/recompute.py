@@ -19,6 +19,7 @@ from loadgen.autoscaler.syncs import Sync, infer
 from loadgen.cluster.observation import Behavior, Controller, Hpa, Observation
 
 UNREAD = MetricsUnavailable("the replicas are out of bounds")
+UNANSWERED = MetricsUnavailable("the status of the HPA shows none")
 
 
 class Inputs(BaseModel):
@@ -94,6 +95,8 @@ def _decide(observation: Observation, states: States, sync: Sync, history: Histo
     observed = current if hpa.desired_replicas is None else hpa.desired_replicas
     within = spec.min <= current <= spec.max
     proposals = [_propose(pods, current, spec, controller, now) for pods in states.around(now)] if within else [UNREAD]
+    if within and hpa.utilization is None and spec.target_utilization is not None:
+        proposals.append(UNANSWERED)  # samples were seen here, but the controller got none
     matching = [p for p in proposals if _utilization(p) == hpa.utilization]
 
     def decide(made: Proposal | MetricsUnavailable) -> Decision:

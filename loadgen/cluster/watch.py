@@ -292,9 +292,10 @@ class Watch:
             self._controller = from_arguments([*container.get("command", []), *container.get("args", [])])
 
     def _failed(self, text: str) -> None:
-        if not self._errors or self._errors[-1][1] != text:
+        if all(text != told for _, told in self._errors):  # once, however often it comes
             self._errors.append((time.monotonic(), text))
 
 
 def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = str(error).partition("\n")[0].partition(" for url ")[0]
+    return text or type(error).__name__

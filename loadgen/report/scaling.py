@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from html import escape
+from itertools import groupby
 from typing import Any
 
 from loadgen.report.html import seconds, table
@@ -36,24 +37,29 @@ def decisions(document: Document) -> str:
     entries = document.get("decisions")
     if not entries:
         return ""
-    rows = [
-        (
-            seconds(entry["t"]),
-            entry["current"],
-            _known(entry["proposed"]),
-            _known(entry["desired"]),
-            _known(entry["observed"]),
-            "differs" if entry["differs"] else "",
-            "; ".join(filter(None, [entry["why"], _limit(entry["limited_by"]), *entry["unknown"]])),
+    rows = []
+    for _, group in groupby(entries, lambda entry: [entry[name] for name in ("current", "proposed", "desired", "why")]):
+        first, *others = group
+        last = others[-1] if others else first
+        syncs = f" to {seconds(last['t'])}, {len(others) + 1} syncs" if others else ""
+        differs = any(entry["differs"] for entry in (first, *others))
+        rows.append(
+            (
+                seconds(first["t"]) + syncs,
+                first["current"],
+                _known(first["proposed"]),
+                _known(first["desired"]),
+                _known(last["observed"]),
+                "differs" if differs else "",
+                "; ".join([first["why"], *first["unknown"]]),
+            )
         )
-        for entry in entries
-    ]
     heads = ("at", "replicas", "by the samples", "after limits", "observed", "", "why")
     intro = (
         "<p>Each decision of the autoscaler, computed again from the pods' own samples by the algorithm of "
         f"{escape(str((document.get('cluster') or {}).get('server_version')))}.</p>"
     )
-    return f"<h2>Why it scaled, and why not</h2>{intro}{table(heads, rows, range(5))}"
+    return f"<h2>Why it scaled, and why not</h2>{intro}{table(heads, rows, range(1, 5))}"
 
 
 def elasticity(document: Document) -> str:
@@ -72,10 +78,6 @@ def elasticity(document: Document) -> str:
         outside = f"p99 above {duration(figures['objective_seconds'])}, or a failure"
         rows.append(("seconds outside the objective", str(figures["seconds_outside_objective"]), outside))
     return "<h2>Elasticity</h2>" + table(("", "", ""), rows, [1])
-
-
-def _limit(name: str | None) -> str:
-    return f"limited by {name}" if name else ""
 
 
 def _known(value: Any) -> str:

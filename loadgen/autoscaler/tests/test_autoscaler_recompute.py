@@ -199,3 +199,11 @@ def test_times_of_the_controllers_log_take_the_place_of_inferred_ones():
 @pytest.mark.parametrize("fields", [{}, {"hpa": (hpa(0.1, 1, 1, 1),)}])
 def test_without_a_sync_there_are_no_decisions(fields):
     assert decisions(observed(**fields)) == []
+
+
+def test_a_status_without_a_percentage_is_a_sync_without_metrics():
+    """In a real run metrics-server answered this client and not the controller, which then remembered nothing of it."""
+    silent = (hpa(0.1, 3, 3, 280), hpa(25.02, 3, 3, None), hpa(39.52, 3, 3, 162))
+    first, second = judge(LIVE.model_copy(update={"hpa": silent}))
+    assert (first.proposed, first.desired, first.unknown) == (None, 3, ())
+    assert second.proposed == 3

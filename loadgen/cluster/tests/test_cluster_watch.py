@@ -227,4 +227,4 @@ def test_a_release_that_is_not_there(url: str):
 
 
 def test_an_api_that_does_not_answer():
-    assert "ConnectError" in refused("http://127.0.0.1:9")
+    assert "All connection attempts failed" in refused("http://127.0.0.1:9")
