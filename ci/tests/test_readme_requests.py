@@ -26,6 +26,7 @@ ADDRESS = re.compile(r"(?:127\.0\.0\.1|localhost):(\d+)")
 TRAINED = {"classifier": "mnist_rf_v1.joblib", "lm": "smollm2-135m-instruct_v1"}
 IMAGES = CACHE / "mnist"
 LOADGEN_SERVICE = {"classifier": "classifier", "query": "classifier", "lm": "lm"}
+SATURATED = 98
 TOLERANCE = 0.001  # printed numbers may be rounded
 
 
@@ -82,6 +83,7 @@ def test_a_request_succeeds_and_prints_the_documented_answer(command: readme.Com
         text = re.sub(r"(--duration-seconds) \d+", r"\1 1", text)
     (tmp_path / ".curlrc").write_text("fail-with-body\nmax-time = 60\n")
     environment = {"CURL_HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment |= {"CLASSIFIER": urls["classifier"], "LM": urls["lm"]}  # which README asks minikube for
     done = subprocess.run(
         ["bash", "-c", text.removesuffix("&")],
         cwd=CHECKOUT,
@@ -90,7 +92,9 @@ def test_a_request_succeeds_and_prints_the_documented_answer(command: readme.Com
         text=True,
         timeout=120,
     )
-    assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
+    # A busy machine sends late, which the load generator tells by its own exit status.
+    allowed = (0, SATURATED) if "loadgen" in text else (0,)
+    assert done.returncode in allowed, f"{text}\n{done.stdout}{done.stderr}"
     assert done.stdout
     if command.output:
         assert_as_printed(command.output, done.stdout, (CHECKOUT / "models" / TRAINED[service]).exists())
