@@ -210,7 +210,7 @@ def test_a_status_without_a_percentage_is_a_sync_without_metrics():
 
 
 def test_a_new_autoscaler_without_metrics_keeps_the_replicas_though_its_status_says_0():
-    new = observed(
-        hpa=(hpa(0.1, 1, 0, None), hpa(25.02, 1, 0, None)), deployment=(Deployment(t=0, desired=1, replicas=1),)
-    )
-    assert [(made.desired, made.observed, made.differs) for made in judge(new)] == [(1, 1, False)]
+    failed = Condition(type="ScalingActive", status="False", reason="FailedGetResourceMetric")
+    changes = (hpa(0.1, 1, 0, None), hpa(25.02, 1, 0, None, conditions=(failed,)))
+    new = observed(hpa=changes, deployment=(Deployment(t=0, desired=1, replicas=1),))
+    assert [(made.desired, made.observed, made.differs) for made in decisions(new)][-1] == (1, 1, False)
