@@ -1,7 +1,6 @@
 """The command line: each field of a scenario is a flag. Mistakes are reported all at once, each with its rule."""
 
 import argparse
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from loadgen import exits, scenario
 from loadgen.fields import Natural, Seconds, Url
 from loadgen.scenario import FLAGS, TARGETS, Scenario
+from loadgen.statistics import output
 
 HELP = {
     "classifier": "Send MNIST images to the classifier.",
@@ -86,18 +86,9 @@ def query_options(options: argparse.Namespace) -> tuple[Query | None, list[str]]
         return None, [scenario.mistake(entry, str(entry["loc"][0]), fields) for entry in error.errors()]
 
 
-def output_mistakes(flag: str, output: str | None) -> list[str]:
-    if output is None or (output == "-" and flag == "output"):
-        return []
-    path = Path(output)
-    if path.is_dir():
-        return [f"--{flag} {output}: is a folder; name a file."]
-    folder = Path(os.path.realpath(path)).parent
-    if not folder.is_dir():
-        return [f"--{flag} {output}: there is no folder {folder}; create it first."]
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        return [f"--{flag} {output}: is not writable; name another."]
-    return []
+def output_mistakes(flag: str, path: str | None) -> list[str]:
+    """Return why a flag's file cannot be written."""
+    return [f"--{flag} {path}: {mistake}" for mistake in output.mistakes(path)] if path is not None else []
 
 
 def parser() -> argparse.ArgumentParser:
