@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-from ci.benchmarks import contender, lm_contenders, lm_load
+from ci.benchmarks import contender, lm_contenders, lm_load, memory
 from ci.benchmarks.contender import PEERS, free_port, trained_model
 from ci.benchmarks.lm_contenders import NAME, TORCH, LanguageModelServer
 from ci.benchmarks.process import Server
@@ -46,6 +46,7 @@ SETUPS = (
     Setup("1cpu_busy", "1 CPU, busy neighbour", 1, True, (32,), (8,)),
 )
 CPU_LOAD = "2cpu_32_8"  # of the load that measures CPU time per token
+LIMITED_LOADS = ("2cpu_32_1", "2cpu_32_8", "1cpu_32_1", "1cpu_32_8")  # compared with what memory allows
 FIGURES = {
     "rate": ("", "tokens/s", True),
     "first_p50": (", time to first token p50", "ms", False),
@@ -76,12 +77,17 @@ def measure(server: LanguageModelServer) -> Row:
     numbers = sorted({setup.cpus for setup in SETUPS})
     for cpus in numbers:
         port, cores = free_port(), sorted(os.sched_getaffinity(0))[-cpus:]
+        limit = memory.MemoryLimit(memory.bandwidth(TORCH.python, cores), server.weight_bytes())
         with server.start(port, cores) as process:
             figures["cold_start_seconds"] = process.wait_for(functools.partial(server.responds, port))
             for setup in SETUPS:
                 if setup.cpus == cpus:
                     with _busy_process(cores[-1]) if setup.neighbour else nullcontext():
                         failures += _load(setup, port, server.model, process, figures)
+            for setup in SETUPS:
+                for key, _, count in setup.loads():
+                    if setup.cpus == cpus and key in LIMITED_LOADS:
+                        print(f"{server.name}, {key}: {limit.describe(figures[f'{key}_rate'] / count)}", flush=True)
             if cpus == numbers[-1]:
                 figures |= server.resting_figures(process)
                 figures["same_percent"] = 100 * _agreement(port, server.model)
