@@ -3,8 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -84,31 +83,36 @@ class Answer:
         """What documents say beside `finish_reason`, which is length: the deadline has ended the answer, if it did."""
         return {"stop_reason": "deadline"} if self.late else {}
 
-    def run(self, cancelled: Callable[[], bool]) -> Iterator[Piece]:
-        """Yield the text in pieces, until it ends or until `cancelled()`."""
-        for text in self._pieces(cancelled):
-            if text:
-                self.text += text
-                yield Piece(text, len(self.tokens))
+    def run(self, receive: Callable[[Piece], None], cancelled: Callable[[], bool]) -> None:
+        """Hand the text to `receive` in pieces, until it ends or until `cancelled()`.
 
-    def _pieces(self, cancelled: Callable[[], bool]) -> Iterator[str]:
+        `receive` must be quick: it runs in a thread that computes for all answers.
+        """
         text, stop = TextStream(self.decode, self.request.prompt), StopText(self.stops)
-        with closing(self.engine.generate(self.request, lambda: cancelled() or self._is_over())) as tokens:
-            for token in tokens:
-                if self.empty:
-                    return
-                self._count(token)
-                if token in self.request.end_tokens:
-                    self.finish_reason = "stop"
-                elif len(self.tokens) <= self.request.min_tokens:
-                    yield text.push(token)
-                else:
-                    yield stop.push(text.push(token))
-                if stop.matched:
-                    self.finish_reason = "stop"
-                    return
-        self._note_end(cancelled())
-        yield stop.push(text.finish()) + stop.finish()
+
+        def send(new_text: str) -> None:
+            if new_text:
+                self.text += new_text
+                receive(Piece(new_text, len(self.tokens)))
+
+        def push(token: int) -> bool:
+            if self.empty:
+                return True
+            self._count(token)
+            if token in self.request.end_tokens:
+                self.finish_reason = "stop"
+            elif len(self.tokens) <= self.request.min_tokens:
+                send(text.push(token))
+            else:
+                send(stop.push(text.push(token)))
+            if stop.matched:
+                self.finish_reason = "stop"
+            return stop.matched
+
+        self.engine.generate(self.request, push, lambda: cancelled() or self._is_over())
+        if not self.empty and not stop.matched:
+            self._note_end(cancelled())
+            send(stop.push(text.finish()) + stop.finish())
 
     def _note_end(self, cancelled: bool) -> None:
         complete = self.finish_reason == "stop" or len(self.tokens) == self.request.max_tokens

@@ -37,4 +37,6 @@ def _answer(model: LanguageModel, text: str) -> list[int]:
     max_tokens = min(STEPS, model.budget.total - len(prompt))
     if max_tokens < 1:
         return []
-    return list(model.engine.generate(GenerationRequest(prompt, max_tokens, model.end_tokens), lambda: False))
+    answer: list[int] = []
+    model.engine.generate(GenerationRequest(prompt, max_tokens, model.end_tokens), answer.append, lambda: False)
+    return answer

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from fastapi import Request
 
@@ -13,7 +14,7 @@ Receive = Callable[[int, Piece | None], None]  # (index of the answer, its next 
 
 
 async def compute(request: Request, answers: Sequence[Answer], receive: Receive = lambda index, piece: None) -> None:
-    """Compute all `answers`; `receive` gets their pieces, in the threads that compute.
+    """Compute all `answers`; `receive` gets their pieces, in threads that compute for all requests: it must be quick.
 
     Of several, half of the places compute at once at most: the others are for other requests. One that has no place
     before the deadline is empty if another has tokens. Raises what `Runtime.compute` raises, upon which all end.
@@ -44,8 +45,7 @@ async def compute(request: Request, answers: Sequence[Answer], receive: Receive 
 
 async def _compute(runtime: Runtime, request: Request, answer: Answer, index: int, receive: Receive) -> None:
     def run(work: Work) -> None:
-        for piece in answer.run(lambda: work.cancelled):
-            receive(index, piece)
+        answer.run(partial(receive, index), lambda: work.cancelled)
         if not work.cancelled:
             receive(index, None)
 

@@ -5,16 +5,15 @@ This is the same for every library that computes in steps.
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Protocol
 
-from apps.lm.engines.protocol import GenerationRequest
+from apps.lm.engines.protocol import GenerationRequest, Receive
 
 LOG = logging.getLogger("lm")
-POLL_SECONDS = 1  # without a token, between a caller's checks whether it was cancelled: a step may hang
+POLL_SECONDS = 1  # between a caller's checks whether it was cancelled: a step may hang
 
 
 @dataclass(eq=False)
@@ -69,14 +68,11 @@ class BatchEngine:
         self._callers: dict[BatchSequence, _Caller] = {}
         threading.Thread(target=self._run, name="engine", daemon=True).start()
 
-    def generate(self, request: GenerationRequest, cancelled: Callable[[], bool]) -> Generator[int]:
+    def generate(self, request: GenerationRequest, receive: Receive, cancelled: Callable[[], bool]) -> None:
         """See `Engine.generate`."""
-        caller = _Caller(request, cancelled)
+        caller = _Caller(request, receive, cancelled)
         self._arrivals.put(caller)
-        try:
-            yield from caller.tokens()
-        finally:
-            caller.closed = True
+        caller.wait()
 
     def _run(self) -> None:
         try:
@@ -96,54 +92,58 @@ class BatchEngine:
             try:
                 self.batch.join(caller.sequence)
             except Exception as error:  # only this sequence is wrong, and it has not joined
-                caller.output.put(error)
+                caller.end(error)
             else:
                 self._callers[caller.sequence] = caller
 
     def _remove_cancelled(self) -> None:
-        for caller in [caller for caller in self._callers.values() if caller.cancelled]:
-            self.batch.leave(caller.sequence)
-            self._callers.pop(caller.sequence).output.put(None)  # so that it does not wait until its next check
+        for caller in [caller for caller in self._callers.values() if caller.cancelled()]:
+            self._end(caller)
 
     def _step(self) -> None:
         for sequence in self.batch.step():
-            if sequence.error is None:
-                self._callers[sequence].output.put(sequence.tokens[-1])
-            if sequence.finished:
-                self._callers.pop(sequence).output.put(sequence.error)
+            caller = self._callers[sequence]
+            try:
+                enough = sequence.error is None and caller.receive(sequence.tokens[-1])
+            except Exception as error:  # concerns only this caller
+                self._end(caller, error)
+                continue
+            if sequence.finished or enough:
+                self._end(caller, sequence.error)
+
+    def _end(self, caller: "_Caller", error: Exception | None = None) -> None:
+        del self._callers[caller.sequence]
+        caller.end(error)
+        if not caller.sequence.finished:
+            self.batch.leave(caller.sequence)
 
     def _refuse_all(self, error: BaseException) -> None:
         """Raise EngineError in all current and later callers."""
         reason, name = repr(error), type(error).__name__
         self.failure = f"The engine has failed ({name}) and answers nothing until the process is restarted."
         for caller in self._callers.values():
-            caller.output.put(EngineError(reason))
+            caller.end(EngineError(reason))
         while True:
-            self._arrivals.get().output.put(EngineError(reason))
+            self._arrivals.get().end(EngineError(reason))
 
 
 class _Caller:
-    """The thread that iterates over a sequence's tokens."""
+    """A thread that waits for the end of its sequence."""
 
-    def __init__(self, request: GenerationRequest, cancelled: Callable[[], bool]) -> None:
+    def __init__(self, request: GenerationRequest, receive: Receive, cancelled: Callable[[], bool]) -> None:
         self.sequence = BatchSequence(request)
-        self.output: SimpleQueue[int | Exception | None] = SimpleQueue()
-        self.closed = False
-        self._cancelled = cancelled
+        self.receive, self.cancelled = receive, cancelled
+        self._ended = threading.Event()
+        self._error: Exception | None = None
 
-    @property
-    def cancelled(self) -> bool:
-        return self.closed or self._cancelled()
+    def wait(self) -> None:
+        """Return at the end or once cancelled; raise the error that was the end."""
+        while not self.cancelled() and not self._ended.wait(POLL_SECONDS):
+            pass
+        if self._error is not None:
+            raise self._error
 
-    def tokens(self) -> Iterator[int]:
-        """Yield tokens until the engine sends None (the end) or an error, which is raised, or until cancelled."""
-        while isinstance(item := self._next(), int):
-            yield item
-        if item is not None:
-            raise item
-
-    def _next(self) -> int | Exception | None:
-        while not self.cancelled:
-            with suppress(Empty):
-                return self.output.get(timeout=POLL_SECONDS)
-        return None
+    def end(self, error: Exception | None) -> None:
+        """Let the thread go on; it raises `error`."""
+        self._error = error
+        self._ended.set()

@@ -1,6 +1,6 @@
 """What the service and its engines agree on, so that another library is another implementation."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -39,7 +39,7 @@ class TokenLogprob:
 
 @dataclass
 class Logprobs:
-    """Where an engine records the tokens of one sequence: each before it is yielded, by the model's own probabilities.
+    """Where an engine records the tokens of one sequence: each before it is received, by the model's own probabilities.
 
     `top` is the number of most likely tokens to record for each. With `of_prompt`, the tokens of the prompt but the
     first are recorded too.
@@ -87,6 +87,9 @@ class GenerationRequest:
         return len(self.prompt) + self.max_tokens
 
 
+Receive = Callable[[int], bool | None]  # takes a token; true: it needs no more
+
+
 class Engine(Protocol):
     """Generates tokens for any number of callers at once.
 
@@ -95,12 +98,12 @@ class Engine(Protocol):
 
     failure: str | None
 
-    def generate(self, request: GenerationRequest, cancelled: Callable[[], bool]) -> Generator[int]:
-        """Yield tokens as they are computed, until the last one or until `cancelled()`. Any thread may call.
+    def generate(self, request: GenerationRequest, receive: Receive, cancelled: Callable[[], bool]) -> None:
+        """Hand each token to `receive` as it is computed, until the last one or until `receive` or `cancelled` is true.
 
-        Closing the iterator also stops the computation. Raises the error that ended it.
+        Any thread may call. `receive` must be quick, because the thread that runs it computes for all callers. Raises
+        the error that ended the computation, which may be an error of `receive`.
         """
-        ...
 
 
 class Tokenizer(Protocol):

@@ -7,7 +7,6 @@ import logging
 import re
 import time
 from collections import Counter
-from itertools import islice
 from typing import Any
 
 import pytest
@@ -35,8 +34,9 @@ class Breaking:
     error: Exception | None = None
     failure: str | None = None
 
-    def generate(self, request, cancelled):
-        yield from islice(self.engine.generate(request, cancelled), 5)
+    def generate(self, request, receive, cancelled):
+        first = dataclasses.replace(request, max_tokens=5)
+        self.engine.generate(first, receive, cancelled)
         if self.error:
             raise self.error
         while not cancelled():

@@ -175,7 +175,8 @@ def test_with_ignore_eos_and_min_tokens_an_answer_is_as_long_as_it_must_be(tmp_p
     with serving(tiny.publish(folder), max_total_tokens=40) as client:
         model = runtime_in(client).model
         prompt = model.tokenize("the fox")
-        tokens = list(model.engine.generate(GenerationRequest(prompt, 20), lambda: False))
+        tokens: list[int] = []
+        model.engine.generate(GenerationRequest(prompt, 20), tokens.append, lambda: False)
     tiny.edit_json(folder / "generation_config.json", eos_token_id=tokens[3])
     with serving(tiny.publish(folder), max_total_tokens=40) as client:
 

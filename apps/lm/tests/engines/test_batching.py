@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -37,7 +38,9 @@ def passes():
 
 
 def tokens(engine, *prompt: int, max_tokens: int = 8, cancelled=never) -> list[int]:
-    return list(engine.generate(GenerationRequest(prompt, max_tokens), cancelled))
+    answer: list[int] = []
+    engine.generate(GenerationRequest(prompt, max_tokens), answer.append, cancelled)
+    return answer
 
 
 def test_concurrent_callers_each_get_their_own_answer(engine):
@@ -54,40 +57,63 @@ def test_concurrent_callers_share_forward_passes(engine, passes):
     assert len(passes) < 300
 
 
-def test_an_iterator_that_is_closed_frees_its_place(engine, passes):
-    endless = [engine.generate(GenerationRequest((n,), CONTEXT - 1), never) for n in range(4)]
-    for iterator in endless:
-        next(iterator)
-    for iterator in endless:
-        iterator.close()
+@contextmanager
+def full(engine):
+    """All places are taken by sequences that have a token each, until the end of the block."""
+    end, begun = threading.Event(), [threading.Event() for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        for n, event in enumerate(begun):
+            request = GenerationRequest((n,), CONTEXT - 1)
+            pool.submit(engine.generate, request, lambda _, event=event: event.set(), end.is_set)
+        assert all(event.wait(SECONDS) for event in begun)
+        try:
+            yield
+        finally:
+            end.set()
+
+
+def test_callers_receive_tokens_in_the_thread_that_computes_without_a_switch_of_threads(engine):
+    names = set()
+    engine.generate(GenerationRequest((1,), 8), lambda _: names.add(threading.current_thread().name), never)
+    assert names == {"engine"}
+
+
+def test_a_caller_that_needs_no_more_tokens_frees_its_place(engine, passes):
+    with ThreadPoolExecutor(4) as pool:
+        for n in range(4):
+            pool.submit(engine.generate, GenerationRequest((n,), CONTEXT - 1), lambda _: True, never)
     before = len(passes)
-    tokens(engine, 1, max_tokens=8)
+    assert len(tokens(engine, 1, max_tokens=8)) == 8
     assert len(passes) - before < 20
+
+
+def test_a_caller_whose_function_fails_ends_alone_and_raises_its_error(engine):
+    def fail(token: int) -> None:
+        raise LookupError(token)
+
+    expected = tokens(engine, 2, max_tokens=60)
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(tokens, engine, 2, max_tokens=60)
+        with pytest.raises(LookupError):
+            engine.generate(GenerationRequest((1,), CONTEXT - 1), fail, never)
+        assert other.result(SECONDS) == expected
 
 
 def test_cancelling_one_sequence_does_not_affect_the_others(engine):
     expected, cancel = tokens(engine, 2, max_tokens=60), threading.Event()
     with ThreadPoolExecutor(2) as pool:
         other = pool.submit(tokens, engine, 2, max_tokens=60)
-        cancelled = engine.generate(GenerationRequest((1,), CONTEXT - 1), cancel.is_set)
-        next(cancelled)
-        cancel.set()
-        assert len(list(cancelled)) < CONTEXT - 2
+        engine.generate(GenerationRequest((1,), CONTEXT - 1), lambda _: cancel.set(), cancel.is_set)
         assert other.result(SECONDS) == expected
 
 
 def test_a_caller_that_waits_for_a_place_can_be_cancelled(engine):
-    endless = [engine.generate(GenerationRequest((n,), CONTEXT - 1), never) for n in range(4)]
-    for iterator in endless:
-        next(iterator)
-    assert tokens(engine, 1, cancelled=lambda: True) == []
+    with full(engine):
+        assert tokens(engine, 1, cancelled=lambda: True) == []
 
 
 def test_a_caller_that_waits_for_a_token_is_woken_when_it_is_cancelled(engine, monkeypatch):
     monkeypatch.setattr(batching, "POLL_SECONDS", 20)
-    endless = [engine.generate(GenerationRequest((n,), CONTEXT - 1), never) for n in range(4)]
-    for iterator in endless:
-        next(iterator)
     cancel, asked = threading.Event(), threading.Event()
 
     def cancelled() -> bool:
@@ -96,7 +122,7 @@ def test_a_caller_that_waits_for_a_token_is_woken_when_it_is_cancelled(engine, m
             asked.set()
         return answer
 
-    with ThreadPoolExecutor(1, thread_name_prefix="waiting") as pool:
+    with full(engine), ThreadPoolExecutor(1, thread_name_prefix="waiting") as pool:
         waiting = pool.submit(tokens, engine, 1, cancelled=cancelled)
         asked.wait(SECONDS)
         cancel.set()
@@ -126,7 +152,7 @@ def test_an_error_in_sampling_is_raised_to_its_caller_and_ends_no_other_sequence
     with ThreadPoolExecutor(1) as pool:
         other = pool.submit(tokens, engine, 2, max_tokens=60)
         with pytest.raises(RuntimeError, match="probability tensor"):
-            list(engine.generate(request, never))
+            engine.generate(request, lambda _: None, never)
         assert other.result(SECONDS) == expected
 
 

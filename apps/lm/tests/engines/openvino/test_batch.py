@@ -169,7 +169,9 @@ def engine(batch) -> BatchEngine:
 
 def tokens(engine: BatchEngine, max_tokens: int, **sampling) -> list[int]:
     request = GenerationRequest([1], max_tokens, sampling=Sampling(**sampling))
-    return list(engine.generate(request, lambda: False))
+    answer: list[int] = []
+    engine.generate(request, answer.append, lambda: False)
+    return answer
 
 
 def test_callers_of_the_engine_each_get_their_tokens(engine):
@@ -178,10 +180,8 @@ def test_callers_of_the_engine_each_get_their_tokens(engine):
     assert answers == [list(range(100, 100 + n)) for n in range(1, 9)]
 
 
-def test_an_iterator_of_the_engine_that_is_closed_cancels_its_sequence(engine, pipeline):
-    endless = engine.generate(GenerationRequest([1], 10**9), lambda: False)
-    next(endless)
-    endless.close()
+def test_a_caller_of_the_engine_that_needs_no_more_tokens_cancels_its_sequence(engine, pipeline):
+    engine.generate(GenerationRequest([1], 10**9), lambda _: True, lambda: False)
     assert tokens(engine, 3) == [100, 101, 102]
     assert [handle.status for handle in pipeline.handles] == [GenerationStatus.CANCEL, GenerationStatus.FINISHED]
 
