@@ -5,7 +5,6 @@ model's version: agreement with the original model was measured with exactly the
 """
 
 import secrets
-import time
 from itertools import count
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +18,6 @@ from apps.lm.engines.protocol import GenerationRequest
 
 BLOCK = 32  # tokens; fixed by the CPU plugin
 PREFILL_TOKENS = 8  # per thread in a step in which all other sequences decode: a long prompt delays no other sequence
-YIELD_SECONDS = 0.0002  # per token before each step, which holds the GIL, so that readers get the previous tokens
 PRECISION = {  # the same on every CPU, whatever it prefers
     "INFERENCE_PRECISION_HINT": "f32",
     "KV_CACHE_PRECISION": "u8",
@@ -59,7 +57,6 @@ class OpenVinoBatch:
     def __init__(self, pipeline: ContinuousBatchingPipeline) -> None:
         self._pipeline, self._ids = pipeline, count()
         self._handles: dict[BatchSequence, Handle] = {}
-        self._last_tokens = 0  # tokens of the last step
 
     def cache_bytes(self) -> int:
         """Generate one token, upon which the pipeline allocates the whole KV cache; return the size of that."""
@@ -81,11 +78,8 @@ class OpenVinoBatch:
 
     def step(self) -> list[BatchSequence]:
         """Compute one step; return the sequences that have one more token or an error."""
-        time.sleep(YIELD_SECONDS * self._last_tokens)
         self._pipeline.step()
-        sequences = [sequence for sequence in list(self._handles) if self._collect(sequence)]
-        self._last_tokens = len(sequences)
-        return sequences
+        return [sequence for sequence in list(self._handles) if self._collect(sequence)]
 
     def _collect(self, sequence: BatchSequence) -> bool:
         """Whether the step has given `sequence` a token, or has ended it."""

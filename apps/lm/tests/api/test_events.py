@@ -33,6 +33,7 @@ class Breaking:
     engine: Engine
     error: Exception | None = None
     failure: str | None = None
+    pause: Any = None  # nobody calls it
 
     def generate(self, request, receive, cancelled):
         first = dataclasses.replace(request, max_tokens=5)
