@@ -23,8 +23,10 @@ def local() -> dict[str, str]:
 
 
 def image_tags() -> dict[str, str]:
-    names = images.names(openvino=True)
-    return {f"{name.upper().replace('-', '_')}_IMAGE_TAG": images.tags(name)[0].partition(":")[2] for name in names}
+    return {
+        f"{name.upper().replace('-', '_')}_IMAGE_TAG": images.tags(name)[0].partition(":")[2]
+        for name in images.variants()
+    }
 
 
 def exports() -> str:

@@ -16,6 +16,7 @@ DEBIAN = {
 }
 APPS = ["classifier", "lm"]
 OPENVINO = "lm-openvino"  # the same app on another engine; built only if it is selected
+ONNX = "classifier-onnx"  # the same; the demonstration has no model for it
 BUILDAH = {"STORAGE_DRIVER": "overlay", "BUILDAH_ISOLATION": "chroot"}
 RUNROOT = Path("/run/inference-service/buildah")
 BASE_IMAGE = os.environ.get("BASE_IMAGE", "python:3.11-slim")  # of docker and podman, which take it from a registry
@@ -106,6 +107,11 @@ def tags(image: str) -> list[str]:
     return [f"{app}-service:{version}-{inputs}", f"{app}-service:{version}"]
 
 
+def variants() -> list[str]:
+    """All images of the apps, of each engine."""
+    return [*APPS, OPENVINO, ONNX]
+
+
 def app_built(image: str) -> bool:
     """Whether both names of the image belong to an image built from the present sources."""
     name, latest = app_names(image)
@@ -166,7 +172,7 @@ def loaded(name: str) -> bool:
 
 def forget(used: set[str]) -> None:
     """Removes the apps' images that are neither in `used` nor built from the present sources."""
-    keep = used.union(*(app_names(image) for image in names(openvino=True)))
+    keep = used.union(*(app_names(image) for image in variants()))
     repositories = tuple(f"docker.io/library/{app}-service:v1-" for app in APPS)
     if unused := [name for name in in_node() if name.startswith(repositories) and name not in keep]:
         node.inside("ctr", "--namespace=k8s.io", "images", "remove", *unused)

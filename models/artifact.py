@@ -7,12 +7,14 @@ from pathlib import Path
 
 from models.manifest import RegistryError
 
-SUFFIX = ".joblib"
+SUFFIX, ONNX_SUFFIX = ".joblib", ".onnx"
+SUFFIXES = (SUFFIX, ONNX_SUFFIX)  # of artifacts that are files
 
 
 def artifact_id(artifact: str | Path) -> str:
-    """Return the last part of the path without `.joblib`, such as `mnist_rf_v1` for `models/mnist_rf_v1.joblib`."""
-    return Path(artifact).name.removesuffix(SUFFIX)
+    """Return the last part of the path without its suffix, such as `mnist_rf_v1` for `models/mnist_rf_v1.joblib`."""
+    path = Path(artifact)
+    return path.stem if path.suffix in SUFFIXES else path.name
 
 
 def manifest_path(artifact: str | Path) -> Path:

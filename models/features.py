@@ -13,7 +13,8 @@ KINDS = ("float", "int", "bool", "category")
 # A row must have a number; it may have null in its place; it may also leave it out.
 MISSING = ("refused", "null", "optional")
 MAX_NAME = 200
-KEYS = ("name", "kind", "values", "unit", "range", "missing")
+UNKNOWN = ("refused", "accepted")  # other texts than the values of a category
+KEYS = ("name", "kind", "values", "unknown", "unit", "range", "missing")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,7 @@ class Feature:
     name: str
     kind: str = "float"
     values: tuple[str | float, ...] = ()  # of a category: numbers stand for themselves, texts for their position
+    unknown: str = "refused"
     unit: str = ""
     range: tuple[float, float] | None = None  # of the training data
     missing: str = "refused"
@@ -32,6 +34,8 @@ class Feature:
         keys: dict[str, Any] = {"name": self.name, "kind": self.kind, "missing": self.missing}
         if self.values:
             keys["values"] = list(self.values)
+        if self.unknown != UNKNOWN[0]:
+            keys["unknown"] = self.unknown
         if self.unit:
             keys["unit"] = self.unit
         if self.range:
@@ -67,11 +71,20 @@ def _mistakes(feature: dict[str, Any]) -> list[str]:
         mistakes.append(f"unit must be a printable text of at most {MAX_NAME} characters")
     if feature.get("missing", MISSING[0]) not in MISSING:
         mistakes.append(f"missing must be one of {', '.join(MISSING)}")
+    if (unknown := feature.get("unknown", UNKNOWN[0])) not in UNKNOWN or (
+        unknown != UNKNOWN[0] and not _has_texts(feature)
+    ):
+        mistakes.append(f"unknown must be one of {', '.join(UNKNOWN)}, and belongs to a category of texts")
     if (limits := feature.get("range")) is not None and not _is_range(limits):
         mistakes.append("range must be two numbers, the smaller one first")
     if ("values" in feature) != (kind == "category") or not _are_values(feature.get("values", [""])):
         mistakes.append("values must be different texts or different numbers, and belong to the kind category")
     return mistakes
+
+
+def _has_texts(feature: dict[str, Any]) -> bool:
+    values = feature.get("values")
+    return isinstance(values, list) and bool(values) and all(isinstance(value, str) for value in values)
 
 
 def _is_range(limits: Any) -> bool:

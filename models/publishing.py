@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from models.artifact import SUFFIX, artifact_id, digest, manifest_path, size_bytes
+from models.artifact import SUFFIXES, artifact_id, digest, manifest_path, size_bytes
 from models.manifest import Manifest, RegistryError, split_id
 
 STAGING = ".staging-"
@@ -40,10 +40,10 @@ def require_free(artifact: str | Path, *, force: bool = False) -> None:
     artifact = Path(artifact)
     plain = artifact.parent / artifact_id(artifact)
     split_id(plain.name)
-    other = plain if artifact.name.endswith(SUFFIX) else plain.with_name(plain.name + SUFFIX)
-    if other.exists():
+    others = {plain, *(plain.with_name(plain.name + suffix) for suffix in SUFFIXES)} - {artifact}
+    if existing := sorted(str(other) for other in others if other.exists()):
         raise RegistryError(
-            f"{str(other)!r} exists; a version is a file or a folder. Remove it or choose another version id."
+            f"{existing[0]!r} exists; a version is a file or a folder. Remove it or choose another version id."
         )
     taken = [str(path) for path in (artifact, manifest_path(artifact)) if path.exists()]
     if taken and not force:

@@ -1,6 +1,6 @@
 """Reads, verifies and lists models, for training, the services and the chart's init container alike.
 
-An artifact is `models/<name>_<version>.joblib` or a folder `models/<name>_<version>/`; its manifest is
+An artifact is `models/<name>_<version>.joblib`, `….onnx` or a folder `models/<name>_<version>/`; its manifest is
 `models/<name>_<version>.json`. Only the standard library is imported: every image runs this module.
 `python -m models.registry verify PATH [--version V] [--sha256 S]` exits with 0 and a JSON line, or with 1 and a line
 that says what is wrong.
@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from models.artifact import SUFFIX, artifact_id, digest, manifest_path, read_file, size_bytes
+from models.artifact import SUFFIXES, artifact_id, digest, manifest_path, read_file, size_bytes
 from models.manifest import MAX_BYTES, Manifest, RegistryError, parse, split_id
 
 __all__ = [
@@ -109,8 +109,8 @@ def entries(models_dir: str | Path) -> list[tuple[Path, Manifest | RegistryError
     models_dir = Path(models_dir)
     listed: list[tuple[Path, Manifest | RegistryError]] = []
     for version_id in _ids(models_dir):
-        file = models_dir / (version_id + SUFFIX)
-        artifact = file if file.exists() else models_dir / version_id
+        files = [models_dir / (version_id + suffix) for suffix in SUFFIXES]
+        artifact = next(filter(Path.exists, files), models_dir / version_id)
         try:
             listed.append((artifact, read(artifact)))
         except RegistryError as error:
@@ -119,7 +119,7 @@ def entries(models_dir: str | Path) -> list[tuple[Path, Manifest | RegistryError
 
 
 def _ids(models_dir: Path) -> list[str]:
-    paths = [path for path in models_dir.glob("[!.]*_v*") if path.suffix in (SUFFIX, ".json") or path.is_dir()]
+    paths = [path for path in models_dir.glob("[!.]*_v*") if path.suffix in (*SUFFIXES, ".json") or path.is_dir()]
     return sorted({artifact_id(path).removesuffix(".json") for path in paths})
 
 
@@ -127,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m models.registry", description="Verifies one model.")
     check = parser.add_subparsers(required=True).add_parser("verify", help="compare an artifact with its manifest")
-    check.add_argument("path", help="the artifact, a .joblib file or a folder; its manifest lies beside it")
+    check.add_argument("path", help="the artifact, a .joblib or .onnx file, or a folder; its manifest lies beside it")
     check.add_argument("--version", help="the version that the manifest must have (empty: any)")
     check.add_argument("--sha256", help="the digest that it must have (empty: the manifest's)")
     options = parser.parse_args(arguments)

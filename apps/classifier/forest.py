@@ -34,6 +34,11 @@ class Forest:
     leaf: np.ndarray  # intp (nodes,)
     values: np.ndarray  # float64 (leaves, classes or outputs)
 
+    @property
+    def outputs(self) -> int:
+        """The numbers that a row is answered by."""
+        return int(self.values.shape[1])
+
     def evaluate(self, rows: np.ndarray) -> np.ndarray:
         """Return float64 (n, classes or outputs) for float32 `rows` (n, n_features): probabilities, or values.
 

@@ -1,22 +1,22 @@
-"""The model that is served: a verified forest that answers the probes of its manifest exactly."""
+"""The model that is served: a verified file that answers the probes of its manifest, a forest's exactly."""
 
 import logging
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from apps.classifier.artifact.content import max_bytes
+from apps.classifier import engines
+from apps.classifier.artifact.content import UnreadableError, max_bytes
 from apps.classifier.artifact.loading import ForestError, load
-from apps.classifier.forest import Forest
 from apps.classifier.table import Table
 from apps.serving.identity import Identity, LoadError
 from models import features, registry
 from models.manifest import Manifest
 
 LOG = logging.getLogger("classifier")
-ENGINE = "sklearn-forest"
 PIXELS, TABLE = "pixels", "table"  # the kinds of `input` in the manifest
 IMAGE_PIXELS = 784
 ROOT = Path("/models")
@@ -25,17 +25,32 @@ SCALES = (1, 255)  # of features: 0 to 1, or 0 to 255
 BRIEF_ROWS = 4  # take less time to evaluate than to hand to a thread
 
 
+class Evaluator(Protocol):
+    """What forests and ONNX models have in common; a regressor has no `classes`."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def n_features(self) -> int: ...
+    @property
+    def outputs(self) -> int: ...
+
+    def evaluate(self, rows: np.ndarray) -> np.ndarray:
+        """Return float64 (n, outputs) for `rows` (n, n_features): probabilities of the classes, or values."""
+        ...
+
+
 @dataclass(frozen=True)
 class Classifier:
-    """A forest, its identity, and what its rows are: a table, or None for pixels from 0 to 1."""
+    """A model, its identity, and what its rows are: a table, or None for pixels from 0 to 1."""
 
-    forest: Forest
+    forest: Evaluator
     identity: Identity
     table: Table | None = None
     example: Any = None  # a row as clients send it: the manifest's first probe
 
     def predict(self, rows: np.ndarray) -> list[dict[str, Any]]:
-        """Return the answer to each row of float32 (n, n_features).
+        """Return the answer to each row of `rows` (n, n_features).
 
         It is label, probability and top three, where of equally probable classes the first ranks higher, as in argmax.
         A regressor's is its value, or the list of its outputs' values.
@@ -58,15 +73,15 @@ def open_classifier(model_path: str, *, version: str = "", sha256: str = "") -> 
     """
     path = locate(model_path)
     manifest = registry.expect(path, version=version, sha256=sha256)
-    if manifest.engine != ENGINE:
-        raise LoadError(f"{str(path)!r} is for the engine {manifest.engine!r}; this service has {ENGINE!r}.")
+    engines.require(manifest.engine, path)
+    content = registry.verified_content(path, manifest, max_bytes())
     try:
-        forest = load(path, registry.verified_content(path, manifest, max_bytes()))
+        model = load(path, content) if manifest.engine == engines.FOREST else _onnx(path, manifest, content)
     except ForestError as error:
         raise LoadError(str(error)) from None
     identity = Identity(manifest.name, manifest.version, manifest.sha256, manifest.engine)
     LOG.info("verified", extra={"model": identity.summary, "path": str(path)})
-    classifier = Classifier(forest, identity, _table(path, manifest, forest))
+    classifier = Classifier(model, identity, _table(path, manifest, model))
     _check_probes(classifier, path, manifest)
     return replace(classifier, example=manifest.probes[0]["features"])
 
@@ -85,7 +100,18 @@ def locate(model_path: str) -> Path:
     return path if path.is_absolute() or path.exists() else ROOT / path
 
 
-def _table(path: Path, manifest: Manifest, forest: Forest) -> Table | None:
+def _onnx(path: Path, manifest: Manifest, content: bytes) -> Evaluator:
+    from apps.classifier.onnx.model import OnnxModel  # in images that have the engine
+
+    shape = manifest.input.get("shape")
+    described = _described(path, manifest) if isinstance(shape, list) and len(shape) == 1 else None
+    try:
+        return OnnxModel(content, described, [str(name) for name in manifest.classes])
+    except UnreadableError as error:
+        raise LoadError(f"{str(path)!r} is not served: {error}.") from None
+
+
+def _table(path: Path, manifest: Manifest, forest: Evaluator) -> Table | None:
     """Return what the manifest says of the rows; None for pixels."""
     shape, kind = manifest.input.get("shape"), manifest.input.get("kind")
     if shape != [forest.n_features]:
@@ -95,7 +121,7 @@ def _table(path: Path, manifest: Manifest, forest: Forest) -> Table | None:
         return Table([features.Feature(name=f"x{number}") for number in range(forest.n_features)])
     if kind in (None, PIXELS) and forest.classes:
         return None
-    return Table(_described(path, manifest))
+    return Table(_described(path, manifest), np.float64 if manifest.engine == engines.ONNX else np.float32)
 
 
 def _are_pixels(manifest: Manifest) -> bool:
@@ -130,7 +156,9 @@ def _check_probes(classifier: Classifier, path: Path, manifest: Manifest) -> Non
             if classifier.forest.classes:
                 probabilities = classifier.forest.evaluate(row)[0].tolist()
                 actual = {"label": actual["label"], "probabilities": probabilities}
-            differing = [key for key, value in actual.items() if probe[key] != value]
+            differing = [
+                key for key, value in actual.items() if not _agree(probe[key], value, probe.get("tolerance", 0))
+            ]
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise LoadError(f"Probe {number} in the manifest of {str(path)!r} is malformed. {_remedy(path)}") from None
         if differing:
@@ -141,8 +169,19 @@ def _check_probes(classifier: Classifier, path: Path, manifest: Manifest) -> Non
     LOG.info("probes answered exactly", extra={"probes": len(manifest.probes)})
 
 
+def _agree(expected: Any, actual: Any, tolerance: float) -> bool:
+    """Return whether a label, number or list of numbers is as expected; `tolerance` is relative above 1."""
+    if isinstance(actual, list):
+        return len(expected) == len(actual) and all(
+            _agree(one, other, tolerance) for one, other in zip(expected, actual, strict=True)
+        )
+    if isinstance(actual, str) or not tolerance:
+        return bool(expected == actual)
+    return math.isclose(expected, actual, rel_tol=tolerance, abs_tol=tolerance)
+
+
 def probe_row(probe: dict[str, Any], table: Table | None) -> np.ndarray:
-    """Return float32 (1, n_features) of a probe; raise ValueError, KeyError or TypeError where it is malformed."""
+    """Return (1, n_features) of a probe; raise ValueError, KeyError or TypeError where it is malformed."""
     if table is None:
         return scaled(np.array([probe["features"]], np.float64), probe.get("scale", 1))
     return table.rows([((), probe["features"])])

@@ -18,7 +18,7 @@ class ClassifierSettings(ServingSettings):
     max_image_pixels: int = Field(
         50_000_000, ge=1, description="largest picture for /predict/image, pixels; the memory limit may allow fewer"
     )
-    model_path: str = Field(description="the .joblib artifact: absolute, relative, or a name under /models")
+    model_path: str = Field(description="the .joblib or .onnx artifact: absolute, relative, or a name under /models")
 
     @property
     def largest_body(self) -> int:

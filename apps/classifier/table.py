@@ -1,4 +1,4 @@
-"""Turns rows as clients send them, arrays or objects by name, into a forest's numbers, or names every mistake."""
+"""Turns rows as clients send them, arrays or objects by name, into a model's numbers, or names every mistake."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +14,7 @@ from models.features import Feature
 
 JSON_NAMES = {bool: "a boolean", str: "a string", type(None): "null", list: "an array", dict: "an object"}
 MAX_VALUES = 1_000_000  # of a request: rows may leave out features, so that a small body asks for many
+UNKNOWN_CODE = -1.0  # of a text that is no value of a category, where such are accepted
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 Place = tuple[str | int, ...]  # where a value is, below the field of a request
@@ -32,35 +33,37 @@ class RowsError(ValueError):
 class Table:
     """The features of a model's rows, in their order."""
 
-    def __init__(self, features: Sequence[Feature]) -> None:
+    def __init__(self, features: Sequence[Feature], dtype: type[np.floating[Any]] = np.float32) -> None:
+        """`dtype` is that of rows: float32 as forests compare them, float64 for others."""
+        self.dtype, self._most = dtype, float(np.finfo(dtype).max)
         self.features = tuple(features)
         self.places = {feature.name: place for place, feature in enumerate(features)}
         self.values_outside = prometheus.Counter(
             "inference_values_outside_range", "Values outside the range of the training data.", registry=None
         )
         self._required = {feature.name for feature in features if feature.missing != "optional"}
-        self._coders = [coder(feature) for feature in features]
+        self._coders = [coder(feature, self._most) for feature in features]
         self._all_float = all(feature.kind == "float" for feature in features)
         self._may_miss = np.array([feature.missing != "refused" for feature in features])
         limits = [feature.range or (-math.inf, math.inf) for feature in features]
         with np.errstate(over="ignore"):  # a limit beyond float32 becomes infinite
-            self._low, self._high = np.array(limits, np.float64).astype(np.float32).T
+            self._low, self._high = np.array(limits, np.float64).astype(dtype).T
 
     def rows(self, items: Sequence[tuple[Place, Any]]) -> np.ndarray:
-        """Return float32 (n, n_features) of rows in JSON, each with its place; raise RowsError.
+        """Return `dtype` (n, n_features) of rows in JSON, each with its place; raise RowsError.
 
         A row is an array of all features, or an object by their names. A missing value becomes NaN.
         """
         rows = self._empty(len(items), items[0][0][:-1])
         if self._all_float and (numbers := self._floats([row for _, row in items])) is not None:
-            return numbers.astype(np.float32)
+            return numbers.astype(self.dtype)
         for number, (_, item) in enumerate(items):
             if not self._fill(rows[number], item):
                 raise RowsError(mistake for place, row in items for mistake in self._mistakes(place, row))
         return rows
 
     def columns(self, columns: Mapping[str, tuple[Place, Sequence[Any]]], count: int) -> np.ndarray:
-        """Return float32 (count, n_features) of columns by feature, each with its place; raise RowsError."""
+        """Return `dtype` (count, n_features) of columns by feature, each with its place; raise RowsError."""
         rows = self._empty(count, next(iter(columns.values()))[0])
         mistakes: list[Mistake] = [((), f"{name} {rule}") for name, rule in self._lacking(columns)]
         for name, (place, values) in columns.items():
@@ -90,7 +93,7 @@ class Table:
         most = max(1, MAX_VALUES // len(self.features))
         if rows > most:
             raise RowsError([(place, f"must hold at most {most} rows of {len(self.features)} features")])
-        return np.full((rows, len(self.features)), np.nan, np.float32)
+        return np.full((rows, len(self.features)), np.nan, self.dtype)
 
     def _fill(self, target: np.ndarray, row: Any) -> bool:
         """Write a row into `target`, which is all missing; return False if it breaks a rule.
@@ -117,7 +120,7 @@ class Table:
             numbers = np.array(rows, np.float64)
         except OverflowError:  # an integer beyond what a float holds
             return None
-        good = (np.abs(numbers) <= MAX_FLOAT32) | (np.isnan(numbers) & self._may_miss)
+        good = (np.abs(numbers) <= self._most) | (np.isnan(numbers) & self._may_miss)
         return numbers if good.all() else None
 
     def _lacking(self, row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -155,9 +158,12 @@ def unknown_name(name: str, features: Sequence[Feature]) -> str:
     return f"is no feature of this model; its features are {known}"
 
 
-def coder(feature: Feature) -> Callable[[Any], float | str]:
+def coder(feature: Feature, most: float = MAX_FLOAT32) -> Callable[[Any], float | str]:
     """Return the function that turns a value in JSON into the forest's number, or into the rule that it breaks."""
-    encode = {"float": _float, "int": _int, "bool": _bool}.get(feature.kind) or partial(_category, _codes(feature))
+    encode = {"float": _float, "int": _int, "bool": _bool}.get(feature.kind) or partial(
+        _category, _codes(feature), feature.unknown == "accepted"
+    )
+    held = "float32" if most == MAX_FLOAT32 else "float64"
     label = f" ({feature.name}{f', in {feature.unit}' if feature.unit else ''})"
 
     def value_of(value: Any) -> float | str:
@@ -172,7 +178,7 @@ def coder(feature: Feature) -> Callable[[Any], float | str]:
             number = math.inf
         if isinstance(number, str):
             return f"must be {number}; {_shown(value)} was given{label}"
-        return number if abs(number) <= MAX_FLOAT32 else f"must be a number that float32 holds{label}"
+        return number if abs(number) <= most else f"must be a number that {held} holds{label}"
 
     return value_of
 
@@ -190,9 +196,11 @@ def _bool(value: Any) -> float | str:
     return float(value) if type(value) is bool or (type(value) in (int, float) and value in (0, 1)) else "true or false"
 
 
-def _category(codes: Mapping[Any, float], value: Any) -> float | str:
+def _category(codes: Mapping[Any, float], accepts_unknown: bool, value: Any) -> float | str:
     if type(value) in (int, float, str) and value in codes:
         return codes[value]
+    if accepts_unknown and type(value) is str:
+        return UNKNOWN_CODE
     names = [f"{name}" for name in list(codes)[:12]] + (["…"] if len(codes) > 12 else [])
     return f"one of {', '.join(names)}"
 

@@ -102,7 +102,7 @@ def _infer_request(model: Classifier) -> dict[str, Any]:
 def _answer(model: Classifier) -> dict[str, Any]:
     number, text = {"type": "number"}, {"type": "string"}
     score = {"label": text, "probability": number}
-    value = number if model.forest.values.shape[1] == 1 else {"type": "array", "items": number}
+    value = number if model.forest.outputs == 1 else {"type": "array", "items": number}
     row = {**score, "top": {"type": "array", "items": _object(score)}} if model.forest.classes else {"value": value}
     outside = {"outside_range": {"type": "array", "items": text}}
     several = {"predictions": {"type": "array", "items": _object(row, outside)}, "model_version": text}

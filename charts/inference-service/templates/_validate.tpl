@@ -40,7 +40,7 @@
 {{- $mistakes = append $mistakes (printf "model.%s is empty; with the %s it names the artifact. Set it." . (ternary "version" "name" (eq . "name"))) }}
 {{- end }}
 {{- end }}
-{{- $pathVersion := regexFind "_v[0-9A-Za-z][0-9A-Za-z.-]*$" (trimSuffix ".joblib" $model.path) | trimPrefix "_" -}}
+{{- $pathVersion := regexFind "_v[0-9A-Za-z][0-9A-Za-z.-]*$" (trimSuffix ".onnx" (trimSuffix ".joblib" $model.path)) | trimPrefix "_" -}}
 {{- if and $pathVersion $model.version (ne $pathVersion $model.version) }}
 {{- $mistakes = append $mistakes (printf "model.path (%s) says version %s, and model.version is %s. Correct one, or leave model.path empty: it follows name and version." $model.path $pathVersion $model.version) }}
 {{- end }}

@@ -1,0 +1,57 @@
+"""ONNX files made by hand: a linear model, and files that a service must refuse."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from models import publishing
+from models.features import Feature
+
+WEIGHTS = np.array([[1.0, -2.0], [0.5, 3.0]])
+COLOURS = Feature(name="colour", kind="category", values=("red", "green"), unknown="accepted", missing="null")
+
+
+def model(nodes, inputs, outputs, initializers=(), **keys) -> onnx.ModelProto:
+    """Return a model of opset 19 whose `inputs` and `outputs` are (name, type, shape)."""
+    values = [[helper.make_tensor_value_info(*value) for value in part] for part in (inputs, outputs)]
+    graph = helper.make_graph(list(nodes), "graph", *values, list(initializers))
+    opsets = [helper.make_opsetid("", 19), helper.make_opsetid("ai.onnx.ml", 3)]
+    return helper.make_model(graph, ir_version=9, **{"opset_imports": opsets, **keys})
+
+
+def softmax() -> onnx.ModelProto:
+    """Return softmax(rows @ WEIGHTS) in float64."""
+    weights = helper.make_tensor("w", TensorProto.DOUBLE, [2, 2], WEIGHTS.ravel().tolist())
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("Softmax", ["z"], ["p"], axis=1)]
+    return model(nodes, [("x", TensorProto.DOUBLE, [None, 2])], [("p", TensorProto.DOUBLE, [None, 2])], [weights])
+
+
+def colours() -> onnx.ModelProto:
+    """Return a regressor that answers 1 for red, 2 for green, 3 for a missing colour and 0 for all others."""
+    node = helper.make_node(
+        "LabelEncoder", ["colour"], ["y"], domain="ai.onnx.ml", keys_strings=["red", "green", ""],
+        values_floats=[1.0, 2.0, 3.0], default_float=0.0,
+    )  # fmt: skip
+    return model([node], [("colour", TensorProto.STRING, [None, 1])], [("y", TensorProto.FLOAT, [None, 1])])
+
+
+def large(elements: int) -> onnx.ModelProto:
+    """Return a small file that makes a tensor of so many float32 numbers."""
+    shape = helper.make_tensor("shape", TensorProto.INT64, [1], [elements])
+    nodes = [
+        helper.make_node("ConstantOfShape", ["shape"], ["large"]),
+        helper.make_node("ReduceSum", ["large"], ["sum"], keepdims=0),
+        helper.make_node("Add", ["x", "sum"], ["y"]),
+    ]
+    return model(nodes, [("x", TensorProto.FLOAT, [None, 1])], [("y", TensorProto.FLOAT, [None, 1])], [shape])
+
+
+def publish(file: onnx.ModelProto, artifact: Path, features: list[Feature], **keys) -> Path:
+    """Write artifact and manifest; `keys` are those of the manifest."""
+    table = {"kind": "table", "shape": [len(features)], "features": [feature.to_json() for feature in features]}
+    with publishing.staging(artifact.parent) as folder:
+        (folder / artifact.name).write_bytes(file.SerializeToString())
+        publishing.publish(folder / artifact.name, artifact, engine="onnx", input=table, **keys)
+    return artifact
