@@ -61,7 +61,8 @@ def _lm(arguments: Namespace) -> int:
 def _register(arguments: Namespace) -> int:
     from training.register import register
 
-    options = {name: getattr(arguments, name) for name in ("models_dir", "version_id", "sample", "features", "force")}
+    names = ("models_dir", "version_id", "sample", "features", "trust_pickle", "force")
+    options = {name: getattr(arguments, name) for name in names}
     return _report(register(arguments.path, **options))
 
 

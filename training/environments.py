@@ -1,7 +1,8 @@
-"""Creates a virtual environment for the OpenVINO export, whose libraries need another version of transformers."""
+"""Creates virtual environments for conversions, whose libraries neither training nor serving should have."""
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,34 +13,42 @@ from pathlib import Path
 from training.errors import TrainingError
 from training.progress import step
 
-PROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
-REMOVED = ["torchvision", "openvino-telemetry"]  # incompatible with CPU builds of torch; sends usage data
+PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
+REMOVED = {"openvino": ["torchvision", "openvino-telemetry"]}  # incompatible with CPU builds of torch; sends usage data
+MEGABYTES = {"openvino": 1300, "onnx": 600}
 
 
-def folder() -> Path:
-    """Return the environment's path, which depends on its requirements."""
+def folder(name: str) -> Path:
+    """Return the path of the environment `name`, which depends on its requirements."""
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    key = hashlib.sha256("\n".join([sys.version, *requirements(), *REMOVED]).encode()).hexdigest()[:12]
-    return Path(root, "inference-service", "openvino", key)
+    key = hashlib.sha256(
+        "\n".join([sys.version, *requirements(f"export-{name}"), *REMOVED.get(name, [])]).encode()
+    ).hexdigest()[:12]
+    return Path(root, "inference-service", name, key)
 
 
-def requirements() -> list[str]:
-    """Return pyproject.toml's extra `export-openvino`."""
-    extras: dict[str, list[str]] = tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"]
-    return extras["export-openvino"]
+def requirements(extra: str) -> list[str]:
+    """Return the requirements of an extra in pyproject.toml, with those of the extras that it includes."""
+    project = tomllib.loads(PROJECT.read_text())["project"]
+    result: list[str] = []
+    for requirement in project["optional-dependencies"][extra]:
+        included = re.fullmatch(rf"{project['name']}\[(.+)\]", requirement)
+        result += requirements(included[1]) if included else [requirement]
+    return result
 
 
-def ready() -> Path:
-    """Return the environment's `bin` folder; create the environment if it is missing or incomplete."""
-    environment = folder()
+def ready(name: str) -> Path:
+    """Return the `bin` folder of the environment `name`; create it if it is missing or incomplete."""
+    environment = folder(name)
     if not (environment / "complete").exists():
-        with step(f"creating an environment for the export, 1.3 GB in {environment}"):
+        with step(f"creating an environment for the conversion, {MEGABYTES[name]} MB in {environment}"):
             # An environment cannot be renamed into place, so a marker file tells that it is complete.
             shutil.rmtree(environment, ignore_errors=True)
             run([sys.executable, "-m", "venv", environment])
             pip = [str(environment / "bin/python"), "-m", "pip"]
-            run([*pip, "install", "--quiet", "--no-compile", *requirements()])
-            run([*pip, "uninstall", "--quiet", "--yes", *REMOVED])
+            run([*pip, "install", "--quiet", "--no-compile", *requirements(f"export-{name}")])
+            if unused := REMOVED.get(name):
+                run([*pip, "uninstall", "--quiet", "--yes", *unused])
             (environment / "complete").touch()
     return environment / "bin"
 

@@ -86,17 +86,18 @@ COMMANDS: dict[str, tuple[str, Options]] = {
         },
     ),
     "register": (
-        "publish a forest or a model folder that was trained elsewhere",
+        "publish a model that was trained elsewhere: a forest, ONNX, a model folder, or any other converted to ONNX",
         {
             "--version-id": ("version to publish; default: the file's name", VERSION_ID, None),
-            "--sample": ("CSV of a forest's training data: names, kinds and ranges of its features", FILE, None),
-            "--features": ("JSON of a forest's features: name, kind, unit, range, values, missing", FILE, None),
+            "--sample": ("CSV of training data: names, kinds and ranges of the features", FILE, None),
+            "--features": ("JSON of the features: name, kind, unit, range, values, missing", FILE, None),
             **MODELS_DIR,
         },
     ),
     "list": ("list the versions in the registry", MODELS_DIR),
     "verify": ("verify every artifact in the registry against its manifest", MODELS_DIR),
 }
+TRUST = "convert a model that is no forest to ONNX, which runs its file as a program; only for files that you trust"
 PUBLISHERS = ("classifier", "lm", "register")
 
 
@@ -121,10 +122,12 @@ def _parser() -> argparse.ArgumentParser:
     for name, (text, options) in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         if name == "register":
-            command.add_argument("path", metavar="PATH", help="a .joblib or pickle file, or a model folder")
+            command.add_argument("path", metavar="PATH", help="a .joblib, pickle or .onnx file, or a model folder")
         for flag, (help_text, rule, default) in options.items():
             suffix = "" if default is None or default is MISSING_ID else f" (default: {default})"
             command.add_argument(flag, type=rule, default=default, help=f"{help_text}; {rule.text}{suffix}")
+        if name == "register":
+            command.add_argument("--trust-pickle", action="store_true", help=TRUST)
         if name in PUBLISHERS:
             command.add_argument("--force", action="store_true", help="replace a version that exists")
     return parser

@@ -3,16 +3,21 @@
 import re
 import shutil
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from apps.classifier.artifact.content import max_bytes
+from apps.classifier.artifact.content import UnreadableError, max_bytes
 from models import folder, publishing
-from models.artifact import SUFFIX, artifact_id, read_file
+from models.artifact import ONNX_SUFFIX, SUFFIX, artifact_id, read_file
 from models.manifest import Manifest, split_id
 from training.errors import TrainingError
-from training.progress import step
+from training.progress import say, step
 
-ENDINGS = re.compile(r"(\.(joblib|pkl|pickle))?(\.(gz|z|bz2|xz|lzma))?$", re.IGNORECASE)  # of users' files
+SOURCE = {"data": {"source": "trained elsewhere"}}
+CONVERT = (
+    "A model that is no forest is converted to ONNX, which runs its file: if you trust it, add --sample rows.csv "
+    "--trust-pickle."
+)
+ENDINGS = re.compile(r"(\.(onnx|joblib|pkl|pickle))?(\.(gz|z|bz2|xz|lzma))?$", re.IGNORECASE)  # of users' files
 
 
 def register(
@@ -22,12 +27,14 @@ def register(
     *,
     sample: Path | None = None,
     features: Path | None = None,
+    trust_pickle: bool = False,
     force: bool = False,
 ) -> Manifest:
-    """Publish the forest (a .joblib or pickle) or model folder at `path`; by default its file name is the id.
+    """Publish the forest (.joblib or pickle), .onnx file or model folder at `path`; its file name is the default id.
 
-    `sample`, a CSV, and `features`, JSON, tell of the rows of a forest. Raises TrainingError if the services cannot
-    serve it exactly, RegistryError if the version exists.
+    With `trust_pickle` any other fitted model is converted to ONNX, which runs its file. `sample`, a CSV, and
+    `features`, JSON, tell of the rows. Raises TrainingError if the services cannot serve it as its original answers,
+    RegistryError if the version exists.
     """
     model = Path(path)
     if not model.is_dir() and not model.is_file():
@@ -35,17 +42,23 @@ def register(
     if (model / "MLmodel").is_file():
         _refuse_mlflow(model)
     if model.is_dir() and (sample or features):
-        raise TrainingError(f"--sample and --features are for a forest, and '{model}' is a folder. Leave them out.")
+        raise TrainingError(
+            f"--sample and --features are for models of tables, and '{model}' is a folder. Leave them out."
+        )
     version_id = version_id or ENDINGS.sub("", artifact_id(model.resolve()))
     split_id(version_id)
-    artifact = models_dir / (version_id if model.is_dir() else version_id + SUFFIX)
+    content = None if model.is_dir() else _content(model)
+    converts = content is not None and trust_pickle and model.suffix != ONNX_SUFFIX and not _is_forest(content)
+    suffix = "" if content is None else ONNX_SUFFIX if converts or model.suffix == ONNX_SUFFIX else SUFFIX
+    artifact = models_dir / (version_id + suffix)
     in_place = artifact.resolve() == model.resolve()
     if not in_place:
         publishing.require_free(artifact, force=force)
-    content = None if model.is_dir() else _content(model)
+    if converts:
+        return _convert(model, artifact, sample, features, force)
     with step(f"reading {model}"):
-        description = _describe_folder(model) if content is None else _describe_forest(model, content, sample, features)
-    description |= {"data": {"source": "trained elsewhere"}}
+        description = _describe_folder(model) if content is None else _describe_file(model, content, sample, features)
+    description |= SOURCE
     with step(f"publishing {artifact}"):
         if in_place:
             return publishing.describe(artifact, force=force, **description)
@@ -65,9 +78,43 @@ def _content(path: Path) -> bytes:
         raise TrainingError(f"'{path}' cannot be read: {error}.") from error
 
 
-def _describe_forest(path: Path, content: bytes, sample: Path | None, features: Path | None) -> dict[str, object]:
-    from training.classifier import foreign
+def _is_forest(content: bytes) -> bool:
+    from apps.classifier.artifact import unpickle
+    from apps.classifier.artifact.inert import FORESTS
 
+    try:
+        return unpickle.read(content).name in FORESTS
+    except UnreadableError:
+        return False
+
+
+def _convert(path: Path, artifact: Path, sample: Path | None, features: Path | None, force: bool) -> Manifest:
+    from training.classifier.onnx import environment
+
+    if sample is None:
+        raise TrainingError(
+            "--sample is missing. A conversion is compared with the original on rows: give a CSV of some."
+        )
+    say(f"'{path}' is unpickled, which runs it, as --trust-pickle allows")
+    with publishing.staging(artifact.parent) as staging:
+        staged = staging / artifact.name
+        with step(f"converting {path} to ONNX and comparing it with the original"):
+            description: dict[str, Any] = environment.describe(path, staged, sample, features)
+        with step(f"publishing {artifact}"):
+            return publishing.publish(staged, artifact, force=force, **description, **SOURCE)
+
+
+def _describe_file(path: Path, content: bytes, sample: Path | None, features: Path | None) -> dict[str, object]:
+    from training.classifier import foreign
+    from training.classifier.onnx import environment
+
+    if path.suffix == ONNX_SUFFIX:
+        return environment.describe(path, None, sample, features)
+    if not _is_forest(content):
+        try:
+            foreign.describe_file(path, content, sample, features)
+        except TrainingError as error:
+            raise TrainingError(f"{error} {CONVERT}") from None
     return foreign.describe_file(path, content, sample, features)
 
 

@@ -4,10 +4,11 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -30,19 +31,38 @@ def are_pixels(flat: Forest) -> bool:
     return bool(flat.classes) and not flat.feature_names and flat.n_features == MNIST_PIXELS and bool(unit)
 
 
-def learn(flat: Forest, takes_missing: bool, sample: Path | None, described: Path | None) -> tuple[Feature, ...]:
+class Model(Protocol):
+    """What is known of a model's rows."""
+
+    @property
+    def feature_names(self) -> tuple[str, ...]: ...
+    @property
+    def n_features(self) -> int: ...
+
+
+def learn(
+    flat: Model,
+    takes_missing: bool,
+    sample: Path | None,
+    described: Path | None,
+    vocabulary: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> tuple[Feature, ...]:
     """Return the features of `flat`, each as the model, then `sample`, then `described` tell of it.
 
-    `sample` is a CSV of training data with a header, `described` JSON of objects with Feature's fields. Raises
-    TrainingError for a file that does not fit the model.
+    `sample` is a CSV of training data with a header, `described` JSON of objects with Feature's fields;
+    `vocabulary` has the texts that the model knows of features. Raises TrainingError for a file that does not fit the
+    model.
     """
     explicit = _described(described) if described else {}
-    columns = _columns(sample) if sample else {}
+    columns = read_columns(sample) if sample else {}
+    kinds = {name: {"kind": "category"} for name in vocabulary} | explicit
     names = flat.feature_names or _given_names(flat.n_features, explicit, described, columns, sample)
     _require_known(explicit, names, described)
     known = {name: Feature(name=name, missing="null" if takes_missing else "refused") for name in names}
     if sample:
-        known = _sampled(sample, columns, names, explicit, takes_missing)
+        known = _sampled(sample, columns, names, kinds, takes_missing)
+    for name in vocabulary.keys() & known.keys():
+        known[name] = replace(known[name], kind="category", values=vocabulary[name], range=None)
     merged = [{**feature.to_json(), **explicit.get(name, {})} for name, feature in known.items()]
     try:
         learnt = features.parse([_without_values(keys) for keys in merged])
@@ -107,7 +127,7 @@ def _sampled(
     return learnt
 
 
-def _columns(path: Path) -> dict[str, list[str]]:
+def read_columns(path: Path) -> dict[str, list[str]]:
     try:
         header, *rows = csv.reader(io.StringIO(read_file(path, MAX_FILE_BYTES).decode("utf-8-sig"), newline=""))
         if not rows or len({*header}) < len(header) or any(len(row) != len(header) for row in rows):

@@ -8,11 +8,12 @@ from typing import TypedDict
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from training import environments
+from training.environments import run
 from training.errors import TrainingError
 from training.lm.describe import Description, Probe
-from training.lm.openvino import agreement, environment
+from training.lm.openvino import agreement
 from training.lm.openvino.agreement import Agreement, Reading
-from training.lm.openvino.environment import run
 from training.progress import step
 
 MODEL_FILES = ("openvino_model.xml", "openvino_model.bin")
@@ -31,7 +32,7 @@ def convert(plain: Path, description: Description, work: Path) -> tuple[Path, De
 
     Raises TrainingError if the converted model is outside the bounds of `agreement`.
     """
-    programs = environment.ready()
+    programs = environments.ready("openvino")
     with step("converting to OpenVINO with 8-bit weights"):
         staged = _export(programs, plain, work)
     with step("comparing with the original"):

@@ -154,7 +154,7 @@ WRONG_FEATURES: dict[str, tuple[object, str]] = {
     ),
     "several mistakes": (
         [{"name": "petal width", "kind": "number", "range": [3, 1], "size": 1}, {"name": "petal width", "values": [1]}],
-        "feature 0: 'size' is not known; known are name, kind, values, unit, range, missing; "
+        "feature 0: 'size' is not known; known are name, kind, values, unknown, unit, range, missing; "
         "feature 0: kind must be one of float, int, bool, category; "
         "feature 0: range must be two numbers, the smaller one first; "
         "feature 1: values must be different texts or different numbers, and belong to the kind category; "

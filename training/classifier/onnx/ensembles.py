@@ -1,0 +1,161 @@
+"""Converters of forests, boosted trees and votes: how each adds up its members' answers."""
+
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto
+from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
+
+from training.classifier.onnx import trees
+
+
+class Graph:
+    """Adds nodes to a converted model, each with a name of its own for its result."""
+
+    def __init__(self, scope: Any, operator: Any, container: Any) -> None:
+        self.scope, self.container, self.model = scope, container, operator.raw_operator
+        (source,) = operator.inputs
+        self.rows = source.full_name
+        self.number = TensorProto.DOUBLE if isinstance(source.type, DoubleTensorType) else TensorProto.FLOAT
+        self.outputs = [variable.full_name for variable in operator.outputs]
+
+    def add(self, kind: str, inputs: list[str], version: int = 13, output: str | None = None, **attributes: Any) -> str:
+        """Add a node; return the name of its result."""
+        name = output or str(self.scope.get_unique_variable_name(kind.lower()))
+        self.container.add_node(kind, inputs, name, op_version=version, **attributes)
+        return name
+
+    def constant(self, values: Any, number: int = TensorProto.DOUBLE) -> str:
+        """Add a constant; return its name."""
+        array, name = np.asarray(values), str(self.scope.get_unique_variable_name("constant"))
+        self.container.add_initializer(name, number, list(array.shape), array.ravel().tolist())
+        return name
+
+    def leaves(self, members: list[trees.Tree], **options: Any) -> str:
+        """Add trees; return the name of float64 (n, trees, width)."""
+        return trees.add(self.scope, self.container, self.rows, members, **options)
+
+    def summed(self, values: str, groups: np.ndarray, count: int) -> str:
+        """Return the name of float64 (n, count): of `values` (n, trees, 1) the sum over each group of trees."""
+        flat = self.add("Squeeze", [values, self.constant([2], TensorProto.INT64)])
+        return self.add("MatMul", [flat, self.constant(np.eye(count)[groups])])
+
+    def classified(self, probabilities: str) -> None:
+        """Make `probabilities` the answer, and the most probable class its label."""
+        self.answered(probabilities, self.outputs[1])
+        best = self.add("ArgMax", [probabilities], axis=1, keepdims=0)
+        classes = self.model.classes_
+        if classes.dtype.kind in "iub":
+            labels = self.constant(classes.astype(np.int64), TensorProto.INT64)
+        else:
+            labels = str(self.scope.get_unique_variable_name("classes"))
+            texts = [str(name).encode() for name in classes]
+            self.container.add_initializer(labels, TensorProto.STRING, [len(texts)], texts)
+        self.add("Gather", [labels, best], output=self.outputs[0], axis=0)
+
+    def answered(self, values: str, output: str) -> None:
+        """Make float64 `values` an output, in the model's precision."""
+        self.add("Cast", [values], output=output, to=self.number)
+
+    def probabilities(self, margins: str, count: int) -> str:
+        """Return the name of the softmax of (n, count), or of the two classes' probabilities of a sigmoid of (n, 1)."""
+        if count > 1:
+            return self.add("Softmax", [margins], axis=1)
+        positive = self.add("Sigmoid", [margins])
+        negative = self.add("Sub", [self.constant([[1.0]]), positive], 14)
+        return self.add("Concat", [negative, positive], axis=1)
+
+
+def forest(scope: Any, operator: Any, container: Any) -> None:
+    """Decision trees and forests: the mean of the trees' leaves, compared in float32."""
+    graph = Graph(scope, operator, container)
+    members = getattr(graph.model, "estimators_", [graph.model])
+    values = graph.leaves([trees.of_scikit_learn(member) for member in members], single=True)
+    total = graph.add("ReduceSum", [values, graph.constant([1], TensorProto.INT64)], keepdims=0)
+    mean = graph.add("Div", [total, graph.constant([[float(len(members))]])], 14)
+    _answer(graph, mean)
+
+
+def gradient_boosting(scope: Any, operator: Any, container: Any) -> None:
+    """GradientBoosting: the prior, and each stage's leaf times the learning rate, compared in float32."""
+    graph, model = Graph(scope, operator, container), operator.raw_operator
+    if not isinstance(model.init_, str) and type(model.init_).__name__ not in ("DummyClassifier", "DummyRegressor"):
+        raise NotImplementedError("GradientBoosting with an estimator of its own as `init`")
+    count, members = model.estimators_.shape[1], model.estimators_.ravel().tolist()
+    prior = model._raw_predict_init(np.zeros((1, model.n_features_in_)))
+    values = graph.leaves([trees.of_scikit_learn(member) for member in members], single=True)
+    total = graph.summed(values, np.arange(len(members)) % count, count)
+    scaled = graph.add("Mul", [total, graph.constant([[float(model.learning_rate)]])], 14)
+    margins = graph.add("Add", [scaled, graph.constant(prior.reshape(1, -1))], 14)
+    if hasattr(model, "classes_") and model.loss == "exponential":
+        margins = graph.add("Mul", [margins, graph.constant([[2.0]])], 14)
+    _answer(graph, margins, count)
+
+
+def histograms(scope: Any, operator: Any, container: Any) -> None:
+    """HistGradientBoosting: the baseline and each stage's leaf, compared in float64."""
+    graph, model = Graph(scope, operator, container), operator.raw_operator
+    if model._preprocessor is not None:
+        raise NotImplementedError("HistGradientBoosting that takes categories; encode them by OneHotEncoder")
+    count = model.n_trees_per_iteration_
+    members = [trees.of_histograms(tree) for stage in model._predictors for tree in stage]
+    total = graph.summed(graph.leaves(members, single=False), np.arange(len(members)) % count, count)
+    margins = graph.add(
+        "Add", [total, graph.constant(np.asarray(model._baseline_prediction, float).reshape(1, -1))], 14
+    )
+    if not hasattr(model, "classes_") and model.loss in ("poisson", "gamma"):
+        margins = graph.add("Exp", [margins])
+    _answer(graph, margins, count)
+
+
+def xgboost(scope: Any, operator: Any, container: Any) -> None:
+    """XGBoost: rows and thresholds are float32, and smaller values than a threshold go left."""
+    graph, model = Graph(scope, operator, container), operator.raw_operator
+    booster = model.get_booster()
+    if getattr(model, "early_stopping_rounds", None) is not None:
+        booster = booster[: model.best_iteration + 1]
+    members, groups, base = trees.of_xgboost(booster)
+    count = int(groups.max()) + 1
+    total = graph.summed(graph.leaves(members, single=True, mode=trees.LESS), groups, count)
+    _answer(graph, graph.add("Add", [total, graph.constant(base.reshape(1, -1))], 14), count)
+
+
+def voting(scope: Any, operator: Any, container: Any) -> None:
+    """Soft votes of classifiers: the weighted mean of their probabilities."""
+    graph, model = Graph(scope, operator, container), operator.raw_operator
+    weights = np.array(model._weights_not_none or [1.0] * len(model.estimators_), np.float64)
+    total = ""
+    for member, weight in zip(model.estimators_, weights / weights.sum(), strict=True):
+        inner = scope.declare_local_operator(_alias(member), member)
+        inner.inputs.append(operator.inputs[0])
+        for name, kind in (("label", operator.outputs[0].type), ("probabilities", operator.outputs[1].type)):
+            inner.outputs.append(scope.declare_local_variable(name, type(kind)()))
+        double = graph.add("Cast", [inner.outputs[1].full_name], to=TensorProto.DOUBLE)
+        part = graph.add("Mul", [double, graph.constant([[float(weight)]])], 14)
+        total = graph.add("Add", [total, part], 14) if total else part
+    graph.classified(total)
+
+
+def _alias(model: Any) -> str:
+    from skl2onnx._supported_operators import sklearn_operator_name_map
+
+    return str(sklearn_operator_name_map[type(model)])
+
+
+def shapes(operator: Any) -> None:
+    """Set the types of the outputs: labels and probabilities, or values, in the precision of the rows."""
+    model, number = operator.raw_operator, type(operator.inputs[0].type)
+    if not hasattr(model, "classes_"):
+        operator.outputs[0].type = number([None, getattr(model, "n_outputs_", 1)])
+        return
+    label = Int64TensorType if model.classes_.dtype.kind in "iub" else StringTensorType
+    operator.outputs[0].type = label([None])
+    operator.outputs[1].type = number([None, len(model.classes_)])
+
+
+def _answer(graph: Graph, values: str, margins: int | None = None) -> None:
+    """End with probabilities and labels of a classifier, whose `margins` these are if given, or with the values."""
+    if hasattr(graph.model, "classes_"):
+        graph.classified(values if margins is None else graph.probabilities(values, margins))
+    else:
+        graph.answered(values, graph.outputs[0])

@@ -1,0 +1,144 @@
+"""The model as its user saved it: unpickled, which runs the file; so only a file that the user trusts comes here."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import is_classifier
+from sklearn.compose import ColumnTransformer
+from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.pipeline import Pipeline
+
+from models.features import Feature
+from training.errors import TrainingError
+
+
+class Original:
+    """A fitted classifier or regressor with scikit-learn's methods."""
+
+    def __init__(self, path: Path) -> None:
+        """Unpickle the file at `path`, which runs it; raise TrainingError for what cannot be served."""
+        self.model = _best(_load(path))
+        subject = f"'{path}' holds a {self.name}"
+        if not hasattr(self.model, "predict"):
+            raise TrainingError(f"{subject}, which does not predict. Save a fitted classifier, regressor or pipeline.")
+        if not hasattr(self.model, "n_features_in_"):
+            raise TrainingError(f"{subject} that is not fitted. Call its fit, and save it again.")
+        self.is_classifier = is_classifier(self.model)
+        if self.is_classifier and not hasattr(self.model, "predict_proba"):
+            remedy = "Fit CalibratedClassifierCV around it, and save that"
+            raise TrainingError(f"{subject}, which gives no probabilities. {remedy}.")
+        if self.is_classifier and isinstance(self.model.classes_, list):
+            raise TrainingError(f"{subject}, which predicts several outputs at once. Train a classifier for each.")
+
+    @property
+    def name(self) -> str:
+        """The class of the model, and in a pipeline that of its last step."""
+        names = [type(self.model).__name__]
+        if isinstance(self.model, Pipeline):
+            names.append(type(self.model.steps[-1][1]).__name__)
+        return " with ".join(names)
+
+    @property
+    def n_features(self) -> int:
+        """The values of a row."""
+        return int(self.model.n_features_in_)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The columns of the frame that it was fitted on; none for an array."""
+        return tuple(map(str, getattr(self.model, "feature_names_in_", ())))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, none for a regressor."""
+        return tuple(map(str, self.model.classes_.tolist())) if self.is_classifier else ()
+
+    @cached_property
+    def vocabulary(self) -> dict[str, tuple[str, ...]]:
+        """The texts that each feature's encoders know."""
+        return dict(_vocabulary(self.model, self.feature_names))
+
+    def frame(self, features: Sequence[Feature], requests: Sequence[Sequence[Any]]) -> Any:
+        """Return rows in JSON as the model takes them: a frame if it was fitted on one."""
+        if not self.feature_names:
+            return np.array(requests, np.float64)  # None becomes NaN
+        columns = zip(features, zip(*requests, strict=True), strict=True)
+        return pd.DataFrame({feature.name: _column(feature, values) for feature, values in columns})
+
+    def answers(self, rows: Any) -> NDArray[np.float64]:
+        """Return float64 (n, classes or outputs): probabilities, or values."""
+        answers = self.model.predict_proba(rows) if self.is_classifier else self.model.predict(rows)
+        return np.asarray(answers, np.float64).reshape(len(rows), -1)
+
+    def labels(self, rows: Any) -> list[str]:
+        """Return the predicted class of each row; none for a regressor."""
+        return list(map(str, self.model.predict(rows).tolist())) if self.is_classifier else []
+
+
+def _load(path: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InconsistentVersionWarning)
+        try:
+            return joblib.load(path)
+        except InconsistentVersionWarning as error:
+            saved, ours = error.original_sklearn_version, error.current_sklearn_version
+            raise TrainingError(
+                f"'{path}' was saved by scikit-learn {saved}, and {ours} converts it. Train it again with {ours}."
+            ) from None
+        except ModuleNotFoundError as error:
+            raise TrainingError(
+                f"'{path}' needs the module {error.name!r}, which the conversion does not have. It has scikit-learn, "
+                "XGBoost and LightGBM; save any other model as ONNX with its own tools, and register that."
+            ) from None
+        except Exception as error:  # a pickle may raise whatever it likes
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+            raise TrainingError(f"'{path}' cannot be loaded: {reason}.") from None
+
+
+def _best(model: Any) -> Any:
+    """Return what a search for parameters chose."""
+    return getattr(model, "best_estimator_", model)
+
+
+def _column(feature: Feature, values: Sequence[Any]) -> Any:
+    """Return a column as pandas reads it from a CSV."""
+    if feature.kind in ("float", "int"):
+        return np.array(values, np.float64 if None in values or feature.kind == "float" else np.int64)
+    return pd.Series(values, dtype=bool if feature.kind == "bool" and None not in values else None)
+
+
+def _vocabulary(model: Any, names: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the texts of each feature that an encoder in `model` knows, whose input columns have these `names`."""
+    if isinstance(model, Pipeline):
+        for _, step in model.steps:
+            yield from _vocabulary(step, names)
+            if hasattr(step, "get_feature_names_out") and type(step).__name__ not in (
+                "SimpleImputer",
+                "StandardScaler",
+            ):
+                return
+    elif isinstance(model, ColumnTransformer):
+        for _, transformer, columns in model.transformers_:
+            if not isinstance(transformer, str):
+                yield from _vocabulary(transformer, _selected(columns, names))
+    elif isinstance(getattr(model, "categories_", None), list):
+        for name, categories in zip(names, model.categories_, strict=False):
+            texts = tuple(value for value in categories.tolist() if isinstance(value, str))
+            if texts:
+                yield name, texts
+
+
+def _selected(columns: Any, names: Sequence[str]) -> list[str]:
+    if isinstance(columns, str):
+        return [columns]
+    if isinstance(columns, slice):
+        return list(names[columns])
+    array = np.asarray(columns)
+    return [str(name) for name in (array if array.dtype.kind in "OUT" else np.asarray(names, object)[array])]

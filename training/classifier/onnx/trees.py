@@ -1,0 +1,131 @@
+"""Writes ensembles of trees in double precision, with the comparisons that each library makes.
+
+ONNX finds the leaf of each tree; the leaves' values are then gathered and added in float64. skl2onnx and onnxmltools
+add them in float32, and compare there what a scaler made of float64, which takes wrong branches.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, helper
+
+LESS_OR_EQUAL, LESS = "BRANCH_LEQ", "BRANCH_LT"
+MAX_LEAVES = 2**24  # whose places float32 holds exactly: TreeEnsembleRegressor answers in float32
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The nodes of a tree; `left` is the child where the comparison holds, and negative in a leaf."""
+
+    left: np.ndarray
+    right: np.ndarray
+    feature: np.ndarray
+    threshold: np.ndarray
+    missing_left: np.ndarray
+    values: np.ndarray  # float64 (nodes, width)
+
+
+def of_scikit_learn(estimator: Any) -> Tree:
+    """Return the tree of a decision tree, whose values of a classifier are probabilities."""
+    tree = estimator.tree_
+    values = tree.value[:, 0, :] if hasattr(estimator, "classes_") else tree.value[:, :, 0]
+    missing = np.asarray(tree.__getstate__()["nodes"]["missing_go_to_left"], bool)
+    return Tree(tree.children_left, tree.children_right, tree.feature, tree.threshold, missing, values)
+
+
+def of_histograms(predictor: Any) -> Tree:
+    """Return a tree of HistGradientBoosting; raise NotImplementedError where it compares categories."""
+    nodes = predictor.nodes
+    if nodes["is_categorical"].any():
+        raise NotImplementedError("HistGradientBoosting that splits by categories; encode them by OneHotEncoder")
+    left = np.where(nodes["is_leaf"], -1, nodes["left"].astype(np.int64))
+    right, values = nodes["right"].astype(np.int64), nodes["value"][:, None].astype(np.float64)
+    return Tree(left, right, nodes["feature_idx"], nodes["num_threshold"], nodes["missing_go_to_left"] != 0, values)
+
+
+def of_xgboost(booster: Any) -> tuple[list[Tree], np.ndarray, np.ndarray]:
+    """Return the trees of a Booster, the output that each adds to, and the margins that it starts with."""
+    learner = json.loads(bytes(booster.save_raw("json")))["learner"]
+    if learner["gradient_booster"]["name"] != "gbtree":
+        raise NotImplementedError(f"XGBoost's {learner['gradient_booster']['name']}; train it with booster='gbtree'")
+    model = learner["gradient_booster"]["model"]
+    if any(tree["categories_nodes"] for tree in model["trees"]):
+        raise NotImplementedError("XGBoost that splits by categories; encode them by OneHotEncoder")
+    base = np.array(json.loads(learner["learner_model_param"]["base_score"]), np.float64).reshape(-1)
+    if learner["objective"]["name"] in ("binary:logistic", "reg:logistic"):
+        base = np.log(base / (1 - base))
+    return [_of_xgboost(tree) for tree in model["trees"]], np.array(model["tree_info"]), base
+
+
+def _of_xgboost(tree: dict[str, Any]) -> Tree:
+    conditions = np.array(tree["split_conditions"], np.float32).astype(np.float64)
+    left = np.array(tree["left_children"])
+    return Tree(
+        left,
+        np.array(tree["right_children"]),
+        np.array(tree["split_indices"]),
+        conditions,
+        np.array(tree["default_left"], bool),
+        conditions[:, None],
+    )
+
+
+def add(scope: Any, container: Any, rows: str, trees: list[Tree], *, single: bool, mode: str = LESS_OR_EQUAL) -> str:
+    """Add nodes for float64 `rows`; return the name of float64 (n, trees, width), the values of each tree's leaf.
+
+    `single` rounds rows to float32 before they are compared.
+    """
+    names = {
+        key: scope.get_unique_variable_name(key) for key in ("single", "double", "leaf", "place", "table", "values")
+    }
+    container.add_node(
+        "Cast", rows, names["single"], op_version=13, to=TensorProto.FLOAT if single else TensorProto.DOUBLE
+    )
+    container.add_node("Cast", names["single"], names["double"], op_version=13, to=TensorProto.DOUBLE)
+    attributes, table = _attributes(trees, mode)
+    container.add_node(
+        "TreeEnsembleRegressor", names["double"], names["leaf"], op_domain="ai.onnx.ml", op_version=3,
+        name=scope.get_unique_operator_name("TreeEnsembleRegressor"), **attributes,
+    )  # fmt: skip
+    container.add_node("Cast", names["leaf"], names["place"], op_version=13, to=TensorProto.INT64)
+    container.add_initializer(names["table"], TensorProto.DOUBLE, list(table.shape), table.ravel().tolist())
+    container.add_node("Gather", [names["table"], names["place"]], names["values"], op_version=13, axis=0)
+    return names["values"]
+
+
+def _attributes(trees: list[Tree], mode: str) -> tuple[dict[str, Any], np.ndarray]:
+    """Return TreeEnsembleRegressor's attributes, with a target a tree: the place of a leaf in the returned table."""
+    table = np.concatenate([tree.values[tree.left < 0] for tree in trees])
+    if len(table) > MAX_LEAVES:
+        raise NotImplementedError(f"trees of {len(table)} leaves together; at most {MAX_LEAVES} are written")
+    numbers = [np.arange(len(tree.left)) for tree in trees]
+    is_leaf = np.concatenate([tree.left < 0 for tree in trees])
+    of_tree = np.repeat(np.arange(len(trees)), [len(tree.left) for tree in trees])
+
+    def joined(name: str) -> np.ndarray:
+        return np.where(is_leaf, 0, np.concatenate([getattr(tree, name) for tree in trees]))
+
+    targets = of_tree[is_leaf].tolist()
+    return {
+        "nodes_treeids": of_tree.tolist(),
+        "nodes_nodeids": np.concatenate(numbers).tolist(),
+        "nodes_featureids": joined("feature").tolist(),
+        "nodes_modes": ["LEAF" if leaf else mode for leaf in is_leaf],
+        "nodes_values_as_tensor": _doubles("nodes", joined("threshold")),
+        "nodes_truenodeids": joined("left").tolist(),
+        "nodes_falsenodeids": joined("right").tolist(),
+        "nodes_missing_value_tracks_true": joined("missing_left").astype(int).tolist(),
+        "target_treeids": targets,
+        "target_ids": targets,
+        "target_nodeids": np.concatenate(numbers)[is_leaf].tolist(),
+        "target_weights_as_tensor": _doubles("places", np.arange(len(table))),
+        "n_targets": len(trees),
+        "post_transform": "NONE",
+        "aggregate_function": "SUM",
+    }, table
+
+
+def _doubles(name: str, values: np.ndarray) -> Any:
+    return helper.make_tensor(name, TensorProto.DOUBLE, [len(values)], values.astype(np.float64).tolist())
