@@ -151,7 +151,7 @@ def _column(name: str, texts: Sequence[str], kind: Any, takes_missing: bool, mis
             limits = (min(values), max(values)) if values else None
             return replace(feature, kind=learnt if values else "float", range=limits)
     text = next(text for text in present if _numbers([text], float) is None)
-    mistakes.append(f"{name!r} holds {text[:40]!r}, and a forest takes numbers; its --features may name categories")
+    mistakes.append(f"{name!r} holds {text[:40]!r}, and the model takes numbers; its --features may name categories")
     return feature
 
 

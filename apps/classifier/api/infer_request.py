@@ -6,8 +6,7 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictInt
 
 from apps.classifier.api.tensors import Tensor, mistake
-from apps.classifier.forest import Forest
-from apps.classifier.model import SCALES, Classifier, scaled
+from apps.classifier.model import SCALES, Classifier, Evaluator, scaled
 from apps.classifier.table import Mistake, Place, RowsError, Table
 from apps.serving.problems import MAX_ERRORS, Problem, pointer
 from models.features import Feature
@@ -54,7 +53,7 @@ class InferRequest(BaseModel):
         return bool(self.parameters and self.parameters.binary_data_output)
 
 
-def output_names(forest: Forest) -> list[str]:
+def output_names(forest: Evaluator) -> list[str]:
     """Return the names of a forest's outputs."""
     return [PROBABILITIES, LABEL] if forest.classes else [VALUE]
 

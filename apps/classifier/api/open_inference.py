@@ -132,7 +132,7 @@ def _metadata(model: Classifier) -> dict[str, Any]:
             _tensor(feature.name, datatype(feature), 1) | {"parameters": {**feature.to_json(), "example": example}}
             for feature, example in zip(model.table.features, model.example, strict=True)
         ]
-    width = forest.values.shape[1]
+    width = forest.outputs
     tensors = {PROBABILITIES: ("FP64", width), LABEL: ("BYTES", 1), VALUE: ("FP64", width)}
     return {
         "name": identity.name,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import onnx
+import onnx.numpy_helper
 from google.protobuf.message import DecodeError
 
 from apps.classifier.artifact.content import UnreadableError
@@ -11,6 +12,7 @@ DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 ENDLESS = {"Loop", "SequenceMap"}
 RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 LABELS = ("classlabels_strings", "classlabels_ints", "classlabels_int64s")
+CHANGES_OF_FORM, SELECTIONS = {"Cast", "Flatten", "Identity", "Reshape", "Squeeze"}, {"ArrayFeatureExtractor", "Gather"}
 MAX_NODES = 100_000
 
 
@@ -36,12 +38,21 @@ def parse(content: bytes) -> onnx.ModelProto:
 
 
 def labels(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Return the names of the classes that a classifier's last nodes hold; none for a regressor."""
+    """Return the names of the classes that a classifier's label is taken from; none for a regressor."""
     for node in reversed(model.graph.node):
         for attribute in node.attribute:
             if attribute.name in LABELS and (attribute.strings or attribute.ints):
                 return tuple(text.decode() for text in attribute.strings) or tuple(map(str, attribute.ints))
-    return ()
+    makers = {output: node for node in model.graph.node for output in node.output}
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    node = makers.get(model.graph.output[0].name)
+    for _ in model.graph.node:  # a damaged file may have a circle
+        if node is not None and node.op_type in CHANGES_OF_FORM and node.input:
+            node = makers.get(node.input[0])
+    if node is None or node.op_type not in SELECTIONS or not node.input or node.input[0] not in constants:
+        return ()
+    values = onnx.numpy_helper.to_array(constants[node.input[0]]).ravel().tolist()
+    return tuple(value.decode() if isinstance(value, bytes) else str(value) for value in values)
 
 
 def _refuse(noun: str, names: set[str]) -> None:

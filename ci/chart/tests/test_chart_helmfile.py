@@ -154,6 +154,15 @@ def test_the_image_has_the_engine_in_the_models_manifest(checkout, variables, ta
     assert container(rendered, "lm-service")["image"] == f"lm-service:{tag}"
 
 
+@pytest.mark.parametrize(("variables", "tag"), [({}, "v1-onnx"), ({"CLASSIFIER_ONNX_IMAGE_TAG": "v1-x"}, "v1-x")])
+def test_an_onnx_models_image_and_path_follow_its_manifest(checkout, variables, tag):
+    rendering.publish(checkout, "mnist_rf", "v1", "4" * 64, engine="onnx")
+    rendered = rendering.helmfile("default", root=checkout, **variables)
+    serving = container(rendered, "classifier-service")
+    assert serving["image"] == f"classifier-service:{tag}"
+    assert {"name": "MODEL_PATH", "value": "/models/mnist_rf_v1.onnx"} in serving["env"]
+
+
 def test_a_registry_prefixes_the_images_names(checkout):
     rendered = rendering.helmfile("default", root=checkout, IMAGE_REGISTRY="registry.example.com/team")
     for app in rendering.APPS:

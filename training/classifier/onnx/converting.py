@@ -31,7 +31,7 @@ from training.libraries import versions
 
 OPSETS = {"": 19, "ai.onnx.ml": 3}
 PRECISIONS = {"float64": DoubleTensorType, "float32": FloatTensorType}
-LIBRARIES = ("scikit-learn", "skl2onnx", "onnxmltools", "onnx", "onnxruntime", "xgboost-cpu", "lightgbm", "numpy")
+LIBRARIES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "xgboost-cpu", "lightgbm", "numpy")
 PROBES = 10
 
 
@@ -41,7 +41,7 @@ def describe(model: Path, out: Path, sample: Path, features: Path | None) -> dic
     Runs that file.
     """
     original = Original(model)
-    learnt = _with_unknown(original, learn(original, True, sample, features, original.vocabulary), sample)
+    learnt = _learn(original, sample, features)
     table, requests = Table(learnt, np.float64), sampling.requests(learnt, sample)
     rows, frame = table.rows([((), request) for request in requests]), original.frame(learnt, requests)
     try:
@@ -114,6 +114,16 @@ def _takes_columns(model: Any) -> bool:
 
 def _is_text(feature: Feature) -> bool:
     return bool(feature.values) and isinstance(feature.values[0], str)
+
+
+def _learn(original: Original, sample: Path, described: Path | None) -> tuple[Feature, ...]:
+    """Return the features; raise TrainingError where a category lacks a text that the model knows."""
+    learnt = learn(original, True, sample, described, original.vocabulary)
+    for feature in learnt:
+        if lacking := [text for text in original.vocabulary.get(feature.name, ()) if text not in feature.values]:
+            subject = f"The model knows {lacking[0][:80]!r} as a value of {feature.name!r}"
+            raise TrainingError(f"{subject}, and '{described}' does not name it. Add it, or leave the values out.")
+    return _with_unknown(original, learnt, sample)
 
 
 def _with_unknown(original: Original, learnt: tuple[Feature, ...], sample: Path) -> tuple[Feature, ...]:

@@ -8,6 +8,8 @@ from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, String
 
 from training.classifier.onnx import trees
 
+LIGHTGBM_OBJECTIVES = {"binary", "multiclass", "regression", "regression_l1", "huber", "fair", "quantile"}
+
 
 class Graph:
     """Adds nodes to a converted model, each with a name of its own for its result."""
@@ -118,6 +120,17 @@ def xgboost(scope: Any, operator: Any, container: Any) -> None:
     count = int(groups.max()) + 1
     total = graph.summed(graph.leaves(members, single=True, mode=trees.LESS), groups, count)
     _answer(graph, graph.add("Add", [total, graph.constant(base.reshape(1, -1))], 14), count)
+
+
+def lightgbm(scope: Any, operator: Any, container: Any) -> None:
+    """LightGBM: the sum of each class's leaves, compared in float64."""
+    graph = Graph(scope, operator, container)
+    model = graph.model.booster_.dump_model()
+    if model["average_output"] or model["objective"].split()[0] not in LIGHTGBM_OBJECTIVES:
+        raise NotImplementedError(f"LightGBM's objective {model['objective'][:80]}, or its boosting 'rf'")
+    members, count = trees.of_lightgbm(model), model["num_tree_per_iteration"]
+    margins = graph.summed(graph.leaves(members, single=False), np.arange(len(members)) % count, count)
+    _answer(graph, margins, count)
 
 
 def voting(scope: Any, operator: Any, container: Any) -> None:

@@ -8,7 +8,6 @@ import lightgbm
 import numpy as np
 import xgboost
 from onnx import TensorProto
-from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
 from skl2onnx import update_registered_converter
 from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
 from sklearn import ensemble, tree
@@ -28,6 +27,7 @@ ENSEMBLES: dict[Callable[[Any, Any, Any], None], tuple[type, ...]] = {
     ensembles.gradient_boosting: (ensemble.GradientBoostingClassifier, ensemble.GradientBoostingRegressor),
     ensembles.histograms: (ensemble.HistGradientBoostingClassifier, ensemble.HistGradientBoostingRegressor),
     ensembles.xgboost: (xgboost.XGBClassifier, xgboost.XGBRegressor),
+    ensembles.lightgbm: (lightgbm.LGBMClassifier, lightgbm.LGBMRegressor),
     ensembles.voting: (ensemble.VotingClassifier,),
 }  # fmt: skip
 
@@ -39,8 +39,6 @@ def register() -> None:
     for converter, models in ENSEMBLES.items():
         for model in models:
             _register(model, converter)
-    for model in (lightgbm.LGBMClassifier, lightgbm.LGBMRegressor):
-        _register(model, convert_lightgbm)
 
 
 def _register(model: type, converter: Callable[[Any, Any, Any], None]) -> None:

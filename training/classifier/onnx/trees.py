@@ -72,6 +72,26 @@ def _of_xgboost(tree: dict[str, Any]) -> Tree:
     )
 
 
+def of_lightgbm(model: dict[str, Any]) -> list[Tree]:
+    """Return the trees of a Booster's `dump_model`; raise NotImplementedError where they compare otherwise."""
+    return [_of_lightgbm(tree["tree_structure"]) for tree in model["tree_info"]]
+
+
+def _of_lightgbm(root: dict[str, Any]) -> Tree:
+    nodes, rows = [root], []
+    for node in nodes:  # which grows: children follow their parents
+        if "leaf_value" in node:
+            rows.append((-1, -1, 0, 0.0, False, node["leaf_value"]))
+            continue
+        if node["decision_type"] != "<=" or node["missing_type"] == "Zero":
+            raise NotImplementedError("LightGBM with categories, or with zero as missing; encode them by OneHotEncoder")
+        missing_left = node["default_left"] if node["missing_type"] == "NaN" else node["threshold"] >= 0  # None: as 0
+        rows.append((len(nodes), len(nodes) + 1, node["split_feature"], node["threshold"], missing_left, 0.0))
+        nodes += [node["left_child"], node["right_child"]]
+    left, right, feature, threshold, missing, values = map(np.array, zip(*rows, strict=True))
+    return Tree(left, right, feature, threshold, missing, values[:, None].astype(np.float64))
+
+
 def add(scope: Any, container: Any, rows: str, trees: list[Tree], *, single: bool, mode: str = LESS_OR_EQUAL) -> str:
     """Add nodes for float64 `rows`; return the name of float64 (n, trees, width), the values of each tree's leaf.
 
@@ -92,7 +112,7 @@ def add(scope: Any, container: Any, rows: str, trees: list[Tree], *, single: boo
     container.add_node("Cast", names["leaf"], names["place"], op_version=13, to=TensorProto.INT64)
     container.add_initializer(names["table"], TensorProto.DOUBLE, list(table.shape), table.ravel().tolist())
     container.add_node("Gather", [names["table"], names["place"]], names["values"], op_version=13, axis=0)
-    return names["values"]
+    return str(names["values"])
 
 
 def _attributes(trees: list[Tree], mode: str) -> tuple[dict[str, Any], np.ndarray]:

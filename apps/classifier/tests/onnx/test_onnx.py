@@ -124,6 +124,11 @@ def test_operators_that_never_end_or_are_random_are_refused(operator):
     assert operator in refusal(graphs.model([helper.make_node(operator, ["x"], ["y"])], X, Y))
 
 
+def test_nodes_in_a_circle_are_refused():
+    nodes = [helper.make_node("Cast", ["a"], ["y"], to=1), helper.make_node("Cast", ["y"], ["a"], to=1)]
+    assert "onnxruntime does not load it" in refusal(graphs.model(nodes, X, Y))
+
+
 @pytest.mark.parametrize("content", [b"", b"\x00\xff\x13", b"PK\x03\x04" * 9])
 def test_what_is_no_onnx_is_refused(content):
     assert "it is not an ONNX model" in refusal(content)
