@@ -27,7 +27,7 @@ class RequestContext:
     outcome: int = 0  # the status with which a stream ended; 0: the status of the response's start
     hold: Hold | None = None  # the bytes of the body that were received
     arrived: bool = False  # whether Admission counts the request as arrived
-    is_last: Callable[[bool], bool] | None = None  # (draining) -> whether the response ends its connection
+    is_last: Callable[[bool], bool | None] | None = None  # (draining) -> whether the response ends its connection
 
     def remaining(self, seconds: float) -> float:
         """Return the rest of the `seconds` that the request may take."""

@@ -23,6 +23,7 @@ from apps.serving import logs, startup
 from apps.serving.app import create_app
 from apps.serving.connections.acceptor import Acceptor, listeners
 from apps.serving.connections.protocol import BoundedProtocol
+from apps.serving.connections.reading import READ_BYTES, BoundedReads
 from apps.serving.connections.shared import Shared
 from apps.serving.connections.turns import Turns
 from apps.serving.identity import LoadError
@@ -46,7 +47,8 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.runtime, self.exit_status = runtime, 0
         max_age = runtime.settings.connection_max_age_seconds
-        self._shared = Shared(Turns(), runtime.bytes, runtime.admission, max_age)
+        self._shared = Shared(Turns(), Turns(), runtime.bytes, runtime.admission, max_age)
+        self._read_buffer = memoryview(bytearray(READ_BYTES))
         self._acceptors: list[Acceptor] = []
         self.servers = []  # uvicorn's own, which it closes; there are none
         self._end_drain, self._exit = asyncio.Event(), asyncio.Event()
@@ -100,8 +102,9 @@ class Server(uvicorn.Server):
         else:
             self._tasks.append(asyncio.create_task(self._drain()))
 
-    def _protocol(self) -> BoundedProtocol:
-        return BoundedProtocol(self.config, self.server_state, self.lifespan.state, shared=self._shared)
+    def _protocol(self) -> BoundedReads:
+        protocol = BoundedProtocol(self.config, self.server_state, self.lifespan.state, shared=self._shared)
+        return BoundedReads(protocol, self._read_buffer)
 
     def _interrupt(self) -> None:
         """Handle Ctrl-C: skip the drain, because no router sends requests; a second Ctrl-C ends the process at once."""

@@ -41,7 +41,7 @@ class Acceptor:
     def __init__(
         self,
         listener: socket.socket,
-        factory: Callable[[], asyncio.Protocol],
+        factory: Callable[[], asyncio.BaseProtocol],
         turns: Turns,
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:

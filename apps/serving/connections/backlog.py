@@ -12,7 +12,7 @@ SLICE_BYTES = 4096  # parsed per turn, so that many requests in one read cost no
 class Backlog:
     """Calls `parse` with one slice per turn while `is_blocked` returns False."""
 
-    def __init__(self, turns: Turns, parse: Callable[[bytes], object], is_blocked: Callable[[], bool]) -> None:
+    def __init__(self, turns: Turns, parse: Callable[[bytes], object], is_blocked: Callable[[], object]) -> None:
         self._turns, self._parse, self._is_blocked = turns, parse, is_blocked
         self.unparsed = bytearray()
         self.body_left = 0  # bytes still to come of a body of known length, which needs no small slices
@@ -21,7 +21,7 @@ class Backlog:
     @property
     def is_large(self) -> bool:
         """Whether so much waits that the connection should not be read."""
-        return len(self.unparsed) > HIGH_WATER_LIMIT
+        return len(self.unparsed) >= HIGH_WATER_LIMIT
 
     def proceed(self) -> None:
         """Queue the next slice, if there is one and it is not blocked."""

@@ -10,16 +10,18 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from apps.serving.connections.cycles import release
 from apps.serving.connections.flow import PipelineFlow
 from apps.serving.connections.refusals import RefusedError, response
+from apps.serving.connections.turns import Turns
 
 LINGER_SECONDS = 2  # from the last response to the end of the connection
-DISCARD_SECONDS = 0.01  # between two reads of discarded bytes, so that other connections get their turn
 
 
 class Closing:
-    """The end of one connection. `stop_timers` is called when the last response is sent."""
+    """The end of one connection. `stop_timers` is called when the last response is sent; `discards` paces the reads."""
 
-    def __init__(self, protocol: HttpToolsProtocol, flow: PipelineFlow, stop_timers: Callable[[], object]) -> None:
-        self._protocol, self._flow, self._stop_timers = protocol, flow, stop_timers
+    def __init__(
+        self, protocol: HttpToolsProtocol, flow: PipelineFlow, discards: Turns, stop_timers: Callable[[], object]
+    ) -> None:
+        self._protocol, self._flow, self._discards, self._stop_timers = protocol, flow, discards, stop_timers
         self._transport, self._loop = protocol.transport, protocol.loop
         self.discarding = False  # nothing more is parsed
         self.refusal: RefusedError | None = None  # waits for the responses to earlier requests
@@ -60,7 +62,7 @@ class Closing:
     def discard(self) -> None:
         """Called for received bytes instead of parsing them."""
         self._transport.pause_reading()
-        self._loop.call_later(DISCARD_SECONDS, self._resume_reading)
+        self._discards.enqueue(self._resume_reading)
 
     def close(self) -> None:
         """Close a connection without requests; abort it if the client has not even read its last response."""

@@ -6,6 +6,7 @@ and delays no other client. A body is never parsed as a request: Upgrade is igno
 
 import random
 import time
+import weakref
 from asyncio import Transport
 from functools import partial
 from typing import Any
@@ -27,6 +28,7 @@ from apps.serving.connections.refusals import NOT_HTTP, RefusedError
 from apps.serving.connections.request_head import MAX_HEADER_BYTES, TOO_LARGE, IncompleteHead
 from apps.serving.connections.shared import Shared
 from apps.serving.connections.unread import UnreadAnswers
+from apps.serving.connections.weak import Weak
 from apps.serving.context import KEY, PROBES, RequestContext, context
 
 PROBE_BYTES = 512  # at most, of a connection's first request that is parsed at once because it may be a probe
@@ -44,9 +46,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], *, shared: Shared) -> None:
         super().__init__(config, server_state, app_state)
         self._shared, self._turns = shared, shared.turns
-        self._backlog = Backlog(shared.turns, self._parse_slice, self._pipeline_is_full)
-        self._head = IncompleteHead(self.loop, self._head_timed_out)
-        self._incomplete = Usage(shared.budget, self._drop_incomplete)  # the bytes of both
+        self._backlog = Backlog(shared.turns, Weak(self._parse_slice), Weak(self._pipeline_is_full))
+        self._head = IncompleteHead(self.loop, Weak(self._head_timed_out))
+        self._incomplete = Usage(shared.budget, Weak(self._drop_incomplete))  # the bytes of both
         self._framing_bytes = 0  # received since the last byte of a body that is not complete
         age = shared.max_age_seconds * random.uniform(1 - JITTER, 1 + JITTER)
         self._expires = time.monotonic() + age if age else float("inf")
@@ -54,9 +56,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Start the timer of the first request's head."""
         super().connection_made(transport)
-        self.flow = PipelineFlow(transport, self._reading_resumed)
+        self.flow = PipelineFlow(transport, Weak(self._reading_resumed))
         self._unread = UnreadAnswers(transport, self._shared.budget, self.loop)
-        self._closing = Closing(self, self.flow, self._stop_timers)
+        self._closing = Closing(weakref.proxy(self), self.flow, self._shared.discards, Weak(self._stop_timers))
         self._head.start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -153,11 +155,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._backlog.body_left = request_head.check_head(*self._parsed_head())
         if self.parser.should_upgrade():
             return
-        self.scope["state"][KEY] = RequestContext(is_last=self._is_last)
+        self.scope["state"][KEY] = RequestContext(is_last=Weak(self._is_last))
         super().on_headers_complete()
         self.headers = []  # for trailers, which are dropped as RFC 9110, 6.5.1 allows
         self._framing_bytes = 0
-        self.cycle.on_response = partial(self._response_completed, self.cycle)
+        self.cycle.on_response = partial(Weak(self._response_completed), self.cycle)
         if self.pipeline:
             self.flow.resume_reading()  # otherwise a client that closes while its request computes goes unnoticed
 

@@ -15,9 +15,13 @@ class Arrivals(Protocol):
 
 @dataclass(frozen=True)
 class Shared:
-    """One per process. `max_age_seconds` is the age after which a response ends its connection; 0: no limit."""
+    """One per process. `max_age_seconds` is the age after which a response ends its connection; 0: no limit.
+
+    Reads whose bytes are discarded take turns of their own: a crowd of refused uploads does not delay a request.
+    """
 
     turns: Turns
+    discards: Turns
     budget: ByteBudget
     arrivals: Arrivals
     max_age_seconds: float
