@@ -23,7 +23,8 @@ INTERVAL = 0.05  # seconds between two requests to /livez
 LIVEZ_TIMEOUT = 5  # seconds, as in the chart's probe
 HONEST_WITHIN = 15  # seconds for the response to an honest client
 CALM_SECONDS = 0.1  # latency of /livez without an attack
-CALM_WITHIN = 20  # seconds from an attack until /livez is that fast again
+CALM_WITHIN = 20  # seconds from an attack until /livez is that fast again, and no connection of the attackers is left
+LISTEN, TIME_WAIT = "0A", "06"  # states in /proc/net/tcp: such a socket is no connection that the service still has
 PRIORITY = -10  # niceness of the thread that measures
 
 
@@ -100,7 +101,13 @@ class Besieged:
 
     def _is_calm(self) -> bool:
         answered, waited = self.livez()
-        return answered and waited < CALM_SECONDS and self.ask()[0] == 200
+        return answered and waited < CALM_SECONDS and not self._connections() and self.ask()[0] == 200
+
+    def _connections(self) -> int:
+        """Return how many connections it has. It learns late that a client has gone whose requests wait."""
+        sockets = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).open()][1:]
+        states = [fields[3] for fields in sockets if fields[1].endswith(f":{self.port:04X}")]
+        return sum(state not in (LISTEN, TIME_WAIT) for state in states)
 
     def livez(self) -> tuple[bool, float]:
         """Request /livez on a new connection, as the kubelet does; return whether it answered 200, and the seconds.
