@@ -1,10 +1,10 @@
 """From the API's objects, as they arrived, to an observation. Pure: `watch` receives the objects."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from loadgen.cluster import quantities
+from loadgen.cluster import pods, quantities
+from loadgen.cluster.arrivals import Arrival, Clock, Json, Resource
 from loadgen.cluster.observation import (
     Behavior,
     Condition,
@@ -14,51 +14,12 @@ from loadgen.cluster.observation import (
     Hpa,
     NodeCpu,
     Observation,
-    Pod,
     ReplicaSet,
     Sample,
 )
 
-Json = Mapping[str, Any]
-Resource = Literal["hpa", "deployment", "replica_set", "pod", "endpoint_slice", "event", "pod_metrics", "node_metrics"]
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """An object of the API, and when it arrived, in monotonic seconds. `gone` is true if this is its deletion."""
-
-    t: float
-    resource: Resource
-    object: Json
-    gone: bool = False
-
-
-@dataclass(frozen=True)
-class Clock:
-    """The start of the run as monotonic seconds and as seconds since 1970, and the API's clock minus ours."""
-
-    monotonic: float
-    epoch: float
-    skew: float = 0.0
-
-    def arrival(self, monotonic: float) -> float:
-        return round(monotonic - self.monotonic, 3)
-
-    def stamp(self, text: str | None) -> float | None:
-        """The API's time as seconds from the start of the run; None without one."""
-        return None if text is None else round(quantities.epoch(text) - self.epoch - self.skew, 3)
-
-
-@dataclass
-class _Pod:
-    """The life of a pod while arrivals are read."""
-
-    fields: dict[str, Any] = field(default_factory=dict)
-    ready: list[tuple[float, bool]] = field(default_factory=list)
-    ready_stamps: list[float | None] = field(default_factory=list)
-    endpoint: list[tuple[float, bool]] = field(default_factory=list)
-    restarts: list[tuple[float, int]] = field(default_factory=list)
-    phase: list[tuple[float, str]] = field(default_factory=list)
+# Resource -> how an event names the resource that it concerns.
+INVOLVED = {"hpa": "HorizontalPodAutoscaler", "deployment": "Deployment", "replica_set": "ReplicaSet", "pod": "Pod"}
 
 
 def observation(
@@ -93,7 +54,7 @@ def observation(
         hpa=changes("hpa", hpa),
         deployment=changes("deployment", _deployment),
         replica_sets=changes("replica_set", _replica_set),
-        pods=_pods(arrivals, clock),
+        pods=pods.lives(arrivals, clock),
         samples=changes("pod_metrics", _sample),
         nodes=changes("node_metrics", _node),
         events=tuple(_event(arrival.object, clock, arrival.t) for arrival in _own_events(arrivals)),
@@ -205,8 +166,13 @@ def _node(item: Json, clock: Clock, t: float) -> NodeCpu:
 
 def _own_events(arrivals: Sequence[Arrival]) -> list[Arrival]:
     """Those events that concern the release: its namespace may have others."""
-    kinds = {"hpa": "HorizontalPodAutoscaler", "deployment": "Deployment", "replica_set": "ReplicaSet", "pod": "Pod"}
-    own = {f"{kinds[a.resource]}/{a.object['metadata']['name']}" for a in arrivals if a.resource in kinds}
+    api_kinds = {
+        "hpa": "HorizontalPodAutoscaler",
+        "deployment": "Deployment",
+        "replica_set": "ReplicaSet",
+        "pod": "Pod",
+    }
+    own = {f"{api_kinds[a.resource]}/{a.object['metadata']['name']}" for a in arrivals if a.resource in api_kinds}
     events = [a for a in arrivals if a.resource == "event" and not a.gone]
     return [event for event in events if _involved(event.object["involvedObject"]) in own]
 
@@ -227,82 +193,3 @@ def _event(item: Json, clock: Clock, t: float) -> Event:
         message=item.get("message", ""),
         count=series.get("count") or item.get("count") or 1,
     )
-
-
-def _pods(arrivals: Sequence[Arrival], clock: Clock) -> tuple[Pod, ...]:
-    pods: dict[str, _Pod] = {}
-    slices: dict[str, dict[str, bool]] = {}
-    for arrival in arrivals:
-        t, item = clock.arrival(arrival.t), arrival.object
-        name = item["metadata"]["name"]
-        if arrival.resource == "pod":
-            _read_pod(pods.setdefault(name, _Pod()), item, clock, t, arrival.gone)
-        elif arrival.resource == "endpoint_slice":
-            slices[name] = {} if arrival.gone else _endpoints(item)
-        if slices and arrival.resource in ("pod", "endpoint_slice"):
-            for pod_name, pod in pods.items():
-                listed = any(ready for endpoints in slices.values() for n, ready in endpoints.items() if n == pod_name)
-                _append(pod.endpoint, t, listed)
-    return tuple(
-        Pod(
-            name=name,
-            ready=tuple(pod.ready),
-            ready_stamps=tuple(pod.ready_stamps),
-            endpoint=tuple(pod.endpoint),
-            restarts=tuple(pod.restarts),
-            phase=tuple(pod.phase),
-            **pod.fields,
-        )
-        for name, pod in pods.items()
-    )
-
-
-def _read_pod(pod: _Pod, item: Json, clock: Clock, t: float, gone: bool) -> None:
-    metadata, spec, status = item["metadata"], item["spec"], item.get("status", {})
-    conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
-    scheduled, ready = conditions.get("PodScheduled"), conditions.get("Ready")
-    running = [s["state"]["running"] for s in status.get("containerStatuses") or () if "running" in s.get("state", {})]
-    pod.fields |= {
-        "version": metadata.get("labels", {}).get("app.kubernetes.io/version"),
-        "node": spec.get("nodeName"),
-        "request_milli": _cpu(spec, "requests"),
-        "limit_milli": _cpu(spec, "limits"),
-        "start_time": clock.stamp(status.get("startTime")),
-        "created": clock.stamp(metadata.get("creationTimestamp")),
-    }
-    if scheduled and scheduled["status"] == "True":
-        pod.fields["scheduled"] = clock.stamp(scheduled.get("lastTransitionTime"))
-    if running and "started" not in pod.fields:
-        pod.fields["started"] = max(clock.stamp(container["startedAt"]) or 0.0 for container in running)
-    if metadata.get("deletionTimestamp") and "terminating" not in pod.fields:
-        pod.fields["terminating"] = t
-    if gone:
-        pod.fields["gone"] = t
-    if ready:
-        value, stamp = ready["status"] == "True", clock.stamp(ready.get("lastTransitionTime"))
-        if not pod.ready or (pod.ready[-1][1], pod.ready_stamps[-1]) != (value, stamp):
-            pod.ready.append((t, value))
-            pod.ready_stamps.append(stamp)
-    _append(pod.restarts, t, sum(s.get("restartCount", 0) for s in status.get("containerStatuses") or ()))
-    _append(pod.phase, t, status.get("phase", "Unknown"))
-
-
-def _append(pairs: list[tuple[float, Any]], t: float, value: Any) -> None:
-    if not pairs or pairs[-1][1] != value:
-        pairs.append((t, value))
-
-
-def _cpu(spec: Json, which: str) -> int | None:
-    """Millicores of all containers, sidecars among them, as the autoscaler adds them up; None if one says nothing."""
-    sidecars = [c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
-    amounts = [c.get("resources", {}).get(which, {}).get("cpu") for c in (*spec["containers"], *sidecars)]
-    return None if None in amounts else sum(quantities.milli(str(amount)) for amount in amounts)
-
-
-def _endpoints(item: Json) -> dict[str, bool]:
-    """The pods of a slice: whether traffic is sent to them. Without a condition, it is."""
-    return {
-        endpoint["targetRef"]["name"]: endpoint.get("conditions", {}).get("ready") is not False
-        for endpoint in item.get("endpoints") or ()
-        if endpoint.get("targetRef", {}).get("kind") == "Pod"
-    }

@@ -19,6 +19,7 @@ from lightkube.config.kubeconfig import SingleConfig
 from lightkube.generic_resource import create_global_resource, create_namespaced_resource
 
 from loadgen.cluster import reading
+from loadgen.cluster.arrivals import Arrivals, Clock, Resource
 from loadgen.cluster.controller import from_arguments
 from loadgen.cluster.observation import Controller, Observation
 
@@ -28,7 +29,7 @@ RELIST_SECONDS = 300  # a connection that died without a word is given up after 
 START_SECONDS = 15
 SKEW_PROBES = 8
 
-WATCHED: Mapping[reading.Resource, Any] = {
+WATCHED: Mapping[Resource, Any] = {
     "hpa": create_namespaced_resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
     "deployment": create_namespaced_resource("apps", "v1", "Deployment", "deployments"),
     "replica_set": create_namespaced_resource("apps", "v1", "ReplicaSet", "replicasets"),
@@ -64,11 +65,9 @@ class Watch:
         self.release = release
         self._namespace, _, self._name = release.partition("/")
         self._config = config
-        self._arrivals: list[reading.Arrival] = []
+        self._arrivals = Arrivals()
         self._errors: list[tuple[float, str]] = []
-        self._versions: dict[reading.Resource, dict[str, str]] = {resource: {} for resource in WATCHED}
-        self._last: dict[tuple[reading.Resource, str], Any] = {}
-        self._selectors: dict[reading.Resource, dict[str, Any]] = {}
+        self._selectors: dict[Resource, dict[str, Any]] = {}
         self._skew = (float("-inf"), float("inf"))
         self._server_version: str | None = None
         self._controller = Controller()
@@ -99,8 +98,8 @@ class Watch:
 
     def current(self) -> Current:
         """The state as it was last seen."""
-        hpa = reading.hpa(self._latest("hpa"), reading.Clock(0, 0), 0)
-        status = self._latest("deployment").get("status", {})
+        hpa = reading.hpa(self._arrivals.latest("hpa"), Clock(0, 0), 0)
+        status = self._arrivals.latest("deployment").get("status", {})
         replicas, ready = status.get("replicas", 0), status.get("readyReplicas", 0)
         return Current(hpa.desired_replicas, replicas, ready, hpa.max, hpa.utilization, hpa.target_utilization)
 
@@ -108,9 +107,9 @@ class Watch:
         """What was seen until now, on the clock of a run that began at these monotonic and epoch seconds."""
         low, high = self._skew
         known = low > float("-inf")
-        clock = reading.Clock(monotonic, epoch, (low + high) / 2 if known else 0.0)
+        clock = Clock(monotonic, epoch, (low + high) / 2 if known else 0.0)
         return reading.observation(
-            list(self._arrivals),
+            list(self._arrivals.recorded),
             clock,
             self.release,
             self._server_version,
@@ -118,9 +117,6 @@ class Watch:
             [f"{clock.arrival(t):.1f} s: {text}" for t, text in self._errors],
             round((high - low) / 2, 3) if known else None,
         )
-
-    def _latest(self, resource: reading.Resource) -> Any:
-        return next(item for (kind, _), item in self._last.items() if kind == resource)
 
     def _run(self) -> None:
         try:
@@ -175,7 +171,7 @@ class Watch:
             "pod_metrics": labels,
         }
 
-    async def _list_everything(self) -> dict[reading.Resource, str]:
+    async def _list_everything(self) -> dict[Resource, str]:
         async def attempt(what: str, work: Coroutine[Any, Any, str]) -> str | NotObservable:
             try:
                 return await work
@@ -191,32 +187,13 @@ class Watch:
             raise NotObservable(f"{self.release}: {'; '.join(mistakes)}; {role}")
         return {resource: str(version) for resource, version in zip(WATCHED, results, strict=False)}
 
-    async def _list(self, resource: reading.Resource) -> str:
-        """List what there is, and note what is new, changed or gone since; return the list's version."""
-        first = not self._versions[resource]
+    async def _list(self, resource: Resource) -> str:
+        """List what there is now; return the list's version."""
         listed = self._client.list(WATCHED[resource], **self._selectors[resource])
-        items: dict[str, Any] = {item["metadata"]["name"]: item async for item in listed}
-        for name in set(self._versions[resource]) - set(items):
-            self._arrived(resource, self._last[resource, name], gone=True)
-        for item in items.values():
-            self._arrived(resource, item, recorded=not (first and resource == "event"))
+        self._arrivals.add_listing(resource, [item async for item in listed])
         return listed.resourceVersion
 
-    def _arrived(self, resource: reading.Resource, item: Any, gone: bool = False, recorded: bool = True) -> None:
-        name, version = item["metadata"]["name"], item["metadata"]["resourceVersion"]
-        known = self._versions[resource]
-        if not gone and known.get(name) == version:
-            return
-        if gone:
-            known.pop(name, None)
-        else:
-            known[name] = version
-            self._last[resource, name] = item
-        if recorded:
-            item["metadata"].pop("managedFields", None)
-            self._arrivals.append(reading.Arrival(time.monotonic(), resource, item, gone))
-
-    async def _follow(self, resource: reading.Resource, version: str | None) -> None:
+    async def _follow(self, resource: Resource, version: str | None) -> None:
         while True:
             try:
                 async with asyncio.timeout(RELIST_SECONDS):
@@ -225,7 +202,7 @@ class Watch:
                         WATCHED[resource], resource_version=version, **self._selectors[resource]
                     )
                     async for operation, item in changes:
-                        self._arrived(resource, item, gone=operation == "DELETED")
+                        self._arrivals.add_change(resource, item, gone=operation == "DELETED")
             except TimeoutError:
                 pass
             except FAILURES as error:
@@ -244,7 +221,7 @@ class Watch:
 
     async def _pod_metrics(self) -> str:
         async for item in self._client.list(POD_METRICS, **self._selectors["pod_metrics"]):
-            self._sampled("pod_metrics", item)
+            self._arrivals.add_sample("pod_metrics", item)
         return ""
 
     async def _poll_nodes(self) -> None:
@@ -252,18 +229,12 @@ class Watch:
         while True:
             try:
                 async for item in self._client.list(NODE_METRICS):
-                    self._sampled("node_metrics", item)
+                    self._arrivals.add_sample("node_metrics", item)
             except ApiError:
                 return
             except FAILURES as error:
                 self._failed(f"node metrics: {_reason(error)}")
             await asyncio.sleep(5 * POLL_SECONDS)
-
-    def _sampled(self, resource: reading.Resource, item: Any) -> None:
-        name = item["metadata"]["name"]
-        if self._last.get((resource, name), {}).get("timestamp") != item["timestamp"]:
-            self._last[resource, name] = item
-            self._arrivals.append(reading.Arrival(time.monotonic(), resource, item))
 
     async def _measure_skew(self, config: SingleConfig) -> None:
         """The API's clock minus ours, between bounds that each answer's Date (whole seconds) narrows."""
