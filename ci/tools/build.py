@@ -77,9 +77,9 @@ def build(module: str) -> None:
 
 def go() -> Path:
     """The folder of a Go that is new enough: the machine's, else PyPI's."""
-    found = shutil.which("go")
-    if found and re.search(r"go1\.(2[6-9]|[3-9]\d)", output(["go", "version"])):
-        return Path(found).parent
+    installed = shutil.which("go")
+    if installed and re.search(r"go1\.(2[6-9]|[3-9]\d)", output(["go", "version"])):
+        return Path(installed).parent
     return python.go(GO)
 
 
