@@ -72,8 +72,8 @@ def _rules(rng: random.Random) -> Json:
 
 
 def _policy(rng: random.Random) -> Json:
-    kind, period = rng.choice(["Pods", "Percent"]), rng.choice([1, 15, 16, 30, 60])
-    return {"type": kind, "value": rng.choice([1, 2, 4, 10, 33, 50, 100]), "periodSeconds": period}
+    policy_type, period = rng.choice(["Pods", "Percent"]), rng.choice([1, 15, 16, 30, 60])
+    return {"type": policy_type, "value": rng.choice([1, 2, 4, 10, 33, 50, 100]), "periodSeconds": period}
 
 
 def _sync(rng: random.Random, target: int, replicas: int, first: bool) -> Json:

@@ -39,9 +39,9 @@ def test_tail_of_a_second_says_nothing(reasons):
     ("seconds", "late", "saturated"), [(0.01, 0.0019, 0), (0.01, 0.0021, 1), (1.0, 0.09, 0), (1.2, 0.15, 1)]
 )
 def test_late_requests_saturate_beyond_2_ms_and_a_tenth_of_the_service_time(reasons, seconds, late, saturated):
-    found = reasons(*[row(seconds=seconds, late=late)] * 10)
-    assert len(found) == saturated
-    assert all("the generator's event loop was late" in reason for reason in found)
+    messages = reasons(*[row(seconds=seconds, late=late)] * 10)
+    assert len(messages) == saturated
+    assert all("the generator's event loop was late" in reason for reason in messages)
 
 
 def test_one_late_request_in_a_hundred_is_no_saturation_and_two_are(reasons):
@@ -64,8 +64,8 @@ def test_less_than_99_percent_started_saturates(reasons):
 
 
 def test_records_that_a_dead_worker_did_not_write_are_missed(reasons):
-    found = reasons(*[row()] * 50, arrivals=np.linspace(0, 9, 100), problems=["process 1 ended unexpectedly"])
-    assert len(found) == 2 and found[1] == "The generator failed: process 1 ended unexpectedly."
+    messages = reasons(*[row()] * 50, arrivals=np.linspace(0, 9, 100), problems=["process 1 ended unexpectedly"])
+    assert len(messages) == 2 and messages[1] == "The generator failed: process 1 ended unexpectedly."
 
 
 def test_limit_of_this_machine_saturates(reasons):
