@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from apps.serving.tests import pages
-from apps.serving.tests.browser import DESKTOP, PHONE, chromium, complaints, expect_roles, fits, open_page
+from apps.serving.tests.browser import DESKTOP, PHONE, complaints, expect_roles, fits, open_page
 from apps.serving.tests.processes import Process, running
 
 PAGE = Path(__file__).parents[1] / "page"
@@ -23,12 +23,6 @@ def test_the_page_loads_nothing_from_other_origins(client):
 def service(artifact) -> Iterator[Process]:
     with running("apps.classifier", MODEL_PATH=artifact) as process:
         yield process
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(params=[PHONE, DESKTOP], ids=["phone", "desktop"])

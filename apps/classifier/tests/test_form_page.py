@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from apps.classifier.tests import tables
 from apps.classifier.tests.tables import HOUSE
 from apps.serving.tests import pages
-from apps.serving.tests.browser import DESKTOP, PHONE, chromium, complaints, expect_roles, fits, open_page
+from apps.serving.tests.browser import DESKTOP, PHONE, complaints, expect_roles, fits, open_page
 from apps.serving.tests.processes import Process, running
 
 
@@ -28,12 +28,6 @@ def test_the_form_loads_nothing_from_other_origins_and_has_what_its_script_uses(
 def service(tmp_path_factory) -> Iterator[Process]:
     with running("apps.classifier", MODEL_PATH=tables.publish_mixed(tmp_path_factory.mktemp("house"))) as process:
         yield process
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(params=[PHONE, DESKTOP], ids=["phone", "desktop"])

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from apps.lm.tests import process, tiny
 from apps.serving.tests import pages
-from apps.serving.tests.browser import DESKTOP, PHONE, chromium, complaints, expect_roles, fits, open_page
+from apps.serving.tests.browser import DESKTOP, PHONE, complaints, expect_roles, fits, open_page
 from apps.serving.tests.processes import until
 
 CONTEXT = 4096
@@ -27,12 +27,6 @@ def service(tmp_path_factory):
     folder = tiny.publish(tiny.save("gpt2", tmp_path_factory.mktemp("models") / "endless_v1", context=CONTEXT))
     with process.serving(model_name=folder, max_total_tokens=CONTEXT) as service:
         yield service
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(params=[PHONE, DESKTOP], ids=["phone", "desktop"])
