@@ -1,8 +1,10 @@
 """Imports flow one way: models <- apps.serving <- apps.classifier, apps.lm; training imports models,
 and from apps the code that serves its models, to check them; loadgen and ci use HTTP and Kubernetes only, and
-ci/benchmarks and ci/e2e send their load with loadgen."""
+ci/benchmarks and ci/e2e send their load with loadgen. No modules import each other in a circle."""
 
 import ast
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -24,13 +26,25 @@ ALLOWED = {
 PARTS = {part.replace("/", ".") for part in ALLOWED}
 
 
+@cache
+def imported_names(file: Path) -> set[str]:
+    """Modules that a file imports, or `module.name` of what it imports from them; those for types only as well."""
+    nodes = list(ast.walk(ast.parse(file.read_text())))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imports = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    return names | {f"{node.module}.{alias.name}" for node in imports for alias in node.names}
+
+
 def imported(file: Path) -> set[str]:
-    tree = ast.parse(file.read_text())
-    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    names = imported_names(file)
     return {part for part in PARTS for name in names if f"{name}.".startswith(f"{part}.")}
+
+
+def modules() -> dict[str, Path]:
+    """The file of each module outside of tests."""
+    folders = (CHECKOUT / part for part in ALLOWED)
+    files = {file for folder in folders for file in folder.rglob("*.py") if "tests" not in file.parts}
+    return {".".join(file.relative_to(CHECKOUT).with_suffix("").parts): file for file in files}
 
 
 def part_of(file: Path) -> str:
@@ -47,3 +61,12 @@ def test_a_part_imports_only_the_parts_below_it(part: str):
         if part_of(file) == part and "tests" not in file.parts and (others := imported(file) - ALLOWED[part] - {own})
     }
     assert not wrong
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    files = modules()
+    graph = {}
+    for module, file in files.items():
+        names = imported_names(file)
+        graph[module] = {name for name in names | {name.rpartition(".")[0] for name in names} if name in files}
+    TopologicalSorter(graph).prepare()  # raises CycleError with the modules of a circle

@@ -1,20 +1,16 @@
 """A connection carries one request at a time and reads its answer with llhttp, whatever the server sends."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable
+from typing import Protocol, cast
 
 import httptools
 
 from loadgen.client.exchange import Exchange
 from loadgen.client.outcomes import broken, reason_phrase, refusal
 from loadgen.engine.records import Outcome
-from loadgen.targets.target import InvalidAnswer
-
-if TYPE_CHECKING:
-    from loadgen.client.pool import Pool
+from loadgen.targets.target import InvalidAnswer, Target
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 MAX_HEAD_BYTES = 256 * 1024
@@ -23,10 +19,21 @@ MAX_RECORDED_BYTES = 200
 CLOSED = {errno.ECONNRESET, errno.EPIPE}
 
 
+class Owner(Protocol):
+    """Sends requests over connections, and hears of the end of each: the pool."""
+
+    target: Target
+    now: Callable[[], float]
+
+    def finished(self, exchange: Exchange, connection: "Connection") -> None: ...
+
+    def send_again(self, exchange: Exchange) -> None: ...
+
+
 class Connection(asyncio.Protocol):
     """`renew_at`: no request starts on it from then on. `exchange`: the request that it carries, or None."""
 
-    def __init__(self, pool: Pool, renew_at: float) -> None:
+    def __init__(self, pool: Owner, renew_at: float) -> None:
         self._pool, self.renew_at = pool, renew_at
         self._now = pool.now
         self.exchange: Exchange | None = None
@@ -44,7 +51,6 @@ class Connection(asyncio.Protocol):
     def send(self, exchange: Exchange) -> None:
         """Send a request; the pool hears of its end."""
         self.exchange = exchange
-        exchange.connection = self
         self._transport.write(exchange.request)
 
     def abort(self) -> None:

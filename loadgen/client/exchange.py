@@ -1,18 +1,13 @@
 """One request and what became of it. Plain class attributes are the defaults: an instance stores what differs."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import time
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from loadgen.engine.records import Outcome
 from loadgen.targets.target import Reading, Sample, Stream
-
-if TYPE_CHECKING:
-    from loadgen.client.connection import Connection
 
 NO_READING = Reading()
 
@@ -35,7 +30,6 @@ class Exchange:
     stale = False
     reading: Reading = NO_READING
     stream: Stream | None = None
-    connection: Connection | None = None
     opening: asyncio.Task[None] | None = None  # while a connection is opened for it
     user: Any = None  # the user of a closed loop
 

@@ -45,7 +45,7 @@ class Pool:
         self._random = random.Random(seed)
         self._young = True  # the first connections live shorter, so that not all are renewed at once
         self._idle: deque[Connection] = deque()
-        self._under_way: dict[Exchange, None] = {}  # in the order of their deadlines
+        self._under_way: dict[Exchange, Connection | None] = {}  # in the order of their deadlines; what carries each
         self._timer: asyncio.TimerHandle | None = None
         self._addresses: list[str] = []
         self._resolve_at = -math.inf
@@ -66,7 +66,7 @@ class Pool:
             if connection.closed:
                 continue
             if now < connection.renew_at:
-                connection.send(exchange)
+                self._send_over(connection, exchange)
                 return
             connection.close()
         self._open_for(exchange)
@@ -98,8 +98,13 @@ class Pool:
             connection.close()
 
     def _end(self, exchange: Exchange) -> None:
-        if self._under_way.pop(exchange, self) is None:
+        if exchange in self._under_way:
+            del self._under_way[exchange]
             self._on_end(exchange)
+
+    def _send_over(self, connection: Connection, exchange: Exchange) -> None:
+        self._under_way[exchange] = connection
+        connection.send(exchange)
 
     def _open_for(self, exchange: Exchange) -> None:
         exchange.opening = asyncio.get_running_loop().create_task(self._open(exchange))
@@ -115,7 +120,7 @@ class Pool:
         else:
             exchange.connecting += self.now() - began
             exchange.opening = None
-            connection.send(exchange)
+            self._send_over(connection, exchange)
 
     async def _connect(self) -> Connection:
         """Try the endpoint's addresses in turn. Raises OSError."""
@@ -164,8 +169,9 @@ class Pool:
     def _abandon(self, exchange: Exchange, outcome: Outcome, detail: str) -> None:
         if exchange.opening is not None:
             exchange.opening.cancel()
-        if exchange.connection is not None and exchange.connection.exchange is exchange:
-            exchange.connection.abort()
+        connection = self._under_way[exchange]
+        if connection is not None and connection.exchange is exchange:
+            connection.abort()
         exchange.end, exchange.outcome, exchange.detail = self.now(), outcome, detail
         self._end(exchange)
 
