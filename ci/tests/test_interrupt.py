@@ -109,6 +109,7 @@ def test_a_child_that_ignores_signals_is_killed(pipe):
         assert pipe.ended()
 
 
+@pytest.mark.slow
 def test_a_program_that_takes_too_long_is_ended_with_its_children(pipe):
     with pytest.raises(run.Failed, match="took longer than 1 s"):
         run.output(["sh", "-c", CHILD], timeout=0.6)

@@ -91,6 +91,7 @@ def test_truncated_dataset_is_refused_with_the_remedy(capsys, mnist_cache):
     assert mistake.endswith("Remove it, then: Run `python -m training data`.")
 
 
+@pytest.mark.slow
 def test_lm_load_needs_no_dataset(mnist_cache, refused_url):
     mnist_cache.unlink()
     assert main(["lm", "--url", refused_url, "--duration-seconds", "0.05"]) == 1

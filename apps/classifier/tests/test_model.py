@@ -136,6 +136,7 @@ def test_a_malformed_probe_is_named(copy):
     assert "Probe 0" in refusal(copy)
 
 
+@pytest.mark.slow
 def test_the_service_imports_neither_scikit_learn_nor_scipy_nor_pandas_nor_joblib():
     """Imports dominate the start-up time; and a pickle cannot run a class that is not imported."""
     code = "import sys, apps.classifier.service, apps.serving.server; print(*sys.modules)"

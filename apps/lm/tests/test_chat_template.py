@@ -110,6 +110,7 @@ def test_an_incomplete_answer_of_the_process_is_an_error(monkeypatch, tmp_path):
         render("fine")
 
 
+@pytest.mark.slow
 def test_the_process_ends_with_its_template():
     template = ChatTemplate("fine", {})
     template.render(MESSAGES)

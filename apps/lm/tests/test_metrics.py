@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from apps.lm.tests.conftest import portal_of, runtime_in, serving
@@ -31,6 +32,7 @@ def test_tokens_are_counted_and_timed(folders):
     assert after["vllm:inter_token_latency_seconds_sum"] > 0
 
 
+@pytest.mark.slow
 def test_a_full_batch_saturates_the_service_and_a_request_that_waits_too_long_is_a_503(folders):
     with serving(folders["gpt2"], max_total_tokens=40, max_batch_total_tokens=50, request_timeout_seconds=1) as client:
         place = runtime_in(client).admission.place(20)

@@ -46,6 +46,7 @@ def test_time_is_split_into_queue_compute_and_total(toy):
     assert queued + computed <= values["inference_request_duration_seconds_sum", "/sleep"]
 
 
+@pytest.mark.slow
 def test_computing_and_waiting_requests_are_gauges(toy):
     async def scenario() -> dict:
         client, runtime = await toy(max_in_flight=2)

@@ -54,6 +54,7 @@ def test_the_deadline_counts_from_the_headers_and_not_from_the_start_of_the_appl
     assert seconds[0] >= 40 > 5 > seconds[1]
 
 
+@pytest.mark.slow
 def test_a_request_whose_deadline_passes_in_the_queue_is_never_computed(toy):
     async def scenario():
         client, runtime = await toy(request_timeout_seconds=0.3, max_in_flight=1)

@@ -10,6 +10,8 @@ from ci.benchmarks.load import LoadResult, closed_loop, open_loop, probes, respo
 from loadgen.statistics.percentiles import nearest_rank
 from loadgen.tests.stub import Stub, answer, answering
 
+pytestmark = pytest.mark.slow  # each run starts processes
+
 TARGET = probes("/x", [{"n": 1}], ["7"], ("outputs", 0))
 RIGHT = {"outputs": ["7"]}
 

@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from ci.benchmarks.memory import MemoryLimit, bandwidth
 
 
@@ -13,6 +15,7 @@ def test_steps_are_a_share_of_what_reading_all_weights_allows():
     )
 
 
+@pytest.mark.slow
 def test_the_bandwidth_of_this_machine_is_measured():
     core = min(os.sched_getaffinity(0))
     assert 1e8 < bandwidth(Path(sys.executable), [core]) < 1e12

@@ -141,6 +141,7 @@ def test_the_load_of_a_run():
     assert load_of(closed).users == (40,) * 80 + (0,) * 10
 
 
+@pytest.mark.slow
 def test_the_demonstration_scales_to_its_maximum_when_it_did():
     made = simulate(MODEL, DEMO, seconds=600)
     assert made.most == (5, 5, 5)

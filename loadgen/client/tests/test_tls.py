@@ -65,6 +65,7 @@ def only_error(document):
     return error["outcome"], error["detail"]
 
 
+@pytest.mark.slow
 def test_words_of_a_run_are_the_same(good, plan, carry_out, stub, refused_url):
     """A run uses uvloop, whose errors differ from asyncio's."""
     with serving(good) as secure:

@@ -12,12 +12,13 @@ from loadgen.targets.target import Sample
 from loadgen.targets.template import Template
 from loadgen.tests.stub import answer
 
+pytestmark = pytest.mark.slow  # each run starts processes
+
 
 def counts(document):
     return Counter((row["outcome"], row["status"], row["served_by"]) for row in document["requests"])
 
 
-@pytest.mark.slow
 def test_mixed_faults_are_accounted_for_to_the_request(stub, plan, carry_out):
     drawn = random.Random(1)
     served: Counter[tuple] = Counter()
@@ -80,7 +81,6 @@ def test_hostile_texts_are_bounded_and_the_document_stays_valid(stub, plan, carr
     assert len((recorded.folder / "texts-0").read_bytes()) < 2_000_000
 
 
-@pytest.mark.slow
 def test_retry_after_is_obeyed_only_on_demand(stub, plan, carry_out):
     async def handler(request):
         request.send(answer(b"", 503, {"Retry-After": "1"}))

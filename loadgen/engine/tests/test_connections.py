@@ -6,6 +6,8 @@ import pytest
 
 from loadgen.tests.stub import answer
 
+pytestmark = pytest.mark.slow  # each run starts processes
+
 SECONDS = 0.4
 
 
@@ -33,7 +35,6 @@ def test_fresh_connections_carry_one_request_each(stub, plan, carry_out):
     assert all(request["connecting"] > 0 for request in document["requests"])
 
 
-@pytest.mark.slow
 def test_renewed_connections_are_used_until_their_age_limit_and_not_beyond(stub, plan, carry_out):
     stub.handler = slow
     document, _ = carry_out(plan(1.0, connections=0.2, concurrency=4))
@@ -42,7 +43,6 @@ def test_renewed_connections_are_used_until_their_age_limit_and_not_beyond(stub,
     assert max(last - first for first, last in stub.connections.values()) < 0.4
 
 
-@pytest.mark.slow
 def test_first_renewals_are_spread_over_a_lifetime(stub, plan, carry_out):
     stub.handler = slow
     carry_out(plan(1.0, connections=0.8, concurrency=8))

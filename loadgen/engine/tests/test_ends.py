@@ -21,6 +21,8 @@ from loadgen.engine.stop import Stop
 from loadgen.schedule import Segment, arrivals
 from loadgen.tests.stub import answer, silent
 
+pytestmark = pytest.mark.slow  # each run starts processes
+
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
@@ -49,7 +51,6 @@ def test_signal_ends_an_open_loop_with_all_that_was_due(stub, plan, carry_out, n
     assert document["generator"]["started"] == document["generator"]["due"]
 
 
-@pytest.mark.slow
 def test_second_signal_cuts_off_what_is_under_way(stub, plan, carry_out):
     stub.handler = silent
     told = []
@@ -67,7 +68,6 @@ def test_second_signal_cuts_off_what_is_under_way(stub, plan, carry_out):
     assert sum(row["sent"] is not None for row in document["requests"]) == stub.requests == 5
 
 
-@pytest.mark.slow
 def test_decision_of_the_caller_ends_a_run_with_its_reason(stub, plan, carry_out):
     with Stop() as stop:
         document, _ = carry_out(plan(60), on_second=lambda second: stop.request("p99<200ms was missed"), stop=stop)
@@ -85,7 +85,6 @@ def test_third_signal_raises_and_handlers_are_restored():
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
-@pytest.mark.slow
 def test_worker_that_dies_leaves_its_records_and_is_the_generators_failure(stub, plan, carry_out):
     def on_second(second):
         if second.second == 0:
@@ -116,7 +115,6 @@ def test_full_disk_loses_only_what_came_after(plan, tmp_path):
     assert recorded.problems and recorded.sending_seconds < 30
 
 
-@pytest.mark.slow
 def test_workers_end_when_their_parent_is_killed(stub, plan, tmp_path):
     stub.handler = silent
     parent = other_process(plan(60, arrivals=np.linspace(0, 1, 5), concurrency=10, timeout_seconds=60), tmp_path)

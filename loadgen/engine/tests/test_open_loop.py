@@ -11,6 +11,8 @@ from loadgen.engine.plan import Phase
 from loadgen.schedule import Segment, arrivals
 from loadgen.tests.stub import answer, silent
 
+pytestmark = pytest.mark.slow  # each run starts processes
+
 
 def every(seconds, rate):
     return arrivals([Segment(seconds, rate, rate)])
@@ -25,7 +27,6 @@ def test_nothing_is_sent_before_its_intended_time_and_all_are_sent(stub, plan, c
     assert document["summary"]["rate_per_second"] == pytest.approx(2000)
 
 
-@pytest.mark.slow
 def test_stalls_show_in_the_response_time_and_not_in_the_service_time(stub, plan, carry_out):
     began = time.monotonic()
 
@@ -87,7 +88,6 @@ def test_answers_after_the_window_are_the_drain(stub, plan, carry_out):
     assert 0.2 < document["drain"]["seconds"] < 1
 
 
-@pytest.mark.slow
 def test_seconds_are_told_while_the_run_lasts(stub, plan, carry_out):
     told: list[Second] = []
     carry_out(plan(1.3, arrivals=every(1.3, 100), concurrency=50, workers=2), on_second=told.append)
@@ -106,7 +106,6 @@ def test_ends_of_the_loop_are_not_awaited_longer_than_the_timeout(stub, plan, ca
     assert 0.34 < document["run"]["elapsed_seconds"] < 1
 
 
-@pytest.mark.slow
 def test_wait_for_a_connection_ends_at_the_timeout(stub, plan, carry_out):
     stub.handler = silent
     document, _ = carry_out(plan(0.1, arrivals=np.linspace(0, 0.1, 20), timeout_seconds=0.5, concurrency=1))

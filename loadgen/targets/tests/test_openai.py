@@ -54,6 +54,7 @@ def one(stub, target=None, **settings):
     return exchange
 
 
+@pytest.mark.slow
 def test_tokens_are_timed_as_they_arrive_and_counted_from_usage(stub):
     stub.handler = streaming(text("a"), text("b"), text("c"), USAGE, DONE, pause=PAUSE)
     exchange = one(stub)
@@ -118,6 +119,7 @@ def test_stream_that_stalls_times_out(stub):
     assert (exchange.outcome, exchange.detail) == (Outcome.TIMEOUT, "no complete answer in time")
 
 
+@pytest.mark.slow
 def test_figures_of_a_run_are_those_of_its_streams(stub, plan, carry_out):
     stub.handler = streaming(text("a"), text("b"), text("c"), USAGE, DONE, pause=0.02)
     document, _ = carry_out(plan(0.4, target=completions("m", 7), workers=2, concurrency=2))

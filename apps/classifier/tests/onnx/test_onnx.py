@@ -62,6 +62,7 @@ def test_an_image_without_the_engine_names_the_one_that_has_it(tmp_path, monkeyp
         open_classifier(str(artifact))
 
 
+@pytest.mark.slow
 def test_the_service_of_a_forest_imports_no_onnxruntime():
     code = "import sys, apps.classifier.service, apps.serving.server; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

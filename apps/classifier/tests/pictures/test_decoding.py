@@ -157,6 +157,7 @@ def test_a_malformed_exif_block_loses_at_most_the_orientation(file_format, name)
     assert difference(read_picture(drawn(), file_format), read_file(content)) < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "picture",
     [*(drawn().convert(mode) for mode in ("1", "L", "LA", "P", "RGB")), drawn(paper=(0, 0, 0, 0), mode="RGBA")],

@@ -34,6 +34,7 @@ def client(tmp_path_factory):
         yield client
 
 
+@pytest.mark.slow
 def test_every_sampled_answer_fits_the_schema(client):
     body = {"n": 100, "temperature": 1.5, "seed": 1, "max_tokens": 150, "response_format": HELD}
     choices = post(client, CHAT, **body).json()["choices"]
@@ -57,6 +58,7 @@ def test_a_stream_is_the_same_answer_and_others_beside_it_stay_free(client, path
     assert post(client, path, max_tokens=20).json()["choices"][0] == free
 
 
+@pytest.mark.slow
 def test_a_json_object_is_what_it_says(client):
     (end,) = runtime_in(client).model.tokenizer.encode("}")
     body = {"response_format": {"type": "json_object"}, "max_tokens": 150, "temperature": 1, "seed": 3, "n": 20}
@@ -119,6 +121,7 @@ def test_a_wrong_format_is_a_400_that_names_it(client, body, param):
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
 
 
+@pytest.mark.slow
 def test_a_schema_that_grows_beyond_the_limits_while_it_is_held_is_a_400_too(client):
     schema = {"type": "string", "pattern": "^(([a-z]{1,50}|x){1,300}y)*z$"}
     requested = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}

@@ -63,6 +63,7 @@ FORMS: dict[str, dict[str, Any]] = {  # of a folder with the template
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", TEMPLATES)
