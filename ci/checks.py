@@ -19,7 +19,8 @@ UNIT = {
     "others": ["apps/serving", "loadgen", "models", "ci", "--ignore=ci/chart", "--ignore=ci/e2e"],
 }
 LOW_PRIORITY = ["tests classifier"]  # its tests measure no times; the longest group gets the CPU first
-QUICK = "not service and not full and not slow"
+UNMARKED = "not service and not full"
+QUICK = f"{UNMARKED} and not slow"
 OUTPUT_LINES = 200  # enough of a failed check's output to see its cause
 
 
@@ -72,6 +73,7 @@ def tests(
     steps = []
     for name, paths in ((f"tests {group}", paths) for group, paths in groups.items()):
         options = [*measuring(coverage), *([f"--junitxml={reports}/{name}.xml"] if reports else [])]
+        options += ["-p", "ci.quick"] if marker == QUICK else []
         remedy = "Correct the tests or the code under test. `ci/check PATH` runs the tests of a folder or file only."
         steps.append(_step(name, pytest(paths, marker, *options), remedy, name in LOW_PRIORITY))
     return steps

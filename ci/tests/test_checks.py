@@ -85,11 +85,17 @@ def test_lane_unit_counts_lint_and_types_with_the_tests(check, failing, totals):
     assert done.returncode == (failing != "nothing")
 
 
-def test_a_path_selects_tests_and_lint_and_types_are_checked_as_without_one(check):
+def test_a_path_selects_tests_with_the_slow_ones_and_lint_and_types_are_checked_as_without_one(check):
     done, calls = check("nothing", "apps/lm/tests")
     assert done.returncode == 0
     (tests,) = (call for call in calls if "-m pytest" in call)
-    assert tests.endswith(f"-m {checks.QUICK} apps/lm/tests") and len(calls) == 4
+    assert tests.endswith(f"-m {checks.UNMARKED} apps/lm/tests") and len(calls) == 4
+
+
+def test_without_a_path_slow_tests_are_left_out_and_the_cpu_time_of_the_others_is_bounded(check):
+    _, calls = check("nothing")
+    tests = [call for call in calls if "-m pytest" in call]
+    assert all(f"-p ci.quick -m {checks.QUICK} " in call for call in tests)
 
 
 def test_fix_runs_before_the_checks(check):
