@@ -64,7 +64,8 @@ def template_of(tokenizer: Tokenizer) -> ChatTemplate | None:
 
 def _start() -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-I", "-B", str(SCRIPT)],  # -I: only the standard library and installed packages
+        # -I: only the standard library and installed packages, and no environment variable: hence pycache_prefix again
+        [sys.executable, "-I", "-B", f"-Xpycache_prefix={sys.pycache_prefix or ''}", str(SCRIPT)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

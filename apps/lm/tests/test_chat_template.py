@@ -3,6 +3,7 @@
 import gc
 import os
 import resource
+import sys
 
 import pytest
 
@@ -101,6 +102,15 @@ def test_after_a_conversation_that_ends_the_process_the_next_one_gets_a_new_proc
         with pytest.raises(RenderError):
             template.render(bad)
         assert template.render(MESSAGES) == "fine"
+
+
+@pytest.mark.parametrize("prefix", ["/bytecode", None])
+def test_the_process_reads_compiled_modules_where_the_service_does(monkeypatch, tmp_path, prefix):
+    script = "import json, sys; sys.stdin.readline(); print(json.dumps({'text': str(sys.pycache_prefix)}))"
+    (tmp_path / "prefix.py").write_text(script)
+    monkeypatch.setattr(chat_template, "SCRIPT", tmp_path / "prefix.py")
+    monkeypatch.setattr(sys, "pycache_prefix", prefix)
+    assert render("") == str(prefix)
 
 
 def test_an_incomplete_answer_of_the_process_is_an_error(monkeypatch, tmp_path):
