@@ -55,12 +55,12 @@ def learn(
     """
     explicit = _described(described) if described else {}
     columns = read_columns(sample) if sample else {}
-    kinds = {name: {"kind": "category"} for name in vocabulary} | explicit
-    names = flat.feature_names or _given_names(flat.n_features, explicit, described, columns, sample)
+    declared = {name: {"kind": "category"} for name in vocabulary} | explicit
+    names = flat.feature_names or _names_from_files(flat.n_features, explicit, described, columns, sample)
     _require_known(explicit, names, described)
     known = {name: Feature(name=name, missing="null" if takes_missing else "refused") for name in names}
     if sample:
-        known = _sampled(sample, columns, names, kinds, takes_missing)
+        known = _sampled(sample, columns, names, declared, takes_missing)
     for name in vocabulary.keys() & known.keys():
         known[name] = replace(known[name], kind="category", values=vocabulary[name], range=None)
     merged = [{**feature.to_json(), **explicit.get(name, {})} for name, feature in known.items()]
@@ -74,7 +74,7 @@ def learn(
     return learnt
 
 
-def _given_names(
+def _names_from_files(
     count: int, explicit: dict[str, Any], described: Path | None, columns: dict[str, Any], sample: Path | None
 ) -> tuple[str, ...]:
     """Return names for a model without any: those of the JSON, of the CSV's header, or positions."""
