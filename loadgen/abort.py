@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from loadgen.engine.follow import Second, response_seconds
 from loadgen.engine.plan import Plan
-from loadgen.engine.records import NOT_SERVICE, Outcome
 from loadgen.engine.stop import Stop
+from loadgen.outcome import NOT_SERVICE, Outcome
 from loadgen.thresholds import Threshold, evaluate
 
 ROW = np.dtype([("intended", "f4"), ("response", "f4"), ("service", "f4"), ("outcome", "u1"), ("stale", "u1")])

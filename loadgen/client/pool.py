@@ -8,15 +8,16 @@ import random
 import ssl
 from collections import deque
 from collections.abc import Callable
+from typing import Literal
 
 from loadgen.client.connection import Connection
 from loadgen.client.endpoint import Endpoint
 from loadgen.client.exchange import Exchange
 from loadgen.client.outcomes import broken
-from loadgen.engine.plan import Connections
-from loadgen.engine.records import Outcome
+from loadgen.outcome import Outcome
 from loadgen.targets.target import Target
 
+Connections = Literal["fresh", "kept"] | float  # a number: seconds after which a connection is renewed
 NAMED = {"kept": math.inf, "fresh": 0.0}  # seconds to renewal
 RESOLVE_SECONDS = 5.0  # an address is looked up again after this
 

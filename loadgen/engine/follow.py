@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadgen.engine.plan import Plan
-from loadgen.engine.records import NOT_SERVICE, RECORD, SHORTEST_TICK, Outcome, Texts, paths, read
+from loadgen.engine.records import RECORD, SHORTEST_TICK, Texts, paths, read
+from loadgen.outcome import NOT_SERVICE, Outcome
 
 Row = tuple[float, ...]  # of TICK
 

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from loadgen.client.pool import Connections
 from loadgen.targets.target import Target
-
-Connections = Literal["fresh", "kept"] | float  # a number: seconds after which a connection is renewed
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from loadgen.engine import limits
 from loadgen.engine.loops import ClosedLoop, Loop, OpenLoop
 from loadgen.engine.pacing import alarm
 from loadgen.engine.plan import Plan
-from loadgen.engine.records import Outcome
 from loadgen.engine.writer import Writer
+from loadgen.outcome import Outcome
 
 
 @dataclass(frozen=True)

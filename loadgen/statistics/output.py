@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from loadgen.engine.records import RECORD, Outcome, lines, paths, read
+from loadgen.engine.records import RECORD, lines, paths, read
 from loadgen.engine.run import Recorded
+from loadgen.outcome import Outcome
 
 STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
 DESCRIPTOR = re.compile(r"/dev/stdout|/dev/stderr|/(?:dev|proc/self)/fd/(\d+)")

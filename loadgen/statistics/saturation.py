@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from loadgen.engine.records import SHORTEST_TICK, Outcome
+from loadgen.engine.records import SHORTEST_TICK
 from loadgen.engine.run import Recorded
+from loadgen.outcome import Outcome
 from loadgen.statistics.percentiles import distribution
 from loadgen.statistics.table import Table
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loadgen.engine.records import Outcome
 from loadgen.engine.run import Recorded
+from loadgen.outcome import Outcome
 from loadgen.statistics.percentiles import distribution
 from loadgen.statistics.table import Table, gaps, load
 from loadgen.statistics.timeline import timeline

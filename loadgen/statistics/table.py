@@ -6,8 +6,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from loadgen.engine.records import GAP, NOT_SERVICE, RECORD, Outcome, Texts, chunks, paths, read
+from loadgen.engine.records import GAP, RECORD, Texts, chunks, paths, read
 from loadgen.engine.run import Recorded
+from loadgen.outcome import NOT_SERVICE, Outcome
 
 Column = NDArray[np.generic]
 

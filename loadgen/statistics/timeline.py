@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loadgen.engine.records import Outcome
 from loadgen.engine.run import Recorded
+from loadgen.outcome import Outcome
 from loadgen.statistics.percentiles import by_group
 from loadgen.statistics.table import Table
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from loadgen.engine.records import Outcome
+from loadgen.outcome import Outcome
 
 
 class InvalidAnswer(Exception):

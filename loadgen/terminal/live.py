@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from loadgen.engine.follow import Second
-from loadgen.engine.records import Outcome
+from loadgen.outcome import Outcome
 from loadgen.scenario import Phase
 
 if TYPE_CHECKING:

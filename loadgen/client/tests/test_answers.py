@@ -9,7 +9,7 @@ import pytest
 
 from loadgen.client.ask import ask
 from loadgen.client.connection import MAX_BODY_BYTES
-from loadgen.engine.records import Outcome
+from loadgen.outcome import Outcome
 from loadgen.targets.classifier import Classifier
 from loadgen.targets.target import Sample
 from loadgen.targets.template import template

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from loadgen.client.ask import ask
-from loadgen.engine.records import Outcome
+from loadgen.outcome import Outcome
 from loadgen.targets.classifier import Classifier
 from loadgen.targets.target import Sample
 from loadgen.tests.stub import Stub

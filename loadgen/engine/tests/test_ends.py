@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from loadgen.engine import limits
-from loadgen.engine.records import Outcome, chunks
+from loadgen.engine.records import chunks
 from loadgen.engine.run import run
 from loadgen.engine.stop import Stop
+from loadgen.outcome import Outcome
 from loadgen.schedule import Segment, arrivals
 from loadgen.tests.stub import answer, silent
 

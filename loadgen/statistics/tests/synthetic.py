@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from loadgen.engine.plan import Phase, Plan
-from loadgen.engine.records import GAP, RECORD, TICK, Outcome
+from loadgen.engine.records import GAP, RECORD, TICK
 from loadgen.engine.run import Clock, Recorded
+from loadgen.outcome import Outcome
 from loadgen.targets.template import template
 
 PLAN = Plan(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from loadgen.engine.records import Outcome
+from loadgen.outcome import Outcome
 from loadgen.statistics.document import document
 from loadgen.statistics.saturation import one_pod_warning
 from loadgen.statistics.tests.synthetic import failure, recorded, row

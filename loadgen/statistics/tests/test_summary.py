@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadgen.engine.plan import Phase
-from loadgen.engine.records import Outcome
+from loadgen.outcome import Outcome
 from loadgen.statistics.summary import summarise
 from loadgen.statistics.tests.synthetic import failure, recorded, row
 

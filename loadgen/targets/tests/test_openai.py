@@ -6,7 +6,7 @@ import json
 import pytest
 
 from loadgen.client.ask import ask
-from loadgen.engine.records import Outcome
+from loadgen.outcome import Outcome
 from loadgen.targets.openai import chats, completions
 from loadgen.tests.stub import Request
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from loadgen.client.ask import ask
-from loadgen.engine.records import Outcome
 from loadgen.mnist import Mnist
+from loadgen.outcome import Outcome
 from loadgen.targets import open_inference
 from loadgen.targets.lm import lm
 from loadgen.targets.template import template

@@ -8,7 +8,8 @@ import pytest
 
 from loadgen.cluster.watch import Current
 from loadgen.engine.follow import Second
-from loadgen.engine.records import RECORD, Outcome
+from loadgen.engine.records import RECORD
+from loadgen.outcome import Outcome
 from loadgen.scenario import Phase
 from loadgen.terminal.live import LiveView
 
