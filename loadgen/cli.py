@@ -18,7 +18,7 @@ from loadgen.targets import classifier, lm, open_inference, openai, template
 from loadgen.targets.target import Target
 from loadgen.terminal import digit
 from loadgen.terminal.summary import NO_SERVICE_HINT
-from loadgen.terminal.text import error_name
+from loadgen.text import error_name
 
 
 def main(arguments: list[str] | None = None) -> int:

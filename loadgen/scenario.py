@@ -27,7 +27,7 @@ from loadgen.fields import (
     Trace,
     Url,
 )
-from loadgen.terminal.text import safe
+from loadgen.text import safe
 
 CLASSIFIER, LANGUAGE_MODEL = "http://127.0.0.1:30080", "http://127.0.0.1:30081"  # of the local cluster
 DEFAULT_URLS = {"classifier": CLASSIFIER, "oip": CLASSIFIER, "lm": LANGUAGE_MODEL, "openai": LANGUAGE_MODEL}

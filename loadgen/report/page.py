@@ -8,7 +8,7 @@ from typing import Any
 from loadgen.report import charts, scaling
 from loadgen.report.html import CHARTS, seconds, shell, table
 from loadgen.terminal.summary import threshold_value
-from loadgen.terminal.text import count, duration, error_name, rate
+from loadgen.text import count, duration, error_name, rate
 
 Document = Mapping[str, Any]
 FIGURES = ("p50", "p90", "p95", "p99", "max", "mean")

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from loadgen.report.html import seconds, table
-from loadgen.terminal.text import duration
+from loadgen.text import duration
 
 Document = Mapping[str, Any]
 

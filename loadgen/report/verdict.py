@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from loadgen.terminal.text import count, duration, error_name
+from loadgen.text import count, duration, error_name
 
 Document = Mapping[str, Any]
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from loadgen.client.exchange import Exchange
-from loadgen.terminal.text import duration
+from loadgen.text import duration
 
 BAR_LENGTH = 28
 INK = 96  # of 255: a lighter pixel is drawn as paper

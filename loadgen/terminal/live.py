@@ -14,7 +14,7 @@ from loadgen.scenario import Phase
 
 if TYPE_CHECKING:
     from loadgen.cluster.watch import Current  # imports the client of Kubernetes' API
-from loadgen.terminal.text import count, duration, error_name, rate
+from loadgen.text import count, duration, error_name, rate
 
 PLAIN_LINE_SECONDS = 5
 BAR = "▁▂▃▄▅▆▇█"

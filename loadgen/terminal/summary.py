@@ -6,7 +6,7 @@ from typing import Any
 
 from loadgen import thresholds
 from loadgen.scenario import DEFAULT_CONCURRENCY, Scenario
-from loadgen.terminal.text import count, duration, error_name, rate, safe
+from loadgen.text import count, duration, error_name, rate, safe
 
 NO_SERVICE_HINT = "             Is the service up? `ci/up` starts both; `--url` is for another address."
 WIDTH = 79

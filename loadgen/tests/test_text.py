@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.terminal.text import LENGTH, error_name, safe
+from loadgen.text import LENGTH, error_name, safe
 
 
 @pytest.mark.parametrize(
