@@ -21,12 +21,12 @@ class Difference(Exception):
 
     def text(self, requests: Sequence[Any]) -> str:
         """Return which rows differ, and the first of them."""
-        shown = [
+        examples = [
             f"{json.dumps(requests[n])[:200]} gives {self.actual[n].tolist()[:4]}, not {self.expected[n].tolist()[:4]}"
             for n in self.rows[:SHOWN]
         ]
         count = f"{len(self.rows)} of {len(self.expected)} rows"
-        return f"{count} differ by more than {BOUND} or in their label: {', '.join(shown)}"
+        return f"{count} differ by more than {BOUND} or in their label: {', '.join(examples)}"
 
 
 def measure(model: OnnxModel, rows: np.ndarray, expected: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:

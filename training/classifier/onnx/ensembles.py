@@ -21,10 +21,12 @@ class Graph:
         self.number = TensorProto.DOUBLE if isinstance(source.type, DoubleTensorType) else TensorProto.FLOAT
         self.outputs = [variable.full_name for variable in operator.outputs]
 
-    def add(self, kind: str, inputs: list[str], version: int = 13, output: str | None = None, **attributes: Any) -> str:
+    def add(
+        self, operator_type: str, inputs: list[str], version: int = 13, output: str | None = None, **attributes: Any
+    ) -> str:
         """Add a node; return the name of its result."""
-        name = output or str(self.scope.get_unique_variable_name(kind.lower()))
-        self.container.add_node(kind, inputs, name, op_version=version, **attributes)
+        name = output or str(self.scope.get_unique_variable_name(operator_type.lower()))
+        self.container.add_node(operator_type, inputs, name, op_version=version, **attributes)
         return name
 
     def constant(self, values: Any, number: int = TensorProto.DOUBLE) -> str:
@@ -141,8 +143,8 @@ def voting(scope: Any, operator: Any, container: Any) -> None:
     for member, weight in zip(model.estimators_, weights / weights.sum(), strict=True):
         inner = scope.declare_local_operator(_alias(member), member)
         inner.inputs.append(operator.inputs[0])
-        for name, kind in (("label", operator.outputs[0].type), ("probabilities", operator.outputs[1].type)):
-            inner.outputs.append(scope.declare_local_variable(name, type(kind)()))
+        for name, tensor in (("label", operator.outputs[0].type), ("probabilities", operator.outputs[1].type)):
+            inner.outputs.append(scope.declare_local_variable(name, type(tensor)()))
         double = graph.add("Cast", [inner.outputs[1].full_name], to=TensorProto.DOUBLE)
         part = graph.add("Mul", [double, graph.constant([[float(weight)]])], 14)
         total = graph.add("Add", [total, part], 14) if total else part
