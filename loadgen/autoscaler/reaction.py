@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from loadgen.terminal.text import duration
+
 RECOVERED_SHARE = 1.25  # of the final latency
 SMOOTHING_SECONDS = 5
 STAY_SECONDS = 10
 METRICS_RESOLUTION_SECONDS = 15  # metrics-server's default; the window of a sample is at least 10 s
+
+NOT_RISEN = "the latency did not rise"
 
 Document = Mapping[str, Any]
 
@@ -47,6 +51,7 @@ def reaction(document: Document) -> list[dict[str, Any]]:
         (pod for pod in cluster["pods"] if pod["created"] is not None and pod["created"] >= rise),
         key=lambda pod: pod["created"],
     )
+    recovery, how_recovered = recovered(document, rise)
     moments: list[tuple[str, float | None, float | None, str]] = [
         ("the load rises", rise, None, how),
         ("a sample shows it", _sample(cluster, rise), METRICS_RESOLUTION_SECONDS / 2, "CPU above target and tolerance"),
@@ -56,7 +61,7 @@ def reaction(document: Document) -> list[dict[str, Any]]:
         ("it is ready", _first(_became(pod["ready"]) for pod in new), None, ""),
         ("it is an endpoint", _first(_became(pod["endpoint"]) for pod in new), None, ""),
         ("a connection reaches it", _first_answer(document, {pod["name"] for pod in new}), None, "its first answer"),
-        ("the latency has recovered", recovered(document, decided), None, f"p90 within {RECOVERED_SHARE} x the final"),
+        ("the latency has recovered", recovery, None, how_recovered),
     ]
     return _stages(moments)
 
@@ -77,22 +82,29 @@ def load_rise(document: Document) -> tuple[float, str]:
     return at, f"the rate of arrivals rises most ({due[: int(at)][-width:].mean() if at else 0:.3g}/s before)"
 
 
-def recovered(document: Document, since: float) -> float | None:
-    """Return the second from which the response time's p90 stays near that of the end of sending, or None.
+def recovered(document: Document, rise: float) -> tuple[float | None, str]:
+    """Return the second from which the response time's p90 stays near that of the end of sending, and how it is known.
 
-    p90 of single seconds varies, so the rolling median of some seconds is looked at. A latency that is low in the last
-    seconds only has not been seen to stay low: None.
+    None where it did not rise with the load at `rise`, or has not been seen to come down. p90 of single seconds varies,
+    so the rolling median of some seconds is looked at.
     """
     measured = [(at, p90) for at, p90 in enumerate(document["timeline"]["response_p90"]) if p90 is not None]
     if len(measured) < SMOOTHING_SECONDS:
-        return None
+        return None, "too few seconds with an answer"
     windows = np.lib.stride_tricks.sliding_window_view([p90 for _, p90 in measured], SMOOTHING_SECONDS)
     medians = np.median(windows, axis=1)
-    seconds = [at for at, _ in measured][SMOOTHING_SECONDS // 2 :]
-    limit = medians[-1] * RECOVERED_SHARE
-    above = [at for at, median in zip(seconds, medians, strict=False) if median > limit and at >= since]
-    after = float(above[-1] + 1) if above else since
-    return after if after <= measured[-1][0] + 1 - STAY_SECONDS else None
+    seconds = np.array([at for at, _ in measured][SMOOTHING_SECONDS // 2 : SMOOTHING_SECONDS // 2 + len(medians)])
+    final, before = medians[-1], medians[seconds < rise - SMOOTHING_SECONDS // 2]
+    above = seconds[(seconds >= rise) & (medians > final * RECOVERED_SHARE)]
+    if len(above) and above[-1] + 1 <= measured[-1][0] + 1 - STAY_SECONDS:
+        return float(above[-1] + 1), f"p90 within {RECOVERED_SHARE} x the final"
+    if len(above):
+        return None, f"p90 came down within the last {STAY_SECONDS} s, too late to see it stay"
+    if not len(before):
+        return None, "p90 was level from the start of the load to its end"
+    if final > np.median(before) * RECOVERED_SHARE:
+        return None, f"p90 rose with the load, to {duration(float(final))}, and did not come down"
+    return None, NOT_RISEN
 
 
 def _stages(moments: Sequence[tuple[str, float | None, float | None, str]]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from loadgen.autoscaler.reaction import NOT_RISEN
 from loadgen.text import count, duration, error_name
 
 Document = Mapping[str, Any]
@@ -40,7 +41,8 @@ def _scaling(document: Document) -> list[str]:
         return []
     if max(ready) == ready[0]:
         return [f"the release stayed at {count(ready[0], 'replica')}"]
-    times = {stage["stage"]: stage["at"] for stage in document.get("reaction") or []}
+    stages = document.get("reaction") or []
+    times = {stage["stage"]: stage["at"] for stage in stages}
     rise = times.get("the load rises")
     text = f"the release went from {ready[0]} to {count(max(ready), 'replica')}"
     answered = times.get("a connection reaches it")
@@ -49,4 +51,6 @@ def _scaling(document: Document) -> list[str]:
     end = times.get("the latency has recovered")
     if rise is not None and end is not None:
         text += f" and the latency had recovered after {end - rise:.0f} s"
+    elif any(stage["detail"] == NOT_RISEN for stage in stages):
+        text += f" and {NOT_RISEN}"
     return [text]

@@ -54,11 +54,28 @@ def test_a_closed_loop_rises_when_it_begins():
     assert load_rise(document) == (0.0, "the users begin")
 
 
-def test_latency_that_is_low_in_the_last_seconds_only_has_not_recovered():
+LEVEL = "p90 was level from the start of the load to its end"
+
+
+@pytest.mark.parametrize(
+    ("slow", "rise", "expected"),
+    [
+        ((30, 65), 30, (65, "p90 within 1.25 x the final")),
+        ((30, 45), 30, (45, "p90 within 1.25 x the final")),
+        ((30, 115), 30, (None, "p90 came down within the last 10 s, too late to see it stay")),
+        ((30, 120), 30, (None, "p90 rose with the load, to 2.00 s, and did not come down")),
+        (None, 30, (None, "the latency did not rise")),
+        (None, 0, (None, LEVEL)),
+        ((0, 120), 0, (None, LEVEL)),
+    ],
+)
+def test_the_latency_has_recovered_only_where_it_rose_and_came_down(slow, rise, expected):
     document = documents.run()
-    document["timeline"] = documents.timeline([20] * 120, slow=(30, 65))
-    assert recovered(document, 50) == 65
-    document["timeline"] = documents.timeline([20] * 120, slow=(30, 115))
-    assert recovered(document, 50) is None
-    document["timeline"] = documents.timeline([20] * 120)
-    assert recovered(document, 50) == 50
+    document["timeline"] = documents.timeline([20] * 120, slow=slow)
+    assert recovered(document, rise) == expected
+
+
+def test_a_run_of_a_few_seconds_does_not_tell_of_the_latency():
+    document = documents.run()
+    document["timeline"] = documents.timeline([20] * 4)
+    assert recovered(document, 0) == (None, "too few seconds with an answer")

@@ -93,6 +93,13 @@ def test_the_verdict_is_one_sentence(changes, sentence):
     assert verdict({**document, "reaction": reaction(document), **changes}) == sentence
 
 
+def test_the_verdict_and_the_report_tell_that_the_latency_did_not_rise():
+    document = documents.observed(timeline=documents.timeline([5] * 30 + [20] * 90))
+    document["reaction"] = reaction(document)
+    assert verdict(document).endswith("answered 32 s after the load rose and the latency did not rise.")
+    assert "<td class=n>-</td><td>the latency did not rise</td>" in page.report(document)
+
+
 def test_the_verdict_on_a_run_without_a_success_tells_no_latency():
     document = documents.run()
     requests = document["summary"]["requests"]
