@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from loadgen import exits, forecasting, mnist, options
+from loadgen import exits, files, forecasting, mnist, options
 from loadgen.client import ask as client
 from loadgen.load import load
 from loadgen.report import page
@@ -141,16 +141,14 @@ def report(words: Namespace, mistakes: list[str]) -> tuple[int, list[str]]:
         except ValueError as error:
             more.append(f"{name}: {error}")
     stem = "-".join(Path(name).stem for name in words.files[:2])
-    written = Path(words.report or Path(words.files[0]).with_name(f"{stem}.html"))
-    more += options.output_mistakes("report", str(written))
+    written = words.report or str(Path(words.files[0]).with_name(f"{stem}.html"))
+    more += options.output_mistakes("report", written)
     if more:
         return exits.USAGE, more
     names = (words.files[0], words.files[-1])
     text = page.report(documents[0]) if len(documents) == 1 else compare(documents[0], documents[1], names)
-    try:
-        written.write_text(text)
-    except OSError as error:
-        print(f"--report {written} could not be written: {error.strerror}.", file=sys.stderr)
+    if not files.write_text("report", written, text):
         return exits.REQUESTS_FAILED, []
-    print(f"The report is in {written}.")
+    if not files.is_standard_output(written):
+        print(f"The report is in {written}.")
     return 0, []

@@ -63,7 +63,8 @@ def carry_out(tmp_path: Path) -> Callable[..., tuple[dict[str, Any], Recorded]]:
     def carry_out(plan: Plan, **arguments: Any) -> tuple[dict[str, Any], Recorded]:
         recorded = run(plan, tmp_path / "records", **arguments)
         path = tmp_path / "document.json"
-        output.write(str(path), document(recorded, {}), recorded)
+        with path.open("wb") as file:
+            output.write(file, document(recorded, {}), recorded)
         return json.loads(path.read_text()), recorded
 
     return carry_out

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from loadgen import exits, schedule, thresholds
+from loadgen import exits, files, schedule, thresholds
 from loadgen.abort import Abort
 from loadgen.autoscaler.elasticity import elasticity
 from loadgen.autoscaler.reaction import reaction
@@ -45,7 +45,7 @@ SETTLE_SHOW_SECONDS = 30
 def load(options: LoadOptions, target: Target) -> int:
     """Carry the run out; return its exit status."""
     scenario = options.scenario
-    shown = sys.stderr if options.output == "-" else sys.stdout
+    shown = sys.stderr if any(map(files.is_standard_output, (options.output, options.report))) else sys.stdout
     plan = plan_of(scenario, target)
     print(headline(scenario, public_url(plan.url, plan.target.path)), file=shown, flush=True)
     parsed = [thresholds.parse(text) for text in scenario.thresholds]
@@ -138,7 +138,7 @@ def records_folder(output: str | None) -> Iterator[Path]:
     beside = None
     if output and output != "-" and (not os.path.exists(output) or os.path.isfile(output)):
         beside = Path(os.path.realpath(output)).parent
-    folder = tempfile.mkdtemp(prefix=f".{Path(output or 'loadgen').name}-records-", dir=beside)
+    folder = tempfile.mkdtemp(prefix=f".{Path(output or 'loadgen').name[: files.NAME_LENGTH]}-records-", dir=beside)
     try:
         yield Path(folder)
     finally:
@@ -210,15 +210,7 @@ def write(options: LoadOptions, document: Mapping[str, Any], recorded: Recorded)
     """Write JSON and report; return whether both were written."""
     written = True
     if options.output:
-        try:
-            output.write(options.output, document, recorded)
-        except OSError as error:
-            print(f"--output {options.output} could not be written: {error.strerror}.", file=sys.stderr)
-            written = False
+        written = files.write("output", options.output, lambda file: output.write(file, document, recorded))
     if options.report:
-        try:
-            options.report.write_text(page.report(document))
-        except OSError as error:
-            print(f"--report {options.report} could not be written: {error.strerror}.", file=sys.stderr)
-            written = False
+        written = files.write_text("report", options.report, page.report(document)) and written
     return written

@@ -8,10 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from loadgen import exits, scenario
+from loadgen import exits, files, scenario
 from loadgen.fields import Natural, Seconds, Url
 from loadgen.scenario import FLAGS, TARGETS, Scenario
-from loadgen.statistics import output
 
 HELP = {
     "classifier": "Send MNIST images to the classifier.",
@@ -35,11 +34,11 @@ class Query(BaseModel):
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """What a run does, and where its figures go. output: a path or `-`."""
+    """What a run does, and where its figures go. output, report: a path, or `-` for standard output."""
 
     scenario: Scenario
     output: str | None
-    report: Path | None
+    report: str | None
 
 
 def parse(arguments: list[str]) -> tuple[str, argparse.Namespace, list[str]]:
@@ -64,9 +63,11 @@ def load_options(command: str, options: argparse.Namespace) -> tuple[LoadOptions
         return None, [f"--scenario FILE: without a command ({', '.join(TARGETS)}) it names the target."]
     valid, mistakes = scenario_of(path, flags)
     mistakes += [*output_mistakes("output", options.output), *output_mistakes("report", options.report)]
+    if options.output and options.report and files.same(options.output, options.report):
+        mistakes.append(f"--output and --report: both are {options.report}; name two files.")
     if valid is None or mistakes:
         return None, mistakes
-    return LoadOptions(valid, options.output, Path(options.report) if options.report else None), []
+    return LoadOptions(valid, options.output, options.report), []
 
 
 def scenario_of(path: Path | None, flags: Mapping[str, Any] | None = None) -> tuple[Scenario | None, list[str]]:
@@ -88,7 +89,7 @@ def query_options(options: argparse.Namespace) -> tuple[Query | None, list[str]]
 
 def output_mistakes(flag: str, path: str | None) -> list[str]:
     """Return why a flag's file cannot be written."""
-    return [f"--{flag} {path}: {mistake}" for mistake in output.mistakes(path)] if path is not None else []
+    return [f"--{flag} {path}: {mistake}" for mistake in files.mistakes(path)] if path is not None else []
 
 
 def parser() -> argparse.ArgumentParser:

@@ -42,7 +42,7 @@ class Stop:
         """Ask for the end of the run; may be called in any thread. The first reason counts."""
         self.reason = self.reason or reason
         self.requests += 1
-        self._writer.send(b"\\0")
+        self._writer.send(b"\0")
 
     def fileno(self) -> int:
         """A file that becomes readable with each request."""

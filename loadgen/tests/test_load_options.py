@@ -78,6 +78,12 @@ def test_output_that_is_a_folder_is_refused_before_any_load(capsys, tmp_path):
     assert mistake == f"--output {tmp_path}: is a folder; name a file."
 
 
+def test_one_file_for_both_results_is_refused(capsys, tmp_path):
+    path = str(tmp_path / "x")
+    (mistake,) = mistakes(capsys, "lm", "--output", path, "--report", path)
+    assert mistake == f"--output and --report: both are {path}; name two files."
+
+
 def test_missing_dataset_is_reported_with_the_command_that_downloads_it(capsys, mnist_cache):
     mnist_cache.unlink()
     (mistake,) = mistakes(capsys, "classifier")

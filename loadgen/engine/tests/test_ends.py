@@ -86,6 +86,14 @@ def test_third_signal_raises_and_handlers_are_restored():
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
+def test_each_request_to_stop_is_one_byte_to_read():
+    with Stop() as stop:
+        stop.request("first")
+        stop.request("second")
+        assert (os.read(stop.fileno(), 10), stop.reason) == (b"\0\0", "first")
+
+
+@pytest.mark.slow
 def test_worker_that_dies_leaves_its_records_and_is_the_generators_failure(stub, plan, carry_out):
     def on_second(second):
         if second.second == 0:
@@ -225,7 +233,7 @@ def other_process(plan, folder, before=""):
         "from loadgen.statistics import document, output\n"
         f"{before}"
         "recorded = run.run(pickle.load(sys.stdin.buffer), Path(sys.argv[1]) / 'records')\n"
-        "output.write(sys.argv[1] + '/document.json', document.document(recorded, {}), recorded)"
+        "output.write(open(sys.argv[1] + '/document.json', 'wb'), document.document(recorded, {}), recorded)"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     parent = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdin=subprocess.PIPE, env=environment)

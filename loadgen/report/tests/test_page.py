@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import resource
 
 import pytest
 
@@ -123,3 +124,17 @@ def test_a_report_that_cannot_be_written_is_told_in_words(tmp_path, capsys):
     (tmp_path / "a.json").write_text(json.dumps(documents.run()))
     assert main(["report", str(tmp_path / "a.json"), "--report", "/dev/full"]) == 1
     assert capsys.readouterr().err == "--report /dev/full could not be written: No space left on device.\n"
+
+
+def test_a_report_that_cannot_be_completed_leaves_the_previous_one(tmp_path, capsys):
+    (tmp_path / "a.json").write_text(json.dumps(documents.run()))
+    (tmp_path / "a.html").write_text("previous")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
+    try:
+        assert main(["report", str(tmp_path / "a.json")]) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert capsys.readouterr().err == f"--report {tmp_path}/a.html could not be written: File too large.\n"
+    assert (tmp_path / "a.html").read_text() == "previous"
+    assert {path.name for path in tmp_path.iterdir()} == {"a.json", "a.html", "cache"}

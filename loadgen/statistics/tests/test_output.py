@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from loadgen import files
 from loadgen.engine.stop import Stop
 from loadgen.statistics import output
 from loadgen.statistics.document import document
@@ -26,7 +27,8 @@ def run(tmp_path):
 
 
 def write(path, run):
-    output.write(str(path), document(run, {"workers": 1}), run)
+    with files.opened(str(path)) as file:
+        output.write(file, document(run, {"workers": 1}), run)
 
 
 def read(path):
@@ -119,11 +121,11 @@ def test_device_without_room_is_an_error_that_names_it(run):
 @pytest.mark.parametrize("path", ["-", "/dev/stdout"])
 def test_standard_output_keeps_what_was_printed_before(tmp_path, path):
     code = (
-        "import sys; from pathlib import Path; from loadgen.statistics import output\n"
+        "import sys; from pathlib import Path; from loadgen import files; from loadgen.statistics import output\n"
         "from loadgen.statistics.document import document\n"
         "from loadgen.statistics.tests.synthetic import recorded, row\n"
         "run = recorded(Path(sys.argv[1]) / 'records', [row()]); print('before', flush=True)\n"
-        "output.write(sys.argv[2], document(run, {}), run); print('after')"
+        "files.write('output', sys.argv[2], lambda file: output.write(file, document(run, {}), run)); print('after')"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     with (tmp_path / "out").open("w") as out:
@@ -164,14 +166,6 @@ def test_signals_while_the_document_is_written_let_it_be_completed(run, tmp_path
     assert len(read(tmp_path / "x.json")["requests"]) == 3
 
 
-def test_mistakes_are_told_and_nothing_is_changed(tmp_path):
-    missing = tmp_path / "none" / "x.json"
-    assert output.mistakes(str(tmp_path)) == ["is a folder; name a file."]
-    assert output.mistakes(str(missing)) == [f"there is no folder {missing.parent}; create it first."]
-    assert output.mistakes(str(tmp_path / "x.json")) == output.mistakes("-") == output.mistakes("/dev/null") == []
-    assert list(tmp_path.glob("*.json")) == []
-
-
 @pytest.mark.slow
 def test_a_million_requests_need_less_than_150_mb(tmp_path):
     code = (
@@ -184,7 +178,7 @@ def test_a_million_requests_need_less_than_150_mb(tmp_path):
         "        for part in range(50):\n"
         "            rows = np.full(10_000, row()); rows['sent'] = rows['intended'] = rng.uniform(0, 10, 10_000)\n"
         "            rows['end'] = rows['sent'] + rng.exponential(0.01, 10_000); file.write(rows.tobytes())\n"
-        "made = document(run, {}); output.write(sys.argv[1] + '/x.json', made, run)\n"
+        "made = document(run, {}); output.write((folder / 'x.json').open('wb'), made, run)\n"
         "assert made['summary']['requests'] == 1_000_000\n"
         "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])"
     )
