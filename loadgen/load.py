@@ -28,7 +28,7 @@ from loadgen.engine.stop import Stop
 from loadgen.options import LoadOptions
 from loadgen.report import page
 from loadgen.report.verdict import verdict
-from loadgen.scenario import DEFAULT_CONCURRENCY, DEFAULT_URLS, Scenario
+from loadgen.scenario import DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT_SECONDS, DEFAULT_URLS, Scenario
 from loadgen.statistics import output
 from loadgen.statistics.document import document as make_document
 from loadgen.targets.target import Target
@@ -113,7 +113,7 @@ def plan_of(scenario: Scenario, target: Target) -> Plan:
         concurrency=concurrency,
         max_in_flight=max_in_flight,
         connections=scenario.connections,
-        timeout_seconds=scenario.timeout_seconds,
+        timeout_seconds=scenario.timeout_seconds or DEFAULT_TIMEOUT_SECONDS[scenario.target],
         workers=workers,
         headers=tuple((name, value.strip()) for name, _, value in (text.partition(":") for text in scenario.headers)),
         ca=scenario.ca,
@@ -192,6 +192,7 @@ def settings(scenario: Scenario, plan: Plan) -> Mapping[str, Any]:
         "headers": headers,
         "concurrency": closed,
         "max_in_flight": in_flight,
+        "timeout_seconds": plan.timeout_seconds,
         "workers": plan.workers,
     }
 

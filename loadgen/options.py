@@ -117,7 +117,8 @@ def parser() -> argparse.ArgumentParser:
     reporting.add_argument("--report", metavar="FILE.html", help="where to write it (A.html, or A-B.html of two)")
     query = command("query", HELP["query"])
     query.add_argument("--url", default=scenario.DEFAULT_URLS["classifier"], help="the endpoint (%(default)s)")
-    query.add_argument("--timeout-seconds", default="30", metavar="S", help="for the request (%(default)s)")
+    timeout = f"{scenario.DEFAULT_TIMEOUT_SECONDS['classifier']:g}"
+    query.add_argument("--timeout-seconds", default=timeout, metavar="S", help="for the request (%(default)s)")
     query.add_argument("--sample-index", default="2001", metavar="N", help="of the image, 0 to 69,999 (%(default)s)")
     return top
 
@@ -146,6 +147,8 @@ def _default(name: str, default: Any, target: str | None) -> str:
         return scenario.DEFAULT_URLS.get(target or "", "")
     if name == "concurrency" and target:
         return str(scenario.DEFAULT_CONCURRENCY[target])
+    if name == "timeout_seconds" and target:
+        return f"{scenario.DEFAULT_TIMEOUT_SECONDS[target]:g}"
     if name == "connections":
         return f"renew:{default:g}s"
     return f"{default:g}" if isinstance(default, float) else str(default or "")

@@ -4,9 +4,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 
-from loadgen import options, scenario
+from loadgen import load, options, scenario
 from loadgen.scenario import Scenario
+from loadgen.targets.template import template
 
 SCENARIOS = sorted((Path(scenario.__file__).parent / "scenarios").glob("*.yaml"))
 
@@ -30,6 +32,19 @@ def file(tmp_path):
 def test_each_committed_scenario_is_valid_and_names_its_target(path):
     valid, mistakes = read("--scenario", str(path))
     assert mistakes == [] and valid.target
+
+
+@pytest.mark.parametrize(
+    ("target", "values"),
+    [("classifier", ""), ("oip", ""), ("lm", "-lm"), ("openai", "-lm")],
+)
+def test_a_request_may_take_longer_than_the_service_itself_allows(target, values):
+    charts = Path(scenario.__file__).parents[1] / "charts" / "inference-service"
+    deadline = yaml.safe_load((charts / f"values{values}.yaml").read_text())["requestTimeoutSeconds"]
+    default = load.plan_of(Scenario(target=target), template("{}"))
+    assert default.timeout_seconds > deadline
+    assert load.settings(Scenario(target=target), default)["timeout_seconds"] == default.timeout_seconds
+    assert load.plan_of(Scenario(target=target, timeout_seconds=3), template("{}")).timeout_seconds == 3
 
 
 def test_flags_override_the_file(file):
