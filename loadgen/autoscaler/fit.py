@@ -90,7 +90,7 @@ def fit(document: Mapping[str, Any]) -> Model:
     if not observation.hpa or not observation.pods:
         raise Unfit("the run saw no HorizontalPodAutoscaler or no pods")
     request, limit = observation.pods[0].request_milli, observation.pods[0].limit_milli
-    if request is None:
+    if not request:
         raise Unfit("the pods have no CPU request, so there is no utilization to scale on")
     timeline, assumed = document["timeline"], []
     succeeded = np.asarray([count or 0 for count in timeline["succeeded"]], dtype=np.float64)
@@ -131,7 +131,10 @@ def _ready(observation: Observation, seconds: int) -> NDArray[np.float64]:
     """How many pods were ready, each second."""
     result = np.zeros(seconds)
     for pod in observation.pods:
-        for (start, ready), end in zip(pod.ready, [*(t for t, _ in pod.ready[1:]), pod.terminating], strict=True):
+        ends = [*(t for t, _ in pod.ready[1:]), pod.terminating]
+        for (start, ready), end in zip(
+            pod.ready, ends, strict=False
+        ):  # a pod that has just been created has no `ready`
             if ready:
                 last = seconds if end is None else min(seconds, int(end))
                 result[max(0, int(start)) : max(0, last)] += 1

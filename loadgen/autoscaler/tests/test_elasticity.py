@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgen.autoscaler.elasticity import elasticity, provisioning, steps
+from loadgen.autoscaler.fit import Unfit, fit
 from loadgen.report.tests import documents
 
 COUNTS = st.lists(st.integers(1, 9), min_size=2, max_size=40)
@@ -43,3 +44,21 @@ def test_without_a_cluster_or_samples_there_is_no_elasticity():
     document = documents.observed()
     document["cluster"]["samples"] = []
     assert elasticity(document) is None and elasticity(documents.run()) is None
+
+
+def test_a_pod_that_has_only_just_been_created_does_not_end_the_analysis():
+    document = documents.observed()
+    expected = elasticity(document)
+    document["cluster"]["pods"].append(
+        documents.pod("classifier-service-1-ccccc", 119, 130) | {"ready": [], "endpoint": []}
+    )
+    assert elasticity(document) == expected is not None
+
+
+def test_pods_with_a_request_of_zero_cpu_have_no_utilization():
+    document = documents.observed()
+    for pod in document["cluster"]["pods"]:
+        pod["request_milli"] = 0
+    with pytest.raises(Unfit, match="no CPU request"):
+        fit(document)
+    assert elasticity(document) is None
