@@ -33,6 +33,13 @@ class RuleError(ValueError):
     """A mistake whose text is the rule to show."""
 
 
+def rule(entry: Any) -> str:
+    """Return the rule that an error of pydantic tells, as the end of a sentence about the value."""
+    if entry["type"] in ("missing", "model_type"):
+        return "is missing" if entry["type"] == "missing" else "must be a mapping"
+    return str(entry["msg"]).replace("Input should", "must")
+
+
 def number(minimum: float, maximum: float = math.inf, *, whole: bool) -> Callable[[Any], float]:
     def convert(value: Any) -> float:
         number = float(value)

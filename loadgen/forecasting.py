@@ -9,6 +9,7 @@ import numpy as np
 
 from loadgen import options, scenario
 from loadgen.autoscaler import fit, forecast, simulate
+from loadgen.autoscaler.values import hpa_of
 from loadgen.load import arrivals_of
 from loadgen.report.reading import read_document
 from loadgen.scenario import DEFAULT_CONCURRENCY, Scenario
@@ -30,7 +31,7 @@ def run(words: Namespace, mistakes: list[str]) -> list[str]:
         mistakes.append(f"{words.file}: {error}")
     try:
         values = scenario.load(Path(words.hpa)) if words.hpa else {}
-        hpa = simulate.hpa_of(values, model.hpa) if model else None
+        hpa = hpa_of(values, model.hpa) if model else None
     except ValueError as error:
         mistakes.append(f"--hpa {words.hpa}: {error}")
     if mistakes or document is None or model is None:

@@ -5,7 +5,7 @@ start of each pod, many times, and gives the 10th, 50th and 90th percentiles.
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import ceil
@@ -18,7 +18,6 @@ from loadgen.autoscaler import decision, proposal
 from loadgen.autoscaler.decision import Entry, History
 from loadgen.autoscaler.fit import Load, Model
 from loadgen.autoscaler.proposal import MetricsUnavailable, PodState, Sample
-from loadgen.cluster import reading
 from loadgen.cluster.observation import Hpa
 
 DRAWS = 200
@@ -244,26 +243,3 @@ def _seconds_to(model: Model, hpa: Hpa, pods: int, patience: int = 200) -> float
         made = decision.decide(proposed, current, hpa.min, pods, hpa.behavior, model.controller, history, now)
         current, history = made.desired, made.history
     return None
-
-
-def hpa_of(values: Mapping[str, Any], base: Hpa) -> Hpa:
-    """The HPA that the chart makes of values, over `base`: maps are merged, as Helm does, and lists replaced.
-
-    Raises ValueError with the keys of `autoscaling` that the forecast does not know.
-    """
-    autoscaling = dict(values.get("autoscaling", {}))
-    names = {"minReplicas": "min", "maxReplicas": "max", "targetCPUUtilizationPercentage": "target_utilization"}
-    if unknown := set(autoscaling) - {*names, "behavior", "enabled", "annotations"}:
-        raise ValueError(f"autoscaling.{', autoscaling.'.join(sorted(unknown))}: forecasts are of CPU utilization only")
-    changes = {names[key]: value for key, value in autoscaling.items() if key in names}
-    if "behavior" in autoscaling:
-        own = base.behavior.model_dump(by_alias=True, exclude_none=True) if base.behavior else {}
-        changes["behavior"] = reading.behavior(_merged(own, autoscaling["behavior"] or {}))
-    return Hpa.model_validate({**base.model_dump(by_alias=True), **changes})
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    both = {
-        k: _merged(base[k], v) for k, v in over.items() if isinstance(v, Mapping) and isinstance(base.get(k), Mapping)
-    }
-    return {**base, **over, **both}

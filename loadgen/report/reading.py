@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
+from loadgen.fields import rule
 from loadgen.statistics.document import SCHEMA_VERSION
 from loadgen.statistics.schema import Document
 from loadgen.terminal.text import safe
@@ -25,18 +26,18 @@ def read_document(path: Path) -> Mapping[str, Any]:
         raise ValueError(f"is not the document of a run. {REMEDY}")
     if document["schema_version"] != SCHEMA_VERSION:
         version = safe(json.dumps(document["schema_version"]))
-        rule = f"this loadgen reads {SCHEMA_VERSION}. Repeat the run, or use the loadgen that wrote it."
-        raise ValueError(f"has the schema_version {version}; {rule}")
+        remedy = "Repeat the run, or use the loadgen that wrote it."
+        raise ValueError(f"has the schema_version {version}; this loadgen reads {SCHEMA_VERSION}. {remedy}")
     document.pop("requests", None)  # no report shows single requests
     mistakes: dict[str, str] = {}  # by place
     try:
         cluster = Document.model_validate(document).cluster
         document["cluster"] = cluster and cluster.model_dump(mode="json", by_alias=True)
     except ValidationError as error:
-        mistakes = {".".join(map(str, entry["loc"])): _rule(entry) for entry in error.errors()}
+        mistakes = {".".join(map(str, entry["loc"])): rule(entry) for entry in error.errors()}
     mistakes |= _excesses(document)
     if mistakes:
-        texts = [f"{safe(place)} {rule}" for place, rule in mistakes.items()]
+        texts = [f"{safe(place)} {text}" for place, text in mistakes.items()]
         more = f"; and {len(texts) - MOST_MISTAKES} more" if len(texts) > MOST_MISTAKES else ""
         raise ValueError(f"is damaged: {'; '.join(texts[:MOST_MISTAKES])}{more}. {REMEDY}")
     return document
@@ -77,7 +78,3 @@ def _excesses(value: Any, place: str = "", depth: int = 0) -> Iterator[tuple[str
     elif isinstance(value, dict | list):
         for key, part in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _excesses(part, f"{place}.{key}".removeprefix("."), depth + 1)
-
-
-def _rule(entry: Any) -> str:
-    return "is missing" if entry["type"] == "missing" else str(entry["msg"]).replace("Input should", "must")

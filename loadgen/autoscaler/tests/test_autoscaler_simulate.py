@@ -6,7 +6,7 @@ import pytest
 
 from loadgen.autoscaler import forecast
 from loadgen.autoscaler.fit import Load, Model, Unfit, fit, load_of
-from loadgen.autoscaler.simulate import hpa_of, needs, simulate
+from loadgen.autoscaler.simulate import needs, simulate
 from loadgen.cluster.observation import (
     Behavior,
     Controller,
@@ -202,21 +202,6 @@ def test_a_disabled_direction_never_reaches_what_is_needed():
     rules = Behavior(scale_up=ScalingRules(select_policy="Disabled"))
     (need,) = needs(MODEL, 20.0, (1,), HPA.model_copy(update={"behavior": rules}))
     assert need.seconds is None
-
-
-def test_values_of_the_chart_over_those_that_ran():
-    down = {"scaleDown": {"stabilizationWindowSeconds": 60}}
-    values = {"autoscaling": {"maxReplicas": 9, "targetCPUUtilizationPercentage": 50, "behavior": down}, "app": "lm"}
-    made = hpa_of(values, HPA)
-    assert (made.min, made.max, made.target_utilization) == (1, 9, 50)
-    assert made.behavior and made.behavior.scale_down and made.behavior.scale_up == BEHAVIOR.scale_up
-    assert made.behavior.scale_down.stabilization_window_seconds == 60
-    assert made.behavior.scale_down.policies == BEHAVIOR.scale_down.policies  # type: ignore[union-attr]  # set above
-
-
-def test_values_that_a_forecast_does_not_know_are_refused():
-    with pytest.raises(ValueError, match=r"autoscaling\.keda, autoscaling\.metrics: forecasts are of CPU"):
-        hpa_of({"autoscaling": {"metrics": {}, "keda": {}, "maxReplicas": 4}}, HPA)
 
 
 def test_the_forecast_stands_beside_what_was_measured():
