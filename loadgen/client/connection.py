@@ -14,6 +14,7 @@ from loadgen.targets.target import InvalidAnswer, Target
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 MAX_HEAD_BYTES = 256 * 1024
+MAX_ANSWER_BYTES = 2 * MAX_BODY_BYTES + MAX_HEAD_BYTES  # sizes of chunks and trailers can be endless too
 RECORDED = {b"x-served-by": "pod", b"x-request-id": "request_id", b"retry-after": "retry_after"}
 MAX_RECORDED_BYTES = 200
 CLOSED = {errno.ECONNRESET, errno.EPIPE}
@@ -44,7 +45,7 @@ class Connection(asyncio.Protocol):
         self._reset()
 
     def _reset(self) -> None:
-        self._head_bytes = self._body_bytes = 0
+        self._bytes = self._body_bytes = 0
         self._in_body = self._framed = self._complete = self._reusable = self._surplus = False
         self._body: list[bytes] = []
 
@@ -81,10 +82,12 @@ class Connection(asyncio.Protocol):
             return
         if self._complete:
             self._finish(exchange)
-        elif not self._in_body:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._fail(exchange, Outcome.INVALID, f"headers of over {MAX_HEAD_BYTES // 1024} KiB")
+            return
+        self._bytes += len(data)
+        if self._bytes > MAX_HEAD_BYTES and not self._in_body:
+            self._fail(exchange, Outcome.INVALID, f"headers of over {MAX_HEAD_BYTES // 1024} KiB")
+        elif self._bytes > MAX_ANSWER_BYTES:
+            self._fail(exchange, Outcome.INVALID, f"over {MAX_ANSWER_BYTES // 1024**2} MiB for one answer")
 
     def eof_received(self) -> None:
         if self.exchange is not None and self._in_body and not self._framed:  # a body that ends with the connection

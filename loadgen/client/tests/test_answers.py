@@ -119,15 +119,30 @@ def test_body_is_read_up_to_16_mib_and_not_beyond(stub):
     assert outcome(stub) == (Outcome.INVALID, 200, "a body of over 16 MiB")
 
 
-def test_endless_body_ends_at_16_mib(stub):
+@pytest.mark.parametrize(
+    ("head", "endless", "detail"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 1_000_000, "a body of over 16 MiB"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=", b"x" * 1_000_000, "over 32 MiB for one answer"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+            b"X: y\r\n" * 100_000,
+            "over 32 MiB for one answer",
+        ),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000, "headers of over 256 KiB"),
+    ],
+    ids=["body", "chunk extension", "trailers", "informational answers"],
+)
+def test_endless_answer_is_cut_off(stub, head, endless, detail):
     async def handler(request):
-        request.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        request.send(head)
         while not request.writer.is_closing():
-            request.send(b"x" * 1_000_000)
+            request.send(endless)
             await request.writer.drain()
 
     stub.handler = handler
-    assert outcome(stub) == (Outcome.INVALID, 200, "a body of over 16 MiB")
+    status = 200 if head else 0
+    assert outcome(stub) == (Outcome.INVALID, status, detail)
 
 
 def test_switch_of_protocols_is_an_error(stub):
