@@ -26,7 +26,7 @@ def rate(per_second: float) -> str:
 def duration(seconds: float | None) -> str:
     if seconds is None:
         return "-"
-    if seconds >= 1:
+    if seconds >= 0.9995:  # not "1000 ms"
         return f"{seconds:.2f} s"
     milliseconds = seconds * 1000
     return f"{milliseconds:.1f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"

@@ -21,13 +21,12 @@ def shell(title: str, sections: Iterable[str], data: Mapping[str, Any] | None) -
     if data is not None:
         # "<" cannot end the element then, whatever a server has sent.
         text = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-        drawing = (FOLDER / "charts.js").read_text()
-        script = f'<script type="application/json" id="data">{text}</script><script>{drawing}</script>'
+        script = f'<script type="application/json" id="data">{text}</script><script>{_file("charts.js")}</script>'
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta http-equiv="Content-Security-Policy" content="{NO_OUTSIDE}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
-        f"<style>{(FOLDER / 'style.css').read_text()}</style></head><body>{''.join(sections)}{script}</body></html>\n"
+        f"<style>{_file('style.css')}</style></head><body>{''.join(sections)}{script}</body></html>\n"
     )
 
 
@@ -46,5 +45,9 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Iterable
     return f'<div class="scroll"><table><thead>{row(heads, "th")}</thead><tbody>{body}</tbody></table></div>'
 
 
+def _file(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
 def seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f} s"
+    return "-" if value is None else f"{value:.1f}\N{NO-BREAK SPACE}s"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.text import LENGTH, error_name, safe
+from loadgen.text import LENGTH, duration, error_name, safe
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,7 @@ def test_shown_text_is_one_line_of_printable_characters(text):
 def test_a_servers_words_are_escaped_in_an_error():
     assert error_name("http", 503, "\x1b[31mfull") == r"HTTP 503: \x1b[31mfull"
     assert error_name("timeout", None, None) == "timeout"
+
+
+def test_a_duration_just_below_a_second_is_not_a_thousand_milliseconds():
+    assert [duration(seconds) for seconds in (0.99949, 0.9996, 1)] == ["999 ms", "1.00 s", "1.00 s"]

@@ -94,6 +94,14 @@ def test_a_phone_needs_no_scrolling_to_the_side(opened):
     assert fits(opened(page.report(documents.complete()), PHONE))
 
 
+def test_sentences_in_tables_stay_readable_on_a_phone(opened):
+    document = documents.complete()
+    document["decisions"][0]["why"] = "5 ready pods use 219% of the requested CPU, 3.13 times the target of 70%. " * 2
+    report = opened(page.report(document), PHONE)
+    heights = report.locator("tr").evaluate_all("rows => rows.map(row => row.clientHeight)")
+    assert max(heights) < 200, heights
+
+
 def test_two_runs_are_drawn_in_each_chart(opened):
     report = opened(compare(documents.run(), documents.observed(), ("a.json", "b.json")))
     assert report.locator("figure").first.locator("path.line").count() == 2
