@@ -3,9 +3,9 @@
 import os
 import sys
 
-from loadgen.cli import main
-
 try:
+    from loadgen.cli import main  # takes a second, in which Ctrl-C may come too
+
     sys.exit(main())
 except KeyboardInterrupt:  # before or after a run, so there is nothing to report
     sys.exit(130)

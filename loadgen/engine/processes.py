@@ -39,7 +39,8 @@ class Processes:
         for share in self._shares:
             stdin = self._running[share.number].stdin
             assert stdin is not None
-            stdin.write(pickle.dumps(share))
+            data = pickle.dumps(share)
+            stdin.write(len(data).to_bytes(8) + data)
             stdin.flush()
         return self
 

@@ -1,6 +1,7 @@
 """One process of the engine: `python -m loadgen.engine.worker`, started by `loadgen.engine.run`.
 
-Standard input brings the pickled Share, then the lines "start TIME", "stop" and "cut"; its end ends the worker.
+Standard input brings the length of the pickled Share (8 bytes) and the Share, then the lines "start TIME", "stop" and
+"cut", which may be there before the worker is; its end ends the worker.
 Standard output carries one JSON object a line: {"ready"}, {"tick": a row of TICK}, {"problem"}, {"ended"}.
 """
 
@@ -181,8 +182,19 @@ def tell(message: dict[str, Any]) -> None:
         os.write(1, json.dumps(message).encode() + b"\n")
 
 
+def read_exactly(count: int) -> bytearray:
+    """Read so many bytes of standard input, and none of the lines behind them, as a buffered reader would."""
+    data = bytearray()
+    while len(data) < count:
+        part = os.read(0, count - len(data))
+        if not part:
+            raise SystemExit("the parent has ended")
+        data += part
+    return data
+
+
 def main() -> None:
-    share: Share = pickle.load(sys.stdin.buffer)
+    share: Share = pickle.loads(read_exactly(int.from_bytes(read_exactly(8))))
     os.set_blocking(1, False)
     limits.raise_open_files()
     plan = share.plan

@@ -52,6 +52,30 @@ def test_signal_ends_an_open_loop_with_all_that_was_due(stub, plan, carry_out, n
     assert document["generator"]["started"] == document["generator"]["due"]
 
 
+@pytest.fixture
+def deadline():
+    """Fail a test that hangs."""
+
+    def expire(*_):
+        raise TimeoutError
+
+    previous = signal.signal(signal.SIGALRM, expire)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.mark.parametrize("requests", [1, 2])
+def test_a_signal_before_the_workers_are_ready_ends_the_run(plan, carry_out, deadline, requests):
+    with Stop() as stop:
+        for _ in range(requests):
+            stop.request("SIGINT")
+        document, recorded = carry_out(plan(60, workers=2, concurrency=2), stop=stop)
+    assert document["run"]["ended_by"] == "SIGINT" and not recorded.problems
+    assert document["run"]["sending_seconds"] < 30
+
+
 def test_second_signal_cuts_off_what_is_under_way(stub, plan, carry_out):
     stub.handler = silent
     told = []
@@ -93,7 +117,6 @@ def test_each_request_to_stop_is_one_byte_to_read():
         assert (os.read(stop.fileno(), 10), stop.reason) == (b"\0\0", "first")
 
 
-@pytest.mark.slow
 def test_worker_that_dies_leaves_its_records_and_is_the_generators_failure(stub, plan, carry_out):
     def on_second(second):
         if second.second == 0:
