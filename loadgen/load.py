@@ -84,14 +84,15 @@ def load(options: LoadOptions, target: Target) -> int:
         with suppress(BrokenPipeError):
             print(summary_text(document), file=shown, flush=True)
         written = write(options, document, recorded)
+        interrupted_by = recorded.ended_by if recorded.ended_by in exits.SIGNALS else None
         return exits.status(
             saturated=document["generator"]["saturated"],
             observable=observation is None or bool(observation.hpa),
             thresholds_passed=all(entry["passed"] for entry in document["thresholds"]),
             requests_failed=not written
-            or not document["summary"]["requests"]
+            or not (document["summary"]["requests"] or interrupted_by)
             or (document["summary"]["failed"] > 0 and not thresholds.govern_errors(parsed)),
-            interrupted_by=recorded.ended_by if recorded.ended_by in exits.SIGNALS else None,
+            interrupted_by=interrupted_by,
         )
 
 

@@ -1,6 +1,7 @@
 """Runs a plan: starts the workers, follows their records, and ends them cleanly at a signal."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -78,6 +79,7 @@ class _Run:
         self._plan, self._folder, self._stop, self._processes = plan, folder, stop, processes
         self._follower = Follower(plan, folder, on_second)
         self._obeyed = 0
+        self._end = math.inf  # of the sending, on the monotonic clock
         self._ready: set[int] = set()
         self._ended: dict[int, dict[str, float]] = {}
         self._problems: list[str] = []
@@ -86,6 +88,7 @@ class _Run:
         while len(self._ready) < len(self._processes) and not self._stop.requests:
             self._listen()
         clock = Clock(time.monotonic() + START_SECONDS, time.time() + START_SECONDS)
+        self._end = clock.monotonic + self._plan.seconds
         self._processes.send(f"start {clock.monotonic!r}")
         on_start(clock)
         while len(self._processes):
@@ -106,7 +109,10 @@ class _Run:
         )
 
     def _obey(self) -> None:
-        while self._obeyed < min(self._stop.requests, 2):
+        requests = self._stop.requests
+        if self._stop.signal and not self._obeyed and time.monotonic() > self._end:
+            requests = 2  # there is nothing left to stop but what is under way
+        while self._obeyed < min(requests, 2):
             self._processes.send(("stop", "cut")[self._obeyed])
             self._obeyed += 1
 

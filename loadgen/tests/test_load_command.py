@@ -153,6 +153,18 @@ def test_second_interrupt_cuts_off_requests_under_way_without_counting_them_as_f
     assert report["summary"]["requests"] == 4 and report["summary"]["failed"] == 0
 
 
+def test_interrupt_after_the_sending_cuts_off_at_once_what_is_under_way(load, stub):
+    async def handler(request):
+        await asyncio.sleep(0.5)  # by then the 0.2 s of sending are over
+        os.kill(os.getpid(), signal.SIGINT)
+
+    stub.handler = handler
+    status, report = load("--concurrency", "1", "--duration-seconds", "0.2", requests=None)
+    assert status == 130, "nothing has failed"
+    summary = report["summary"]
+    assert (summary["requests"], summary["interrupted"], report["run"]["ended_by"]) == (0, 1, "SIGINT")
+
+
 def test_lm_load_requests_tokens_and_counts_them(stub, tmp_path, capsys):
     usage = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
     stub.handler = answering(
