@@ -47,7 +47,8 @@ def load(options: LoadOptions, target: Target) -> int:
     scenario = options.scenario
     shown = sys.stderr if any(map(files.is_standard_output, (options.output, options.report))) else sys.stdout
     plan = plan_of(scenario, target)
-    print(headline(scenario, public_url(plan.url, plan.target.path)), file=shown, flush=True)
+    with suppress(OSError):  # standard output can be full, or its reader gone: that ends no run
+        print(headline(scenario, public_url(plan.url, plan.target.path)), file=shown, flush=True)
     parsed = [thresholds.parse(text) for text in scenario.thresholds]
     with Stop() as stop, records_folder(options.output) as folder:
         watch = None
@@ -80,8 +81,8 @@ def load(options: LoadOptions, target: Target) -> int:
                 watch.stop()
         observation = watch.observation(recorded.clock.monotonic, recorded.clock.epoch) if watch else None
         document = complete(recorded, scenario, observation, parsed)
-        # First the summary, which is what a person waits for; a reader of it that has gone does not cost the rest.
-        with suppress(BrokenPipeError):
+        # First the summary, which is what a person waits for; where it cannot be written, that does not cost the rest.
+        with suppress(OSError):
             print(summary_text(document), file=shown, flush=True)
         written = write(options, document, recorded)
         interrupted_by = recorded.ended_by if recorded.ended_by in exits.SIGNALS else None
@@ -156,7 +157,7 @@ def settle(watch: "Watch", seconds: int, stop: Stop, shown: TextIO) -> None:
             return
         if waited // SETTLE_SHOW_SECONDS > said:
             said = waited // SETTLE_SHOW_SECONDS
-            with suppress(BrokenPipeError):
+            with suppress(OSError):
                 print(
                     f"watching the way down: {replicas} replicas, {waited:.0f} s after the load", file=shown, flush=True
                 )

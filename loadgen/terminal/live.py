@@ -32,7 +32,8 @@ class LiveView:
     ) -> None:
         self._stream, self._phases, self._autoscaler = stream, phases, autoscaler
         self._console = Console(file=stream, highlight=False)
-        self._live = Live(console=self._console, auto_refresh=False, transient=True) if stream.isatty() else None
+        rewritable = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._live = Live(console=self._console, auto_refresh=False, transient=True) if rewritable else None
         self._rates: list[int] = []
         self._totals = dict.fromkeys(("requests", "failed", "dropped"), 0)
         self._last_failure = ""
@@ -44,13 +45,13 @@ class LiveView:
 
     def __exit__(self, *_: object) -> None:
         if self._live:
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(OSError):
                 self._live.stop()
 
     def show(self, second: Second) -> None:
-        """Show a second. A reader that has gone does not end the run: its figures are still to be written."""
+        """Show a second. A stream that cannot be written does not end the run: its figures are still to be written."""
         self._add(second)
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):
             if self._live:
                 self._live.update(self._view(second), refresh=True)
             elif (second.second + 1) % PLAIN_LINE_SECONDS == 0:

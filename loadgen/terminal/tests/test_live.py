@@ -100,6 +100,15 @@ def test_a_file_gets_a_plain_line_every_five_seconds():
     assert lines[0].startswith(r"  5/50 s  5 failed (HTTP 503: \x1b[2Jfull)  55 requests  10.0/s  p50 100 ms")
 
 
+def test_a_terminal_that_cannot_rewrite_gets_plain_lines_too(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    terminal = Terminal()
+    with LiveView(terminal, PHASES) as live:
+        for number in range(10):
+            live.show(second(number))
+    assert len(terminal.getvalue().splitlines()) == 2 and "\x1b" not in terminal.getvalue()
+
+
 def test_a_reader_that_has_gone_does_not_end_the_run():
     with LiveView(Closed(), PHASES) as live:
         for number in range(5):
