@@ -9,6 +9,7 @@ from ci.cluster import layout
 from ci.run import output
 
 RENEWED_DAYS = 90  # before their end
+READERS = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"]
 
 
 def end_soon() -> bool:
@@ -18,7 +19,7 @@ def end_soon() -> bool:
 
 
 def renew() -> None:
-    """Renews all certificates and kubeconfig files of the stopped node; its programs read them when they start."""
+    """Renews all certificates and kubeconfig files; READERS read them when they start."""
     # `certs renew` leaves out kubelet's, which kubelet renews while it runs; after a year without it, it has ended.
     # The rest comes last: it is what `end_soon` looks at, so an interrupted renewal begins again.
     (layout.NODE / "etc/kubernetes/kubelet.conf").unlink(missing_ok=True)

@@ -55,9 +55,9 @@ def up() -> None:
         node.end()  # an interrupted first start leaves an incomplete node
         shutil.rmtree(layout.NODE, ignore_errors=True)
     elif certificates.end_soon():
-        node.end()
         certificates.renew()
         _write_kubeconfig()
+        node.restart(certificates.READERS)  # the services' pods go on
     if node.first_process() is None:
         node.unpack(images.archive("node"), build.folder("kube"))
         node.boot()

@@ -151,6 +151,23 @@ def end() -> None:
             _remove_group(Path(folder))
 
 
+def restart(programs: list[str]) -> None:
+    """Kills these programs of the node, if it runs: its first process starts kubelet again, and kubelet the others."""
+    names = {program[:15] for program in programs}  # Linux keeps 15 characters of a process's name
+    ended = {pid for pid in processes() if _name(pid) in names}
+    for pid in ended:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)  # after SIGTERM the API server waits minutes for an etcd that has ended
+    wait_for(f"{', '.join(programs)} to end", lambda: ended.isdisjoint(processes()), 10)
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def _remove_group(folder: Path) -> None:
     def removed() -> bool:
         try:

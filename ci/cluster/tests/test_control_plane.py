@@ -65,7 +65,8 @@ def calls(tmp_path, monkeypatch) -> list[str]:
     for name, path in (("STATE", "."), ("NODE", "node"), ("INITIALISED", "initialised")):
         monkeypatch.setattr(layout, name, tmp_path / path)
     monkeypatch.setattr(node, "first_process", lambda: 7 if "boot" in calls else None)
-    for module, name in ((node, "end"), (node, "unpack"), (node, "boot"), (control_plane, "_images")):
+    called = [(node, "end"), (node, "unpack"), (node, "boot"), (node, "restart"), (control_plane, "_images")]
+    for module, name in called:
         monkeypatch.setattr(module, name, lambda *_, name=name: calls.append(name))
     monkeypatch.setattr(certificates, "end_soon", lambda: False)
     monkeypatch.setattr(certificates, "renew", lambda: calls.append("renew"))
@@ -88,11 +89,13 @@ def test_a_stopped_cluster_is_booted_and_keeps_its_disk(calls):
     assert calls == ["unpack", "boot", "_images", "wait"] and layout.NODE.exists()
 
 
-def test_certificates_that_end_soon_are_renewed_while_the_node_is_stopped(calls, monkeypatch):
+@pytest.mark.parametrize(("runs", "boot"), [(True, []), (False, ["unpack", "boot"])])
+def test_certificates_that_end_soon_are_renewed_without_an_end_of_the_node(calls, monkeypatch, runs, boot):
     layout.INITIALISED.write_text(control_plane.made_by())
     monkeypatch.setattr(certificates, "end_soon", lambda: True)
+    monkeypatch.setattr(node, "first_process", lambda: 7 if runs else None)
     control_plane.up()
-    assert calls == ["end", "renew", "kubeconfig", "unpack", "boot", "_images", "wait"]
+    assert calls == ["renew", "kubeconfig", "restart", *boot, "_images", "wait"]
 
 
 @pytest.mark.parametrize("end_soon", [True, False])

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import tarfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,25 @@ def test_ending_the_node_kills_its_processes(machine, monkeypatch):
         (group / "cgroup.procs").write_text(f"{process.pid}\n")
         node.end()
         assert process.wait(10) == -signal.SIGKILL
+
+
+def test_restarting_programs_kills_them_and_no_other_process_of_the_node(machine):
+    group = machine / "memory" / layout.GROUP
+    group.mkdir(parents=True)
+    node.restart(["sleep"])  # of a node that does not run
+    with subprocess.Popen(["sleep", "600"]) as ended, subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
+        (group / "cgroup.procs").write_text(f"{ended.pid}\n{other.pid}\n")
+
+        def leave() -> None:
+            ended.wait()
+            (group / "cgroup.procs").write_text(f"{other.pid}\n")  # as the kernel does
+
+        leaving = threading.Thread(target=leave)
+        leaving.start()
+        node.restart(["sleep", "a-program-that-does-not-run"])
+        leaving.join()
+        assert ended.returncode == -signal.SIGKILL and other.poll() is None
+        other.kill()
 
 
 def test_a_process_of_the_machine_is_not_the_nodes_first(machine):
