@@ -19,10 +19,13 @@ SOURCES = {"claim": "model.persistentVolumeClaim.claimName=models", "image": "mo
 
 @pytest.fixture(scope="module")
 def restricted(workspace: Workspace) -> Iterator[Workspace]:
-    """The namespace, with a claim and a loaded image that hold the models."""
-    name = models_image(workspace)
-    images.build(name, f"FROM {images.base('python')}\nCOPY mnist_rf_v1.* /models/\n", workspace.folder / "models")
+    """The namespace, with a claim and loaded images that hold the models; one of them only root can read."""
+    name, base = models_image(workspace), images.base("python")
+    images.build(name, f"FROM {base}\nCOPY mnist_rf_v1.* /models/\n", workspace.folder / "models")
+    unreadable = f"FROM {name}\nRUN chmod 600 /models/mnist_rf_v1.joblib\n"
+    images.build(f"{name}-unreadable", unreadable, workspace.folder / "models")
     images.load(name)
+    images.load(f"{name}-unreadable")
     objects = yaml.safe_dump_all([namespace(), *claim(workspace.environment["MODELS_DIR"])])
     remove = ["kubectl", "delete", "--filename=-", "--ignore-not-found", "--timeout=120s"]
     workspace.run(*remove, input=objects)  # objects of an interrupted run name another folder
@@ -80,10 +83,21 @@ def test_hostpath_is_the_only_violation_of_restricted_by_a_model_in_a_nodes_fold
     assert warnings == f'Warning: would violate PodSecurity "restricted:latest": {volume}\n'
 
 
-def test_an_image_without_the_model_fails_before_anything_is_made_and_helm_prints_why(restricted: Workspace):
-    values = values_of(restricted, f"model.hostPath.path=,{SOURCES['image']}".format(image=models_image(restricted)))
-    install = ["install", "lacking", CHART, VALUES, "--set", f"{values},model.version=v9", "--wait", "--timeout=1m"]
+@pytest.mark.parametrize(
+    ("image", "version", "reason"),
+    [
+        ("", "v9", "'/models/mnist_rf_v9.joblib' is neither a file nor a folder"),
+        ("-unreadable", "v1", "mnist_rf_v1.joblib' for reading: Permission denied"),
+    ],
+)
+def test_a_model_that_cannot_be_copied_fails_before_anything_is_made_and_helm_prints_why(
+    restricted: Workspace, image: str, version: str, reason: str
+):
+    source = SOURCES["image"].format(image=models_image(restricted) + image)
+    values = values_of(restricted, f"model.hostPath.path=,{source},model.version={version}")
+    name = f"lacking-{version}"
+    install = ["install", name, CHART, VALUES, "--set", values, "--wait", "--timeout=1m"]
     done = restricted.helm(*install, check=False)
-    assert done.returncode != 0 and "mnist_rf_v9.json" in done.stdout + done.stderr, done.stdout + done.stderr
+    assert done.returncode != 0 and reason in done.stdout + done.stderr, done.stdout + done.stderr
     deployments = restricted.kubectl("get", "deployments", "--output=name").stdout.split()
-    assert "deployment.apps/lacking" not in deployments
+    assert f"deployment.apps/{name}" not in deployments

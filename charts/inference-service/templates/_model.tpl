@@ -48,14 +48,13 @@ inference-service/model-sha256: {{ . | quote }}
 
 {{/* The two containers below take the service's resources, or those of a context with `resources`. */}}
 
-{{/* Copies the model out of an OCI image, or the file `copied` only, to a folder that hides no folder of the image; empty for
-the other sources. */}}
+{{/* Copies the model out of an OCI image to a folder that hides no folder of the image; empty for the other sources. */}}
 {{- define "inference-service.copyModel" -}}
 {{- if eq (include "inference-service.modelSources" .) "image" -}}
 - name: copy-model
   image: {{ .Values.model.image.reference | toYaml }}
   imagePullPolicy: {{ .Values.model.image.pullPolicy }}
-  command: [cp, -R, {{ printf "%s/%s" (trimSuffix "/" .Values.model.image.path) (.copied | default ".") | toJson }}, /copied-models/]
+  command: [cp, -R, {{ trimSuffix "/" .Values.model.image.path | printf "%s/." | toJson }}, /copied-models/]
   terminationMessagePolicy: FallbackToLogsOnError
   securityContext:
     {{- toYaml .Values.securityContext | nindent 4 }}
