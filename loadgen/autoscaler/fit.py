@@ -93,8 +93,8 @@ def fit(document: Mapping[str, Any]) -> Model:
     if not request:
         raise Unfit("the pods have no CPU request, so there is no utilization to scale on")
     timeline, assumed = document["timeline"], []
-    succeeded = np.asarray([count or 0 for count in timeline["succeeded"]], dtype=np.float64)
-    shares = succeeded / np.maximum(1, _ready(observation, len(succeeded)))
+    answered = np.asarray(timeline["answered"], dtype=np.float64)
+    shares = answered / np.maximum(1, _ready(observation, len(answered)))
     cost, idle, residual = _regression(observation, shares)
     new = [pod for pod in observation.pods if pod.phase and pod.phase[0][0] > observation.hpa[0].t + 1]
     startups = tuple(ready - pod.phase[0][0] for pod in new if (ready := _ready_at(pod)) is not None)

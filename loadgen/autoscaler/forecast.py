@@ -49,7 +49,7 @@ def measured(document: Mapping[str, Any]) -> Measured:
         first_change=next((float(s) for s, n in enumerate(replicas) if n != replicas[0]), None),
         most=max(replicas),
         replica_seconds=sum(replicas),
-        answered=sum(count or 0 for count in document["timeline"]["succeeded"]),
+        answered=sum(document["timeline"]["answered"]),
     )
 
 

@@ -34,7 +34,7 @@ def end(document: Document) -> float:
 
 
 def _rate(timeline: Document) -> dict[str, Any]:
-    series = [_line("due", 0, timeline, "due"), _line("answered", 1, timeline, "succeeded")]
+    series = [_line("due", 0, timeline, "due"), _line("answered", 1, timeline, "answered")]
     return {"id": "rate", "title": "Requests a second", "unit": "/s", "kind": "lines", "series": series}
 
 

@@ -1,4 +1,4 @@
-"""The run second by second, by the second in which requests were due."""
+"""The run second by second, by the second in which requests were due; `answered` by that in which they ended."""
 
 import math
 from typing import Any
@@ -36,6 +36,7 @@ def timeline(table: Table, recorded: Recorded) -> dict[str, list[Any]]:
         "due": per_second(due),
         "started": per_second(second[sent]),
         "succeeded": per_second(second[table.succeeded]),
+        "answered": per_second(table.end[table.succeeded].astype(np.int32)),
         "failed": per_second(second[table.failed]),
         "dropped": per_second(second[table.has(Outcome.DROPPED)]),
         "in_flight": (begun - ended).tolist(),

@@ -83,7 +83,7 @@ def document(**changes: Any) -> dict[str, Any]:
         samples=tuple(samples),
     )
     rates = [2] * 30 + [4] * 60
-    timeline = {"second": list(range(90)), "due": rates, "succeeded": rates, "in_flight": [1] * 90}
+    timeline = {"second": list(range(90)), "due": rates, "answered": rates, "in_flight": [1] * 90}
     summary = {"longest_silence_seconds": None, "served_by": [{"pod": "b", "first_answer": 30.0}]}
     return {
         "summary": summary,
@@ -125,7 +125,7 @@ def test_a_node_with_less_cpu_than_the_pods_limits_bounds_them_together():
     ("changes", "message"),
     [
         ({"cluster": None}, "repeat it with --observe"),
-        ({"timeline": {"succeeded": [0] * 90, "service_p50": [None] * 90}}, "a run of at least a minute"),
+        ({"timeline": {"answered": [0] * 90, "service_p50": [None] * 90}}, "a run of at least a minute"),
     ],
 )
 def test_what_cannot_be_fitted_is_told(changes, message):

@@ -47,6 +47,7 @@ def timeline(due: list[int], slow: tuple[int, int] | None = None) -> dict[str, A
         "due": due,
         "started": due,
         "succeeded": due,
+        "answered": due,
         "failed": [0 for _ in seconds],
         "dropped": [0 for _ in seconds],
         "in_flight": [1 for _ in seconds],

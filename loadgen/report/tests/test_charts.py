@@ -17,6 +17,12 @@ def test_without_a_cluster_there_are_rate_and_latency():
     assert list(by_id(documents.run())) == ["rate", "latency"]
 
 
+def test_answers_are_shown_when_they_arrived():
+    document = documents.run()
+    document["timeline"]["answered"] = late = [0, *document["timeline"]["due"][:-1]]
+    assert series(by_id(document)["rate"], "answered")["y"] == late
+
+
 def test_failures_have_a_panel_only_if_there_were_any():
     document = documents.run()
     document["timeline"]["failed"][40] = 3

@@ -108,6 +108,11 @@ def test_longest_silence_of_a_closed_loop_includes_the_ends_of_the_run(summary):
     assert summary(row(), arrivals=np.array([0.0]))["longest_silence_seconds"] is None
 
 
+def test_an_answer_counts_in_the_second_in_which_it_arrived(tmp_path):
+    timeline = summarise(recorded(tmp_path, [row(0.5, 3.0), row(0.6, 0.1), failure(1.0, 0.1)]))["timeline"]
+    assert timeline["succeeded"][:4] == [2, 0, 0, 0] and timeline["answered"][:4] == [1, 0, 0, 1]
+
+
 def test_run_without_a_request_has_no_figures(summary):
     figures = summary()
     assert figures["requests"] == 0 and figures["response_seconds"] is None and figures["served_by"] == []
@@ -132,6 +137,7 @@ def test_every_request_is_counted_once_everywhere(tmp_path_factory, drawn):
         assert sum(part["summary"][name] for part in parts["phases"]) == whole[name]
     for name in ("succeeded", "failed", "dropped"):
         assert sum(parts["timeline"][name]) == whole[name]
+    assert sum(parts["timeline"]["answered"]) == whole["succeeded"]
     assert sum(error["requests"] for error in whole["errors"]) == whole["failed"]
     assert all(len(column) == len(parts["timeline"]["second"]) for column in parts["timeline"].values())
     assert not parts["timeline"]["in_flight"] or parts["timeline"]["in_flight"][-1] == 0
