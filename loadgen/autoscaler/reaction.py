@@ -15,6 +15,7 @@ RECOVERED_SHARE = 1.25  # of the final latency
 SMOOTHING_SECONDS = 5
 STAY_SECONDS = 10
 METRICS_RESOLUTION_SECONDS = 15  # metrics-server's default; the window of a sample is at least 10 s
+STAMP = "by the API's clock, in whole seconds"
 
 NOT_RISEN = "the latency did not rise"
 
@@ -56,8 +57,8 @@ def reaction(document: Document) -> list[dict[str, Any]]:
         ("the load rises", rise, None, how),
         ("a sample shows it", _sample(cluster, rise), METRICS_RESOLUTION_SECONDS / 2, "CPU above target and tolerance"),
         ("the autoscaler decides", decided, cluster["controller"]["sync_seconds"] / 2, ""),
-        ("a new pod is scheduled", _first(pod["scheduled"] for pod in new), None, ""),
-        ("its container starts", _first(pod["started"] for pod in new), None, ""),
+        ("a new pod is scheduled", _first(pod["scheduled"] for pod in new), None, STAMP),
+        ("its container starts", _first(pod["started"] for pod in new), None, STAMP),
         ("it is ready", _first(_became(pod["ready"]) for pod in new), None, ""),
         ("it is an endpoint", _first(_became(pod["endpoint"]) for pod in new), None, ""),
         ("a connection reaches it", _first_answer(document, {pod["name"] for pod in new}), None, "its first answer"),
@@ -126,8 +127,14 @@ def _stages(moments: Sequence[tuple[str, float | None, float | None, str]]) -> l
 def _raised(entries: Sequence[Document]) -> Iterable[Document]:
     """Yield the autoscaler's status entries that raise the desired replicas."""
     for before, entry in pairwise(entries):
-        if (entry["desired_replicas"] or 0) > (before["desired_replicas"] or 0):
+        if _desired(entry) > _desired(before):
             yield entry
+
+
+def _desired(entry: Document) -> int:
+    """Return what the autoscaler has decided; before its first decision, what there is."""
+    desired: int | None = entry["desired_replicas"]
+    return (entry["current_replicas"] or 0) if desired is None else desired
 
 
 def _sample(cluster: Document, rise: float) -> float | None:

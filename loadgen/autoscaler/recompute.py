@@ -92,7 +92,7 @@ def _decide(observation: Observation, states: States, sync: Sync, history: Histo
     hpa, controller, now = sync.status, observation.controller, sync.t
     spec = at(observation.hpa, now)  # the spec that the controller knew; the status is the one that it wrote
     current = _current(observation, sync)
-    observed = hpa.desired_replicas or current  # 0 in a new HPA that could not read its metrics yet
+    observed = current if hpa.desired_replicas is None else hpa.desired_replicas
     within = spec.min <= current <= spec.max
     proposals = [_propose(pods, current, spec, controller, now) for pods in states.around(now)] if within else [UNREAD]
     if within and hpa.utilization is None and spec.target_utilization is not None:

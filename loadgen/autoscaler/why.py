@@ -40,9 +40,10 @@ def sentence(made: Decision, chosen: Proposal | MetricsUnavailable, current: int
     """Why, in sentences with the figures."""
     if made.message.startswith("Current number of replicas"):
         bound = f"the maximum of {spec.max}" if "above" in made.message else f"the minimum of {spec.min}"
-        return f"{_replicas(current)} are outside of {bound}, so the metrics are not read."
+        verb = "is" if current == 1 else "are"
+        return f"{_replicas(current)} {verb} outside of {bound}, so the metrics are not read."
     if isinstance(chosen, MetricsUnavailable):
-        return f"The metrics cannot be used ({chosen}), so {_replicas(current)} stay."
+        return f"The metrics cannot be used ({chosen}), so {_stay(current)}."
     return " ".join(
         [_first_pass(chosen, spec), *_second_pass(chosen, spec), _proposed(chosen, current), *_cut(made, chosen)]
     )
@@ -72,9 +73,9 @@ def _second_pass(chosen: Proposal, spec: Hpa) -> list[str]:
 
 def _proposed(chosen: Proposal, current: int) -> str:
     if chosen.reason == "tolerated":
-        return f"That is within the tolerance: {_replicas(current)} stay."
+        return f"That is within the tolerance: {_stay(current)}."
     if chosen.reason == "direction":
-        return f"By that the number would move the other way: {_replicas(current)} stay."
+        return f"By that the number would move the other way: {_stay(current)}."
     groups = chosen.groups
     pods = len(groups.ready)
     ratio = chosen.ratio
@@ -95,6 +96,10 @@ def _cut(made: Decision, chosen: Proposal) -> list[str]:
 
 def _replicas(number: int) -> str:
     return f"{number} {'replica' if number == 1 else 'replicas'}"
+
+
+def _stay(number: int) -> str:
+    return f"{_replicas(number)} {'stays' if number == 1 else 'stay'}"
 
 
 def _pods(number: int, which: str) -> str:

@@ -72,7 +72,8 @@ class Hpa(Record):
 
     `stamp` is the latest time in its status, and so the earliest at which that status can have been written.
     `utilization` (percent of the request) and `average_milli` are what the status shows: the controller's first pass,
-    over pods that are ready and have a sample. `other_metrics` names metrics beside CPU utilization.
+    over pods that are ready and have a sample. `desired_replicas` is None before the first decision. `other_metrics`
+    names metrics beside CPU utilization.
     """
 
     t: float

@@ -94,13 +94,20 @@ def hpa(item: Json, clock: Clock, t: float) -> Hpa:
         target_utilization=target,
         behavior=behavior(spec.get("behavior")),
         current_replicas=status.get("currentReplicas"),
-        desired_replicas=status.get("desiredReplicas"),
+        desired_replicas=_desired(status, conditions),
         utilization=current.get("averageUtilization"),
         average_milli=None if average is None else quantities.milli(average),
         conditions=conditions,
         last_scale_time=last_scale_time,
         other_metrics=tuple(others),
     )
+
+
+def _desired(status: Json, conditions: tuple[Condition, ...]) -> int | None:
+    """`desiredReplicas`, but None for the 0 of an autoscaler that could not decide yet."""
+    desired: int | None = status.get("desiredReplicas")
+    decided = any(condition.type == "ScalingActive" and condition.status == "True" for condition in conditions)
+    return desired if desired or decided or status.get("currentReplicas") == 0 else None
 
 
 def _is_cpu(metric: Json) -> bool:

@@ -50,7 +50,7 @@ class NotObservable(Exception):
 class Current:
     """The state now, for a live view; None where it is not known yet. `utilization` and `target` are percent."""
 
-    desired: int | None
+    desired: int
     replicas: int
     ready: int
     maximum: int
@@ -101,7 +101,8 @@ class Watch:
         hpa = reading.hpa(self._arrivals.latest("hpa"), Clock(0, 0), 0)
         status = self._arrivals.latest("deployment").get("status", {})
         replicas, ready = status.get("replicas", 0), status.get("readyReplicas", 0)
-        return Current(hpa.desired_replicas, replicas, ready, hpa.max, hpa.utilization, hpa.target_utilization)
+        desired = replicas if hpa.desired_replicas is None else hpa.desired_replicas
+        return Current(desired, replicas, ready, hpa.max, hpa.utilization, hpa.target_utilization)
 
     def observation(self, monotonic: float, epoch: float) -> Observation:
         """What was seen until now, on the clock of a run that began at these monotonic and epoch seconds."""

@@ -25,7 +25,7 @@ BEHAVIOR = Behavior(
 )
 
 
-def hpa(t: float, current: int, desired: int, utilization: int | None, **changes: Any) -> Hpa:
+def hpa(t: float, current: int, desired: int | None, utilization: int | None, **changes: Any) -> Hpa:
     spec = {"min": 1, "max": 3, "target_utilization": 70, "behavior": BEHAVIOR}
     status = {"current_replicas": current, "desired_replicas": desired, "utilization": utilization}
     return Hpa.model_validate({"t": t, **spec, **status, "average_milli": utilization, **changes})
@@ -158,6 +158,7 @@ def test_without_samples_nothing_changes():
     run = LIVE.model_copy(update={"samples": (), "hpa": (hpa(0.1, 3, 3, 280), hpa(15.1, 3, 3, None))})
     (made,) = judge(run)
     assert (made.reason, made.desired, made.differs) == ("no_metrics", 3, False)
+    assert made.why.endswith("so 3 replicas stay.")
     assert made.inputs.error and made.inputs.error.endswith("no metrics returned from resource metrics API")
 
 
@@ -209,8 +210,9 @@ def test_a_status_without_a_percentage_is_a_sync_without_metrics():
     assert second.proposed == 3
 
 
-def test_a_new_autoscaler_without_metrics_keeps_the_replicas_though_its_status_says_0():
+def test_a_new_autoscaler_without_metrics_keeps_the_replicas():
     failed = Condition(type="ScalingActive", status="False", reason="FailedGetResourceMetric")
-    changes = (hpa(0.1, 1, 0, None), hpa(25.02, 1, 0, None, conditions=(failed,)))
+    changes = (hpa(0.1, 1, None, None), hpa(25.02, 1, None, None, conditions=(failed,)))
     new = observed(hpa=changes, deployment=(Deployment(t=0, desired=1, replicas=1),))
-    assert [(made.desired, made.observed, made.differs) for made in decisions(new)][-1] == (1, 1, False)
+    made = decisions(new)[-1]
+    assert (made.desired, made.observed, made.differs) == (1, 1, False) and made.why.endswith("so 1 replica stays.")

@@ -26,6 +26,14 @@ def test_each_stage_has_its_time_and_its_seconds():
     assert [stage["stage"] for stage in stages if stage["remedy"]] == ["a sample shows it"], "the longest"
 
 
+def test_the_first_decision_of_a_new_autoscaler_that_keeps_the_replicas_is_no_reaction():
+    document = documents.observed()
+    late = document["cluster"]["hpa"][1]["t"]
+    document["cluster"]["hpa"][:1] = [documents.hpa(-5, 1, None, None), documents.hpa(35, 1, 1, 60)]
+    stages = {stage["stage"]: stage["at"] for stage in reaction(document)}
+    assert stages["the autoscaler decides"] == late == 50
+
+
 def test_a_stage_that_was_not_observed_has_no_time_and_the_next_counts_from_the_one_before():
     document = documents.observed()
     document["cluster"]["samples"] = []

@@ -1,7 +1,7 @@
 """Watching a small API: what is seen, what survives its faults, and what is told when there is nothing to see."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from lightkube import KubeConfig
@@ -19,10 +19,12 @@ CPU = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utili
 TARGET = {"kind": "Deployment", "name": "classifier-service"}
 
 
-def put_hpa(api: Api, desired: int = 1, utilization: int = 5, **spec: object) -> None:
+def put_hpa(
+    api: Api, desired: int = 1, utilization: int = 5, conditions: Sequence[object] = (), **spec: object
+) -> None:
     current = {"averageUtilization": utilization, "averageValue": f"{utilization}m"}
     metrics = [{"type": "Resource", "resource": {"name": "cpu", "current": current}}]
-    status = {"currentReplicas": 1, "desiredReplicas": desired, "currentMetrics": metrics}
+    status = {"currentReplicas": 1, "desiredReplicas": desired, "currentMetrics": metrics, "conditions": conditions}
     fields = {"scaleTargetRef": TARGET, "minReplicas": 1, "maxReplicas": 5, "metrics": [CPU], **spec}
     api.put("horizontalpodautoscalers", "classifier-service", spec=fields, status=status)
 
@@ -112,6 +114,19 @@ def test_what_is_there_at_the_start(watch: Watch):
     assert observation.events == ()  # what came before is not of this run
     assert observation.server_version == "v1.35.4"
     assert watch.current() == module.Current(1, 1, 1, 5, 5, 70)
+
+
+def test_a_new_autoscaler_that_could_not_decide_yet_has_no_number(api: Api, watch: Watch):
+    put_hpa(api, desired=0, utilization=0)
+    observation = eventually(watch, lambda o: len(o.hpa) == 2)
+    assert [hpa.desired_replicas for hpa in observation.hpa] == [1, None]
+    assert watch.current().desired == 1  # what there is
+
+
+def test_zero_replicas_by_decision_are_zero(api: Api, watch: Watch):
+    put_hpa(api, desired=0, conditions=[{"type": "ScalingActive", "status": "True"}])
+    observation = eventually(watch, lambda o: len(o.hpa) == 2)
+    assert observation.hpa[1].desired_replicas == 0 == watch.current().desired
 
 
 def test_a_scale_up_from_decision_to_endpoint(api: Api, watch: Watch):

@@ -96,7 +96,7 @@ def run(due: list[int] | None = None, **changes: Any) -> dict[str, Any]:
     }
 
 
-def hpa(t: float, current: int, desired: int, utilization: int | None) -> dict[str, Any]:
+def hpa(t: float, current: int, desired: int | None, utilization: int | None) -> dict[str, Any]:
     return {
         "t": t,
         "stamp": t,
