@@ -33,7 +33,7 @@ class Forecast(BaseModel):
 
     `replicas`: set by the HPA, a band for each second. `first_change`: seconds until the first change, None if most
     draws have none. `most`: replicas at the most. `replica_seconds`: their sum over time. `short_seconds`: seconds in
-    which the demand exceeded what the ready pods can do. `wait_seconds`: the longest wait, in an open loop.
+    which the demand exceeded what the ready pods can do. `wait_seconds`: the longest wait on top of the service time.
     `answered`: requests answered within the load's time.
     """
 
@@ -120,11 +120,13 @@ class _Draw:
             users = load.users[second] if second < load.seconds else 0
             demand = users / model.service_seconds
             served = min(demand, capacity)
+            wait = users / served - model.service_seconds if served else 0.0  # Little's law
         else:
             demand = self.backlog + (load.rates[second] if second < load.seconds else 0.0)
             served = min(demand, capacity)
             self.backlog = demand - served
-            self.longest_wait = max(self.longest_wait, self.backlog / capacity if capacity else 0.0)
+            wait = self.backlog / capacity if capacity else 0.0
+        self.longest_wait = max(self.longest_wait, wait)
         self.short += demand > capacity
         self.answered += served
         working = {pod.name for pod in ready}

@@ -159,20 +159,20 @@ def _balance(summary: Document) -> str:
     return "<h2>Answers by pod</h2>" + table(("pod", "version", "answers", "share", "first answer"), rows, [2, 3, 4])
 
 
+def _listed(figures: Document) -> str:
+    return ", ".join(f"{name} {value}" for name, value in figures.items())
+
+
 def _settings(document: Document) -> str:
     run, generator = document["run"], document["generator"]
     rows = [(name, json.dumps(value)) for name, value in document["settings"].items() if value not in (None, [], "")]
-    rows += [("loadgen", f"{run['version']}, commit {run['commit']}"), ("host", json.dumps(run["host"]))]
+    rows += [("loadgen", f"{run['version']}, commit {run['commit']}"), ("host", _listed(run["host"]))]
     rows.append(
         ("generator", f"{generator['cpu_seconds']:.1f} CPU seconds, {count(len(generator['workers']), 'worker')}")
     )
     if cluster := document.get("cluster"):
-        controller = cluster["controller"]
-        rows.append(
-            (
-                "Kubernetes",
-                f"{cluster['server_version']}; clock ahead of this machine's by {cluster['skew_seconds']:.2f} s",
-            )
-        )
-        rows.append(("controller's flags", f"{controller['source']}: {json.dumps(controller)}"))
+        controller, skew = cluster["controller"], cluster["skew_seconds"]
+        clock = f"clock {abs(skew):.2f} s {'behind' if skew < 0 else 'ahead of'} this machine's"
+        rows.append(("Kubernetes", f"{cluster['server_version']}; {clock}"))
+        rows.append(("controller", _listed(controller)))
     return "<h2>Settings</h2>" + table(("", ""), rows)

@@ -59,7 +59,7 @@ def decisions(document: Document) -> str:
         "<p>Each decision of the autoscaler, computed again from the pods' own samples by the algorithm of "
         f"{escape(str((document.get('cluster') or {}).get('server_version')))}.</p>"
     )
-    return f"<h2>Why it scaled, and why not</h2>{intro}{table(heads, rows, range(1, 5))}"
+    return f"<h2>Why it scaled, and why not</h2>{intro}{table(heads, rows, range(5))}"
 
 
 def elasticity(document: Document) -> str:

@@ -184,6 +184,12 @@ def test_a_slower_behavior_comes_later_and_leaves_more_waiting():
     assert other.answered[1] < own.answered[1]
 
 
+def test_users_of_a_closed_loop_wait_as_long_as_the_law_of_little_says():
+    made = simulate(MODEL, Load(users=(40,) * 100), HPA.model_copy(update={"max": 1}), draws=5)
+    wait = 40 / MODEL.pod_rate - MODEL.service_seconds
+    assert made.wait_seconds == pytest.approx((wait, wait, wait), abs=0.01)
+
+
 def test_all_that_is_due_is_answered_if_there_is_time():
     made = simulate(MODEL, Load(rates=(4.0,) * 100 + (0.0,) * 100), draws=10)
     assert made.answered == (400, 400, 400)

@@ -51,6 +51,15 @@ def test_what_a_server_sent_is_text():
     assert html.count("<script") == 2 and "<img" not in html, "the page's own two scripts"
 
 
+@pytest.mark.parametrize(("skew", "text"), [(-0.01, "0.01 s behind"), (0.25, "0.25 s ahead of")])
+def test_settings_are_told_in_words(skew, text):
+    document = documents.observed()
+    document["cluster"]["skew_seconds"] = skew
+    html = page.report(document)
+    assert f"v1.35.4; clock {text} this machine&#x27;s" in html
+    assert "<td>host</td><td>cores 2</td>" in html and "source assumed" in html
+
+
 @pytest.mark.parametrize("due", [[], [0] * 5, [3]], ids=["no second", "no request", "one second"])
 def test_a_run_of_nearly_nothing_has_a_report(due):
     document = documents.run(due)
