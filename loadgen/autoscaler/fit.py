@@ -5,6 +5,7 @@ A fluid model knows rates, not requests: each second, the ready pods share the d
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from math import ceil, inf
 from statistics import median
 from typing import Any
 
@@ -12,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from loadgen.cluster.observation import Controller, Hpa, Observation, Pod
+from loadgen.cluster.observation import Controller, Hpa, Observation, Pod, Sample
 
 DEFAULT_STARTUP_SECONDS = 20.0
 DEFAULT_SAMPLE = (8.0, 15.0)
 METRICS_SECONDS = 15.0  # metrics-server's default
-CEILING_SHARE = 0.9
+BUSY_SHARE = 0.9  # of its limit: a pod that uses more has no CPU to spare
 
 
 class Unfit(Exception):
@@ -42,8 +43,9 @@ class Model(BaseModel):
 
     `total_milli`: what all pods together have got at most, where that was less than their limits; None otherwise.
     `startup_seconds`: from a pod's creation until it was ready, for each pod seen. `pending_seconds`: from its creation
-    until its container ran. `serving_seconds`: from ready until its first answer. `samples`: (age when first seen,
-    window) of metrics-server's samples. `residual_milli`: root mean square of what the regression leaves.
+    until its container ran. `serving_seconds`: from ready until its first answer. `service_seconds`: of an answer while
+    CPU is to spare. `samples`: (age when first seen, window) of metrics-server's samples. `residual_milli`: root mean
+    square of what the regression leaves.
     `assumed` lists what the run did not show.
     """
 
@@ -79,7 +81,7 @@ def load_of(document: Mapping[str, Any]) -> Load:
     if document["summary"]["longest_silence_seconds"] is None:
         return Load(rates=tuple(float(due) for due in timeline["due"]))
     users = max(count or 0 for count in timeline["in_flight"])
-    return Load(users=tuple(users if due else 0 for due in timeline["due"]))
+    return Load(users=tuple(0 if phase == "drain" else users for phase in timeline["phase"]))
 
 
 def fit(document: Mapping[str, Any]) -> Model:
@@ -93,27 +95,26 @@ def fit(document: Mapping[str, Any]) -> Model:
     if not request:
         raise Unfit("the pods have no CPU request, so there is no utilization to scale on")
     timeline, assumed = document["timeline"], []
-    answered = np.asarray(timeline["answered"], dtype=np.float64)
-    shares = answered / np.maximum(1, _ready(observation, len(answered)))
-    cost, idle, residual = _regression(observation, shares)
+    cost, idle, residual = _regression(observation, _answers(document, observation))
+    total = _ceiling(observation, limit, timeline["service_p50"])
+    spare = _spare(observation, sum(phase != "drain" for phase in timeline["phase"]), limit, total)
     new = [pod for pod in observation.pods if pod.phase and pod.phase[0][0] > observation.hpa[0].t + 1]
     startups = tuple(ready - pod.phase[0][0] for pod in new if (ready := _ready_at(pod)) is not None)
     if not startups:
         assumed.append(f"that a new pod is ready after {DEFAULT_STARTUP_SECONDS:.0f} s: none started in the run")
     samples = tuple((round(s.t - s.timestamp, 3), s.window) for s in observation.samples)
-    services = [seconds for seconds in timeline["service_p50"] if seconds]
     return Model(
         cost=cost,
         idle_milli=idle,
         residual_milli=residual,
         request_milli=request,
         limit_milli=limit,
-        total_milli=_ceiling(observation, limit, timeline["service_p50"]),
+        total_milli=total,
         startup_seconds=startups or (DEFAULT_STARTUP_SECONDS,),
         startup_milli=_startup_milli(observation, new, idle),
         pending_seconds=_pending(new),
         serving_seconds=_serving(document, new),
-        service_seconds=float(np.percentile(services, 5)) if services else cost / 1000,
+        service_seconds=_service_seconds(timeline, spare) or cost / (limit or 1000),
         samples=samples or (DEFAULT_SAMPLE,),
         metrics_seconds=_metrics_seconds(observation),
         controller=observation.controller,
@@ -125,6 +126,13 @@ def fit(document: Mapping[str, Any]) -> Model:
 
 def _ready_at(pod: Pod) -> float | None:
     return next((t for t, ready in pod.ready if ready), None)
+
+
+def _ready_since(pod: Pod) -> float | None:
+    """When the pod became ready; for one that was ready from the start on, the API's stamp."""
+    if pod.ready and pod.ready[0][1]:
+        return pod.ready_stamps[0] if pod.ready_stamps and pod.ready_stamps[0] is not None else -inf
+    return _ready_at(pod)
 
 
 def _ready(observation: Observation, seconds: int) -> NDArray[np.float64]:
@@ -141,19 +149,29 @@ def _ready(observation: Observation, seconds: int) -> NDArray[np.float64]:
     return result
 
 
-def _regression(observation: Observation, shares: NDArray[np.float64]) -> tuple[float, float, float]:
+def _answers(document: Mapping[str, Any], observation: Observation) -> dict[str, NDArray[np.float64]]:
+    """Each pod's answers, each second; the ready pods' equal shares if answers do not name their pod."""
+    total = np.asarray(document["timeline"]["answered"], dtype=np.float64)
+    answers = {pod.name: np.zeros(len(total)) for pod in observation.pods}
+    if any(entry["pod"] not in answers for entry in document["answered_by"]):
+        return dict.fromkeys(answers, total / np.maximum(1, _ready(observation, len(total))))
+    return answers | {
+        entry["pod"]: np.asarray(entry["answered"], dtype=np.float64) for entry in document["answered_by"]
+    }
+
+
+def _regression(observation: Observation, answers: Mapping[str, NDArray[np.float64]]) -> tuple[float, float, float]:
     """Cost of a request, CPU of an idle pod, and the residual: least squares over samples of pods that were ready.
 
-    `shares` is each ready pod's part of the answers, each second. Samples from before the run are of idle pods.
+    Before and after the run the pods were idle.
     """
     rates, usages = [], []
-    ready = {pod.name: _ready_at(pod) for pod in observation.pods}
-    initial = observation.hpa[0].t + 1
+    ready = {pod.name: _ready_since(pod) for pod in observation.pods}
     for sample in observation.samples:
         start, since = sample.timestamp - sample.window, ready.get(sample.pod)
-        if since is None or (since > initial and start < since) or sample.timestamp > len(shares):
+        if since is None or start < since:
             continue
-        rates.append(_mean(shares, start, sample.timestamp))
+        rates.append(_mean(answers[sample.pod], start, sample.timestamp))
         usages.append(sample.usage_nano / 1e6)
     x, y = np.asarray(rates), np.asarray(usages)
     if not len(x) or x.max() <= 0:
@@ -171,11 +189,35 @@ def _regression(observation: Observation, shares: NDArray[np.float64]) -> tuple[
 
 
 def _mean(values: NDArray[np.float64], start: float, end: float) -> float:
-    """Mean over a stretch of time; before the run there was no load."""
+    """Mean over a stretch of time; before and after the run there was no load."""
     edges = np.arange(len(values) + 1, dtype=np.float64)
     total = np.concatenate([[0.0], np.cumsum(values)])
     low, high = np.interp([start, end], edges, total)
     return float((high - low) / max(end - start, 1e-9))
+
+
+def _service_seconds(timeline: Mapping[str, Any], spare: NDArray[np.bool_]) -> float | None:
+    """Mean time from sending to the answer in seconds with CPU to spare, None if there is none."""
+    answered = np.asarray(timeline["answered"])[: len(spare)][spare]
+    if not answered.any():
+        return None
+    means = np.asarray([mean or 0.0 for mean in timeline["answered_service_mean"]])[: len(spare)][spare]
+    return float(np.average(means, weights=answered))
+
+
+def _spare(observation: Observation, sending: int, limit: int | None, total: float | None) -> NDArray[np.bool_]:
+    """Whether the ready pods had CPU to spare, each second of the load.
+
+    A sample tells this only of a window within the load in which no pod became ready or ended.
+    """
+    ready, (pods, usage) = _ready(observation, sending), _usage(observation, sending)
+    most = np.minimum(pods * (limit or inf), total or inf)
+    result: NDArray[np.bool_] = (pods > 0) & (pods >= ready) & (usage < BUSY_SHARE * most)
+    for sample in observation.samples:
+        seconds = _window(sample)
+        if sample.timestamp < sample.window or seconds.stop > sending or len(set(ready[seconds])) > 1:
+            result[seconds] = False
+    return result
 
 
 def _ceiling(observation: Observation, limit: int | None, services: Sequence[float | None]) -> float | None:
@@ -186,14 +228,25 @@ def _ceiling(observation: Observation, limit: int | None, services: Sequence[flo
     usual = [seconds for seconds in services if seconds]
     if limit is None or not usual:
         return None
-    slow = 2 * float(np.percentile(usual, 5))
-    totals: dict[int, list[float]] = {}
-    for second in (number for number, seconds in enumerate(services) if seconds and seconds >= slow):
-        usages = [s.usage_nano / 1e6 for s in observation.samples if s.timestamp - s.window <= second < s.timestamp]
-        totals.setdefault(len(usages), []).append(sum(usages))
-    pods = max(totals, default=0)
-    top = median(totals[pods]) if pods else 0.0
-    return top if 0 < top < CEILING_SHARE * pods * limit else None
+    pods, usage = _usage(observation, len(services))
+    slow = np.asarray([seconds or 0.0 for seconds in services]) >= 2 * float(np.percentile(usual, 5))
+    most = int(pods[slow].max(initial=0))
+    top = float(np.median(usage[slow & (pods == most)])) if most else 0.0
+    return top if 0 < top < BUSY_SHARE * most * limit else None
+
+
+def _window(sample: Sample) -> slice:
+    """The seconds that begin within the sample's window, from the start of the run on."""
+    return slice(max(0, ceil(sample.timestamp - sample.window)), max(0, ceil(sample.timestamp)))
+
+
+def _usage(observation: Observation, seconds: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """How many pods have a sample of each second, and the millicores of all together."""
+    pods, milli = np.zeros(seconds, dtype=np.int64), np.zeros(seconds)
+    for sample in observation.samples:
+        pods[_window(sample)] += 1
+        milli[_window(sample)] += sample.usage_nano / 1e6
+    return pods, milli
 
 
 def _startup_milli(observation: Observation, new: Sequence[Pod], idle: float) -> float:

@@ -32,7 +32,9 @@ All times are seconds on one monotonic clock, from the start of the run; null wh
                       sending_seconds, elapsed_seconds, version, commit, host {name, system, cores, python}
     timeline          lists by the second in which requests were due: second, phase, due, started, succeeded, failed,
                       dropped, in_flight (at its end), response_p50, response_p90, response_p99, service_p50,
-                      service_p99; and answered, which counts successes by the second in which they ended
+                      service_p99. By the second in which they arrived: answered (successes), answered_service_mean
+                      (the mean of their end - sent)
+    answered_by       [{pod, answered: successes by the second in which they arrived}]
     requests          one object a line, in the order of their ends: intended, sent, first_byte, end, no_connection,
                       connecting (a part of end - sent), outcome, status, detail, stale, retry_after, served_by,
                       model_version, request_id (of failures), sample_index, correct, completion_tokens, first_token.
@@ -82,6 +84,7 @@ def document(recorded: Recorded, settings: Mapping[str, Any], ready_pods: int | 
             **provenance(),
         },
         "timeline": parts["timeline"],
+        "answered_by": parts["answered_by"],
         "cluster": None,
         "decisions": None,
         "reaction": None,

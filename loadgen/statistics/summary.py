@@ -13,7 +13,7 @@ from loadgen.engine.run import Recorded
 from loadgen.outcome import Outcome
 from loadgen.statistics.percentiles import distribution
 from loadgen.statistics.table import Table, gaps, load
-from loadgen.statistics.timeline import timeline
+from loadgen.statistics.timeline import answered_by, timeline
 
 CHUNK_ROWS = 65_536
 ERROR_KEYS = ("outcome", "status", "detail", "phase", "pod", "version")
@@ -70,7 +70,8 @@ def summarise(recorded: Recorded) -> dict[str, Any]:
             for part in [window(number)]
         ],
         "drain": _drain(table, recorded.sending_seconds),
-        "timeline": timeline(table, recorded),
+        "timeline": (seconds := timeline(table, recorded)),
+        "answered_by": answered_by(table, len(seconds["second"]), texts),
         "elapsed_seconds": max(float(table.end.max(initial=0.0)), recorded.sending_seconds),
         "measured": measured,
         "texts": texts,

@@ -1,6 +1,7 @@
-"""The run second by second, by the second in which requests were due; `answered` by that in which they ended."""
+"""The run second by second: requests by the second in which they were due, answers by that in which they arrived."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from loadgen.statistics.table import Table
 
 
 def timeline(table: Table, recorded: Recorded) -> dict[str, list[Any]]:
-    """Return lists of equal length; percentiles are in seconds, None where nothing was due."""
+    """Return lists of equal length; percentiles and means are in seconds, None where nothing was due or arrived."""
     plan = recorded.plan
     count = math.ceil(max(recorded.sending_seconds, float(table.end.max(initial=0.0))))
     second = np.minimum(table.intended, max(count - 1, 0)).astype(np.int32)
@@ -27,6 +28,9 @@ def timeline(table: Table, recorded: Recorded) -> dict[str, list[Any]]:
     def percentiles(seconds: NDArray[np.float64], rows: NDArray[np.bool_], *percents: int) -> dict[int, Any]:
         return by_group(second[rows], seconds[rows], percents, count)
 
+    arrived = table.end[table.succeeded].astype(np.int32)
+    taken = (table.end - table.sent)[table.succeeded]
+    totals = np.bincount(arrived, taken, minlength=count).tolist()
     begun, ended = (np.cumsum(per_second(times[sent].astype(np.int32))) for times in (table.sent, table.end))
     response = percentiles(table.response(plan.timeout_seconds), judged, 50, 90, 99)
     service = percentiles(table.service(plan.timeout_seconds), judged & sent, 50, 99)
@@ -36,13 +40,23 @@ def timeline(table: Table, recorded: Recorded) -> dict[str, list[Any]]:
         "due": per_second(due),
         "started": per_second(second[sent]),
         "succeeded": per_second(second[table.succeeded]),
-        "answered": per_second(table.end[table.succeeded].astype(np.int32)),
         "failed": per_second(second[table.failed]),
         "dropped": per_second(second[table.has(Outcome.DROPPED)]),
         "in_flight": (begun - ended).tolist(),
         **{f"response_p{percent}": figures for percent, figures in response.items()},
         **{f"service_p{percent}": figures for percent, figures in service.items()},
+        "answered": (answered := per_second(arrived)),
+        "answered_service_mean": [total / n if n else None for total, n in zip(totals, answered, strict=True)],
     }
+
+
+def answered_by(table: Table, seconds: int, texts: Sequence[str | None]) -> list[dict[str, Any]]:
+    """Return each pod's successes, by the second in which they arrived; pod is None for those that tell no name."""
+    pods, arrived = table.pod[table.succeeded], table.end[table.succeeded].astype(np.int32)
+    return [
+        {"pod": texts[pod], "answered": np.bincount(arrived[pods == pod], minlength=seconds).tolist()}
+        for pod in np.unique(pods).tolist()
+    ]
 
 
 def _phase(second: int, recorded: Recorded) -> str:

@@ -55,6 +55,10 @@ MODEL = Model(
     replicas=1,
     assumed=(),
 )
+SILENT = {
+    "timeline": {name: [0] * 90 for name in ("phase", "answered", "answered_service_mean", "service_p50")},
+    "answered_by": [],
+}
 DEMO = Load(users=(40,) * 120)
 
 
@@ -83,11 +87,12 @@ def document(**changes: Any) -> dict[str, Any]:
         samples=tuple(samples),
     )
     rates = [2] * 30 + [4] * 60
-    timeline = {"second": list(range(90)), "due": rates, "answered": rates, "in_flight": [1] * 90}
+    timeline = {"second": list(range(90)), "phase": ["load"] * 90, "due": rates, "answered": rates}
     summary = {"longest_silence_seconds": None, "served_by": [{"pod": "b", "first_answer": 30.0}]}
     return {
         "summary": summary,
-        "timeline": {**timeline, "service_p50": [0.2] * 90},
+        "timeline": {**timeline, "in_flight": [1] * 90, "service_p50": [0.2] * 90, "answered_service_mean": [0.2] * 90},
+        "answered_by": [{"pod": "a", "answered": [2] * 90}, {"pod": "b", "answered": [0] * 30 + [2] * 60}],
         "cluster": cluster.model_dump(mode="json", by_alias=True),
         **changes,
     }
@@ -102,6 +107,41 @@ def test_the_fit_finds_the_costs_that_made_the_run():
     assert model.pod_rate == pytest.approx((500 - IDLE) / COST)
     assert model.total_milli is None
     assert model.assumed == ()
+
+
+def test_answers_that_name_their_pod_need_not_be_shared_equally():
+    counts = {"a": [2] * 30 + [3] * 60, "b": [0] * 30 + [1] * 60}
+    own = document(answered_by=[{"pod": pod, "answered": answered} for pod, answered in counts.items()])
+    own["cluster"]["samples"] = [s for s in own["cluster"]["samples"] if s["pod"] == "a"]
+    for measured in own["cluster"]["samples"][2:]:
+        measured["usage_nano"] = (IDLE + COST * 3) * 1e6
+    assert [fit(own).cost, fit(own).idle_milli] == pytest.approx([COST, IDLE])
+
+
+def test_answers_that_name_no_pod_are_shared_equally():
+    own = document(answered_by=[{"pod": None, "answered": [2] * 30 + [4] * 60}])
+    assert [fit(own).cost, fit(own).idle_milli] == pytest.approx([COST, IDLE])
+
+
+def test_a_pod_that_became_ready_shortly_before_the_run_was_not_idle_meanwhile():
+    own = document()
+    own["cluster"]["pods"][0]["ready_stamps"] = [-10.0]
+    own["cluster"]["samples"][0]["usage_nano"] = 400e6
+    assert fit(own).cost == pytest.approx(COST, rel=0.02)
+
+
+def test_an_answer_takes_the_mean_of_short_and_long_ones_while_cpu_is_to_spare():
+    own = document()
+    own["timeline"]["answered_service_mean"] = [0.1, 1.3] * 45
+    assert fit(own).service_seconds == pytest.approx(0.7, abs=0.05)
+
+
+def test_where_no_cpu_was_to_spare_an_answer_takes_its_cpu_at_the_limit():
+    own = document()
+    own["timeline"]["answered_service_mean"] = [8.0] * 90
+    for measured in own["cluster"]["samples"][1:]:
+        measured["usage_nano"] = 490e6
+    assert fit(own).service_seconds == pytest.approx(fit(own).cost / 500)
 
 
 def test_what_a_run_does_not_show_is_assumed_and_told():
@@ -125,7 +165,7 @@ def test_a_node_with_less_cpu_than_the_pods_limits_bounds_them_together():
     ("changes", "message"),
     [
         ({"cluster": None}, "repeat it with --observe"),
-        ({"timeline": {"answered": [0] * 90, "service_p50": [None] * 90}}, "a run of at least a minute"),
+        (SILENT, "a run of at least a minute"),
     ],
 )
 def test_what_cannot_be_fitted_is_told(changes, message):
@@ -137,7 +177,8 @@ def test_the_load_of_a_run():
     assert load_of(document()).rates == (2.0,) * 30 + (4.0,) * 60
     closed = document()
     closed["summary"]["longest_silence_seconds"] = 0.5
-    closed["timeline"] |= {"in_flight": [38] * 80 + [40] * 10, "due": [5] * 80 + [0] * 10}
+    phases = ["load"] * 80 + ["drain"] * 10
+    closed["timeline"] |= {"in_flight": [38] * 80 + [40] * 10, "due": [5, 0] * 40 + [0] * 10, "phase": phases}
     assert load_of(closed).users == (40,) * 80 + (0,) * 10
 
 

@@ -109,8 +109,13 @@ def test_longest_silence_of_a_closed_loop_includes_the_ends_of_the_run(summary):
 
 
 def test_an_answer_counts_in_the_second_in_which_it_arrived(tmp_path):
-    timeline = summarise(recorded(tmp_path, [row(0.5, 3.0), row(0.6, 0.1), failure(1.0, 0.1)]))["timeline"]
-    assert timeline["succeeded"][:4] == [2, 0, 0, 0] and timeline["answered"][:4] == [1, 0, 0, 1]
+    rows = [row(0.5, 3.0, pod=1), row(0.6, 0.1, pod=2), row(0.7, 0.2, late=0.1), failure(1.0, 0.1, pod=1)]
+    parts = summarise(recorded(tmp_path, rows, texts=["a", "b"]))
+    timeline = parts["timeline"]
+    assert timeline["succeeded"][:4] == [3, 0, 0, 0] and timeline["answered"][:4] == [2, 0, 0, 1]
+    assert timeline["answered_service_mean"][:4] == [pytest.approx(0.1), None, None, 3.0]
+    counts = {entry["pod"]: entry["answered"][:4] for entry in parts["answered_by"]}
+    assert counts == {None: [1, 0, 0, 0], "a": [0, 0, 0, 1], "b": [1, 0, 0, 0]}
 
 
 def test_run_without_a_request_has_no_figures(summary):
