@@ -166,17 +166,26 @@ def in_node() -> list[str]:
     return node.inside("ctr", "--namespace=k8s.io", "images", "list", "--quiet").split()
 
 
+def in_store() -> list[str]:
+    return output(buildah("images", "--format", "{{.Name}}:{{.Tag}}"), env=BUILDAH).split()
+
+
 def loaded(name: str) -> bool:
     return name in in_node()
 
 
 def forget(used: set[str]) -> None:
-    """Removes the apps' images that are neither in `used` nor built from the present sources."""
+    """Removes the apps' images that are neither in `used` nor built from the present sources, from node and store."""
     keep = used.union(*(app_names(image) for image in variants()))
     repositories = tuple(f"docker.io/library/{app}-service:v1-" for app in APPS)
-    if unused := [name for name in in_node() if name.startswith(repositories) and name not in keep]:
-        node.inside("ctr", "--namespace=k8s.io", "images", "remove", *unused)
-        succeeds(buildah("rmi", *unused), env=BUILDAH, timeout=60)
+
+    def unused(names: list[str]) -> list[str]:
+        return [name for name in names if name.startswith(repositories) and name not in keep]
+
+    if names := unused(in_node()):
+        node.inside("ctr", "--namespace=k8s.io", "images", "remove", *names)
+    if names := unused(in_store()):  # those that a removed node had too
+        succeeds(buildah("rmi", *names), env=BUILDAH, timeout=300)
     succeeds(buildah("rmi", "--prune"), env=BUILDAH, timeout=60)  # stages of builds, which have no name
 
 
