@@ -5,6 +5,7 @@ and What It Is Not" (ICAC 2013), and of Herbst et al., "Ready for Rain?" (SPEC R
 """
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from loadgen.autoscaler.fit import Unfit, fit
 
 Document = Mapping[str, Any]
-SMOOTHING_SECONDS = 5  # a Poisson process alone would make the demand change each second
+# Single requests alone would make the demand, and the latency, change each second.
+SMOOTHING_SECONDS, SMOOTHING_REQUESTS = 5, 20
 
 
 def elasticity(document: Document, objective_seconds: float | None = None) -> dict[str, Any] | None:
@@ -40,7 +42,8 @@ def elasticity(document: Document, objective_seconds: float | None = None) -> di
         return None
     length = len(timeline["second"])
     capacity = float(np.median(requests)) / 1000 * bounds["target_utilization"] / 100  # CPU seconds a second
-    rate = _smooth(np.asarray(timeline["due"], float))
+    due = np.asarray(timeline["due"], float)
+    rate = _smooth(due, smoothing(due.sum(), length))
     demand = np.clip(np.ceil(rate * cpu / capacity - 1e-9), bounds["min"] or 1, bounds["max"])
     supply = steps([(entry["t"], entry["ready"]) for entry in cluster["deployment"]], length)
     return {
@@ -76,10 +79,17 @@ def steps(changes: Sequence[tuple[float, float | None]], length: int) -> NDArray
     return values[np.maximum(index, 0)]
 
 
-def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    width = min(SMOOTHING_SECONDS, len(values))
-    padded = np.pad(values, (width // 2, width - 1 - width // 2), mode="edge")
-    return np.convolve(padded, np.ones(width) / width, mode="valid")
+def smoothing(requests: float, length: int) -> int:
+    """Return how many of `length` entries, at most all, have SMOOTHING_REQUESTS of the requests; at least a few."""
+    return min(length, max(SMOOTHING_SECONDS, ceil(SMOOTHING_REQUESTS * length / max(requests, 1))))
+
+
+def _smooth(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """Return the mean of `width` values around each, at the ends of those that there are."""
+    sums, starts = np.concatenate([[0.0], np.cumsum(values)]), np.arange(len(values)) - width // 2
+    low, high = np.maximum(starts, 0), np.minimum(starts + width, len(values))
+    means: NDArray[np.float64] = (sums[high] - sums[low]) / (high - low)
+    return means
 
 
 def _outside(timeline: Document, objective: float | None) -> int | None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from loadgen.terminal.text import duration
+from loadgen.autoscaler.elasticity import SMOOTHING_SECONDS, smoothing
+from loadgen.text import duration
 
 RECOVERED_SHARE = 1.25  # of the final latency
-SMOOTHING_SECONDS = 5
+FINAL_SECONDS = 20
 STAY_SECONDS = 10
 METRICS_RESOLUTION_SECONDS = 15  # metrics-server's default; the window of a sample is at least 10 s
 STAMP = "by the API's clock, in whole seconds"
@@ -86,21 +87,23 @@ def load_rise(document: Document) -> tuple[float, str]:
 def recovered(document: Document, rise: float) -> tuple[float | None, str]:
     """Return the second from which the response time's p90 stays near that of the end of sending, and how it is known.
 
-    None where it did not rise with the load at `rise`, or has not been seen to come down. p90 of single seconds varies,
-    so the rolling median of some seconds is looked at.
+    None where it did not rise with the load at `rise`, or has not been seen to stay low. p90 of single seconds varies, so
+    its rolling median is looked at.
     """
-    measured = [(at, p90) for at, p90 in enumerate(document["timeline"]["response_p90"]) if p90 is not None]
+    timeline = document["timeline"]
+    measured = [(at, p90) for at, p90 in enumerate(timeline["response_p90"]) if p90 is not None]
     if len(measured) < SMOOTHING_SECONDS:
         return None, "too few seconds with an answer"
-    windows = np.lib.stride_tricks.sliding_window_view([p90 for _, p90 in measured], SMOOTHING_SECONDS)
+    width = min(len(measured), smoothing(sum(timeline["succeeded"]), len(timeline["second"])))
+    windows = np.lib.stride_tricks.sliding_window_view([p90 for _, p90 in measured], width)
     medians = np.median(windows, axis=1)
-    seconds = np.array([at for at, _ in measured][SMOOTHING_SECONDS // 2 : SMOOTHING_SECONDS // 2 + len(medians)])
-    final, before = medians[-1], medians[seconds < rise - SMOOTHING_SECONDS // 2]
+    seconds = np.array([at for at, _ in measured][width // 2 : width // 2 + len(medians)])
+    final, before = np.median(medians[-FINAL_SECONDS:]), medians[seconds < rise - width // 2]
     above = seconds[(seconds >= rise) & (medians > final * RECOVERED_SHARE)]
     if len(above) and above[-1] + 1 <= measured[-1][0] + 1 - STAY_SECONDS:
         return float(above[-1] + 1), f"p90 within {RECOVERED_SHARE} x the final"
     if len(above):
-        return None, f"p90 came down within the last {STAY_SECONDS} s, too late to see it stay"
+        return None, f"p90 was high in the last {STAY_SECONDS} s"
     if not len(before):
         return None, "p90 was level from the start of the load to its end"
     if final > np.median(before) * RECOVERED_SHARE:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from loadgen.fields import rule
 from loadgen.statistics.document import SCHEMA_VERSION
 from loadgen.statistics.schema import Document
-from loadgen.terminal.text import safe
+from loadgen.text import safe
 
 REMEDY = "Give the file of --output, as it was written."
 MOST_MISTAKES = 5

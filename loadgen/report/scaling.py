@@ -51,7 +51,7 @@ def decisions(document: Document) -> str:
                 _known(first["desired"]),
                 _known(last["observed"]),
                 "differs" if differs else "",
-                "; ".join([first["why"], *first["unknown"]]),
+                " ".join([first["why"], *(f"Unknown: {text}." for text in first["unknown"])]),
             )
         )
     heads = ("at", "replicas", "by the samples", "after limits", "observed", "", "why")

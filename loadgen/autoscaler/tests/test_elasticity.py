@@ -40,6 +40,14 @@ def test_a_run_whose_second_pod_came_late():
     assert figures["seconds_outside_objective"] == 33, "from 32 to 65 s"
 
 
+def test_few_requests_do_not_make_the_demand_change_each_second():
+    document = documents.observed()
+    document["timeline"]["due"] = [2, 0, 0, 1] * 30
+    for pod in document["cluster"]["pods"]:
+        pod["request_milli"] = 8
+    assert set((elasticity(document) or {})["demand"]) == {2}
+
+
 def test_without_a_cluster_or_samples_there_is_no_elasticity():
     document = documents.observed()
     document["cluster"]["samples"] = []

@@ -190,7 +190,7 @@ def complete() -> dict[str, Any]:
         "desired": 2,
         "observed": 2,
         "reason": "above",
-        "why": "102% of the request is 1.46 times the target",
+        "why": "102% of the request is 1.46 times the target.",
         "limited_by": "maxReplicas",
         "differs": False,
         "unknown": ["recommendations before -5 s"],
