@@ -5,17 +5,15 @@ and What It Is Not" (ICAC 2013), and of Herbst et al., "Ready for Rain?" (SPEC R
 """
 
 from collections.abc import Mapping, Sequence
-from math import ceil
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from loadgen.autoscaler import smoothing
 from loadgen.autoscaler.fit import Unfit, fit
 
 Document = Mapping[str, Any]
-# Single requests alone would make the demand, and the latency, change each second.
-SMOOTHING_SECONDS, SMOOTHING_REQUESTS = 5, 20
 
 
 def elasticity(document: Document, objective_seconds: float | None = None) -> dict[str, Any] | None:
@@ -42,8 +40,7 @@ def elasticity(document: Document, objective_seconds: float | None = None) -> di
         return None
     length = len(timeline["second"])
     capacity = float(np.median(requests)) / 1000 * bounds["target_utilization"] / 100  # CPU seconds a second
-    due = np.asarray(timeline["due"], float)
-    rate = _smooth(due, smoothing(due.sum(), length))
+    rate = smoothing.means(timeline["due"])
     demand = np.clip(np.ceil(rate * cpu / capacity - 1e-9), bounds["min"] or 1, bounds["max"])
     supply = steps([(entry["t"], entry["ready"]) for entry in cluster["deployment"]], length)
     return {
@@ -77,19 +74,6 @@ def steps(changes: Sequence[tuple[float, float | None]], length: int) -> NDArray
     values = np.array([value or 0 for _, value in changes], float)
     index = np.searchsorted(times, np.arange(length), side="right") - 1
     return values[np.maximum(index, 0)]
-
-
-def smoothing(requests: float, length: int) -> int:
-    """Return how many of `length` entries, at most all, have SMOOTHING_REQUESTS of the requests; at least a few."""
-    return min(length, max(SMOOTHING_SECONDS, ceil(SMOOTHING_REQUESTS * length / max(requests, 1))))
-
-
-def _smooth(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """Return the mean of `width` values around each, at the ends of those that there are."""
-    sums, starts = np.concatenate([[0.0], np.cumsum(values)]), np.arange(len(values)) - width // 2
-    low, high = np.maximum(starts, 0), np.minimum(starts + width, len(values))
-    means: NDArray[np.float64] = (sums[high] - sums[low]) / (high - low)
-    return means
 
 
 def _outside(timeline: Document, objective: float | None) -> int | None:

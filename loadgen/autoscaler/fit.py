@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from loadgen.autoscaler import smoothing
 from loadgen.cluster.observation import Controller, Hpa, Observation, Pod, Sample
 
 DEFAULT_STARTUP_SECONDS = 20.0
 DEFAULT_SAMPLE = (8.0, 15.0)
 METRICS_SECONDS = 15.0  # metrics-server's default
-BUSY_SHARE = 0.9  # of its limit: a pod that uses more has no CPU to spare
+BUSY_SHARE = 0.9  # of the limits: pods that use more have all they may
+SPARE_SHARE = 0.75  # of what pods can get: those that use less have CPU to spare
 
 
 class Unfit(Exception):
@@ -96,7 +98,7 @@ def fit(document: Mapping[str, Any]) -> Model:
         raise Unfit("the pods have no CPU request, so there is no utilization to scale on")
     timeline, assumed = document["timeline"], []
     cost, idle, residual = _regression(observation, _answers(document, observation))
-    total = _ceiling(observation, limit, timeline["service_p50"])
+    total = _ceiling(observation, limit, timeline)
     spare = _spare(observation, sum(phase != "drain" for phase in timeline["phase"]), limit, total)
     new = [pod for pod in observation.pods if pod.phase and pod.phase[0][0] > observation.hpa[0].t + 1]
     startups = tuple(ready - pod.phase[0][0] for pod in new if (ready := _ready_at(pod)) is not None)
@@ -212,7 +214,7 @@ def _spare(observation: Observation, sending: int, limit: int | None, total: flo
     """
     ready, (pods, usage) = _ready(observation, sending), _usage(observation, sending)
     most = np.minimum(pods * (limit or inf), total or inf)
-    result: NDArray[np.bool_] = (pods > 0) & (pods >= ready) & (usage < BUSY_SHARE * most)
+    result: NDArray[np.bool_] = (pods > 0) & (pods >= ready) & (usage < SPARE_SHARE * most)
     for sample in observation.samples:
         seconds = _window(sample)
         if sample.timestamp < sample.window or seconds.stop > sending or len(set(ready[seconds])) > 1:
@@ -220,16 +222,17 @@ def _spare(observation: Observation, sending: int, limit: int | None, total: flo
     return result
 
 
-def _ceiling(observation: Observation, limit: int | None, services: Sequence[float | None]) -> float | None:
+def _ceiling(observation: Observation, limit: int | None, timeline: Mapping[str, Any]) -> float | None:
     """The most that all pods got together, if they had work for more: a node can have less CPU than their limits.
 
-    They had, where an answer took twice its usual time or more; of these seconds those with most pods count.
+    They had, where answers took twice their usual time or more; of these seconds those with most pods count.
     """
-    usual = [seconds for seconds in services if seconds]
-    if limit is None or not usual:
+    seconds, medians = smoothing.medians(timeline["service_p50"], timeline["succeeded"])
+    if limit is None or not len(medians):
         return None
-    pods, usage = _usage(observation, len(services))
-    slow = np.asarray([seconds or 0.0 for seconds in services]) >= 2 * float(np.percentile(usual, 5))
+    pods, usage = _usage(observation, len(timeline["second"]))
+    slow = np.zeros(len(pods), dtype=bool)
+    slow[seconds] = medians >= 2 * np.percentile(medians, 5)
     most = int(pods[slow].max(initial=0))
     top = float(np.median(usage[slow & (pods == most)])) if most else 0.0
     return top if 0 < top < BUSY_SHARE * most * limit else None

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from loadgen.autoscaler.elasticity import SMOOTHING_SECONDS, smoothing
+from loadgen.autoscaler import smoothing
 from loadgen.text import duration
 
 RECOVERED_SHARE = 1.25  # of the final latency
@@ -91,16 +91,14 @@ def recovered(document: Document, rise: float) -> tuple[float | None, str]:
     its rolling median is looked at.
     """
     timeline = document["timeline"]
-    measured = [(at, p90) for at, p90 in enumerate(timeline["response_p90"]) if p90 is not None]
-    if len(measured) < SMOOTHING_SECONDS:
+    seconds, medians = smoothing.medians(timeline["response_p90"], timeline["succeeded"])
+    if not len(medians):
         return None, "too few seconds with an answer"
-    width = min(len(measured), smoothing(sum(timeline["succeeded"]), len(timeline["second"])))
-    windows = np.lib.stride_tricks.sliding_window_view([p90 for _, p90 in measured], width)
-    medians = np.median(windows, axis=1)
-    seconds = np.array([at for at, _ in measured][width // 2 : width // 2 + len(medians)])
-    final, before = np.median(medians[-FINAL_SECONDS:]), medians[seconds < rise - width // 2]
+    last = max(second for second, p90 in enumerate(timeline["response_p90"]) if p90 is not None)
+    final = np.median(medians[-FINAL_SECONDS:])
+    before = medians[seconds < rise - smoothing.width(timeline["succeeded"]) // 2]
     above = seconds[(seconds >= rise) & (medians > final * RECOVERED_SHARE)]
-    if len(above) and above[-1] + 1 <= measured[-1][0] + 1 - STAY_SECONDS:
+    if len(above) and above[-1] + 1 <= last + 1 - STAY_SECONDS:
         return float(above[-1] + 1), f"p90 within {RECOVERED_SHARE} x the final"
     if len(above):
         return None, f"p90 was high in the last {STAY_SECONDS} s"

@@ -56,7 +56,9 @@ MODEL = Model(
     assumed=(),
 )
 SILENT = {
-    "timeline": {name: [0] * 90 for name in ("phase", "answered", "answered_service_mean", "service_p50")},
+    "timeline": {
+        name: [0] * 90 for name in ("second", "phase", "succeeded", "answered", "answered_service_mean", "service_p50")
+    },
     "answered_by": [],
 }
 DEMO = Load(users=(40,) * 120)
@@ -87,7 +89,7 @@ def document(**changes: Any) -> dict[str, Any]:
         samples=tuple(samples),
     )
     rates = [2] * 30 + [4] * 60
-    timeline = {"second": list(range(90)), "phase": ["load"] * 90, "due": rates, "answered": rates}
+    timeline = {"second": list(range(90)), "phase": ["load"] * 90, "due": rates, "succeeded": rates, "answered": rates}
     summary = {"longest_silence_seconds": None, "served_by": [{"pod": "b", "first_answer": 30.0}]}
     return {
         "summary": summary,
@@ -159,6 +161,8 @@ def test_a_node_with_less_cpu_than_the_pods_limits_bounds_them_together():
     assert fit(own).total_milli is None  # answers came as fast as ever: the pods had no more to do
     own["timeline"]["service_p50"] = [0.2] * 50 + [0.9] * 40
     assert fit(own).total_milli == pytest.approx(600)
+    own["timeline"]["service_p50"] = [0.2, 0.9, 0.2] * 30
+    assert fit(own).total_milli is None  # single slow seconds: the pods had no work for more
 
 
 @pytest.mark.parametrize(
