@@ -26,6 +26,11 @@
 /models/{{ $model.path | default (printf "%s_%s%s" $model.name $model.version $suffix) }}
 {{- end }}
 
+{{/* Path of the manifest in the pod: beside the artifact. */}}
+{{- define "inference-service.manifestPath" -}}
+{{ include "inference-service.modelPath" . | trimSuffix ".joblib" | trimSuffix ".onnx" }}.json
+{{- end }}
+
 {{/* The model that the service loads: a path or a hub id. */}}
 {{- define "inference-service.modelReference" -}}
 {{- if eq (include "inference-service.modelSources" .) "hub" }}{{ .Values.model.hub.id }}
