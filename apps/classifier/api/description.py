@@ -28,6 +28,11 @@ def describe(document: dict[str, Any], model: Classifier) -> None:
         content["examples"] = {"row": {"summary": "A row, a tensor for each feature", "value": _infer_request(model)}}
 
 
+def row_by_name(model: Classifier) -> dict[str, Any]:
+    """Return a request of the manifest's first row, an object by the names of its features."""
+    return {"features": _named(model)}
+
+
 def feature_schema(feature: Feature) -> dict[str, Any]:
     """Return the JSON schema of a feature's values."""
     facts = [f"in {feature.unit}"] if feature.unit else []
@@ -80,7 +85,7 @@ def _row(model: Classifier) -> dict[str, Any]:
 def _requests(model: Classifier) -> dict[str, Any]:
     return {
         "array": {"summary": "A row, its features in their order", "value": {"features": model.example}},
-        "object": {"summary": "The same by name", "value": {"features": _named(model)}},
+        "object": {"summary": "The same by name", "value": row_by_name(model)},
         "several": {"summary": "Two rows at once", "value": {"instances": [model.example, _named(model)]}},
     }
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from fastapi import APIRouter, Request
 from pydantic_core import to_json
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
+from apps.classifier.api import description
 from apps.classifier.api.answers import EXAMPLE, Prediction, Predictions
 from apps.classifier.api.predict_request import FEATURES, PredictRequest
 from apps.classifier.api.table_request import TableRequest
@@ -43,6 +44,21 @@ async def predict(request: Request) -> Response:
         request, body, partial(_parsed, body, model), partial(_answer, model), _is_brief
     )
     return Response(answer, media_type="application/json")
+
+
+@router.get(
+    "/predict/example",
+    tags=["prediction"],
+    summary="A body that POST /predict takes",
+    responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}},
+)
+async def example(request: Request) -> Response:
+    model: Classifier = runtime_of(request).model
+    if model.table is not None:
+        return JSONResponse(description.row_by_name(model))
+    if model.forest.n_features == FEATURES:
+        return JSONResponse(EXAMPLES["unit"]["value"])
+    return JSONResponse({"features": [0] * model.forest.n_features})
 
 
 def _parsed(body: bytearray, model: Classifier) -> PredictRequest | TableRequest:

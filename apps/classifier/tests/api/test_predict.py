@@ -171,6 +171,10 @@ def test_the_examples_of_the_documentation_are_answered(client):
     assert client.get("/docs").status_code == 200
 
 
+def test_the_example_is_a_body_that_is_answered(client):
+    assert client.post("/predict", json=client.get("/predict/example").json()).status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/predict", "/predict/image", "/v2/models/{name}/infer"])
 def test_the_documentation_names_the_errors_that_a_client_should_expect(client, path):
     responses = client.get("/openapi.json").json()["paths"][path]["post"]["responses"]

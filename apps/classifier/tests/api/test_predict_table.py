@@ -211,6 +211,10 @@ def test_a_picture_is_refused_with_the_remedy(iris):
     assert answer.json()["detail"] == rule
 
 
+def test_the_example_is_the_first_row_by_name(mixed):
+    assert mixed.get("/predict/example").json() == {"features": HOUSE}
+
+
 def test_the_documentation_is_that_of_the_model(mixed):
     document = mixed.get("/openapi.json").json()
     assert "/predict/image" not in document["paths"] and "table" in document["info"]["description"]
