@@ -4,12 +4,16 @@ from typing import Any
 
 from apps.classifier.api.infer_request import datatype
 from apps.classifier.api.predict_request import ONE_OF
+from apps.classifier.engines import FOREST, ONNX
 from apps.classifier.model import Classifier
 from models.features import Feature
 
-JSON_TYPES = {"float": "number", "int": "integer", "bool": "boolean"}
-MAX_SHOWN = 100  # features whose places in an array are described one by one
-DESCRIPTION = "Answers rows of a table by a decision forest, exactly as scikit-learn would."
+JSON_TYPES = {"float": "number", "int": "integer", "bool": "boolean", "category": "string"}
+MAX_SHOWN = 100  # features whose places in an array are described one by one; values of an open category
+DESCRIPTIONS = {
+    FOREST: "Answers rows of a table by a decision forest, exactly as scikit-learn would.",
+    ONNX: "Answers rows of a table by an ONNX model.",
+}
 INFER = ("/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}/infer")
 
 
@@ -17,7 +21,7 @@ def describe(document: dict[str, Any], model: Classifier) -> None:
     """Change the OpenAPI `document` to what a model of a table takes and answers; one of pixels has it as it is."""
     if model.table is None:
         return
-    document["info"]["description"] = DESCRIPTION
+    document["info"]["description"] = DESCRIPTIONS[model.identity.engine]
     del document["paths"]["/predict/image"]
     operation = document["paths"]["/predict"]["post"]
     operation["summary"] = "Answer a row, or several"
@@ -36,14 +40,18 @@ def row_by_name(model: Classifier) -> dict[str, Any]:
 def feature_schema(feature: Feature) -> dict[str, Any]:
     """Return the JSON schema of a feature's values."""
     facts = [f"in {feature.unit}"] if feature.unit else []
+    if feature.unknown == "accepted":
+        facts.append("other texts than the examples are answered too")
     if feature.range:
         facts.append(
             f"{feature.range[0]:g} to {feature.range[1]:g} in the training data, other values are answered too"
         )
     described = {"title": feature.name} | ({"description": "; ".join(facts)} if facts else {})
     may_miss = feature.missing != "refused"
-    if feature.kind == "category":
+    if feature.kind == "category" and feature.unknown == "refused":
         return described | {"enum": [*feature.values, *([None] if may_miss else [])]}
+    if feature.kind == "category":
+        described["examples"] = list(feature.values[:MAX_SHOWN])
     kind = JSON_TYPES[feature.kind]
     return described | {"type": [kind, "null"] if may_miss else kind}
 

@@ -12,6 +12,9 @@ async function fetched(path, options) {
   return content;
 }
 
+const short = (number) => (Number.isInteger(number) ? number : Number(number.toPrecision(4)));
+const isTyped = (control) => control.tagName === "INPUT"; // not chosen
+
 function choices(values) {
   const select = document.createElement("select");
   values.forEach(([text, value]) => select.add(new Option(text, JSON.stringify(value))));
@@ -21,12 +24,22 @@ function choices(values) {
 function control(feature) {
   const missing = feature.missing === "refused" ? [] : [["missing", null]];
   if (feature.kind === "bool") return choices([["yes", true], ["no", false], ...missing]);
-  if (feature.kind === "category") return choices([...feature.values.map((value) => [value, value]), ...missing]);
+  if (feature.kind === "category" && feature.unknown !== "accepted") {
+    return choices([...feature.values.map((value) => [value, value]), ...missing]);
+  }
   const input = document.createElement("input");
-  input.type = "number";
-  input.step = feature.kind === "int" ? "1" : "any";
+  input.type = feature.kind === "category" ? "text" : "number";
+  input.step = feature.kind === "float" ? "any" : "1";
   input.required = !missing.length;
   return input;
+}
+
+function suggestions(input, values) {
+  const list = document.createElement("datalist");
+  list.id = `${input.id}values`;
+  list.append(...values.map((value) => new Option(value)));
+  input.setAttribute("list", list.id);
+  return list;
 }
 
 function field(feature, number) {
@@ -38,19 +51,22 @@ function field(feature, number) {
   label.htmlFor = input.id;
   label.textContent = feature.unit ? `${feature.name}, ${feature.unit}` : feature.name;
   hint.id = `hint${number}`;
-  const facts = feature.range ? [`${feature.range[0]} to ${feature.range[1]} in training`] : [];
-  if (input.type === "number" && feature.missing !== "refused") facts.push("empty if missing");
+  const facts = feature.range ? [`${feature.range.map(short).join(" to ")} in training`] : [];
+  if (input.type === "text") facts.push("known values are suggested, others are answered too");
+  if (isTyped(input) && feature.missing !== "refused") facts.push("empty if missing");
   hint.textContent = facts.join("; ");
   input.setAttribute("aria-describedby", hint.id);
-  input.value = input.type === "number" ? feature.example ?? "" : JSON.stringify(feature.example);
+  input.value = isTyped(input) ? feature.example ?? "" : JSON.stringify(feature.example);
   box.append(label, input, hint);
+  if (input.type === "text") box.append(suggestions(input, feature.values));
   element("fields").append(box);
   return { name: feature.name, box, input };
 }
 
 function value({ input }) {
-  if (input.type !== "number") return JSON.parse(input.value);
-  return input.value === "" ? null : Number(input.value);
+  if (!isTyped(input)) return JSON.parse(input.value);
+  if (input.value === "") return null;
+  return input.type === "number" ? Number(input.value) : input.value;
 }
 
 function show(answer) {

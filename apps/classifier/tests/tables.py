@@ -98,3 +98,11 @@ def publish_mixed(folder: Path) -> Path:
     return publish(
         mixed_forest(), folder / "house_v1.joblib", MIXED, [list(HOUSE.values()), [None, 1, False, "red", 1]]
     )
+
+
+def publish_wide(folder: Path) -> Path:
+    """Publish a classifier of 200 numbers."""
+    rows = np.random.default_rng(0).normal(size=(200, 200))
+    forest = RandomForestClassifier(7, max_depth=4, random_state=0).fit(rows, np.where(rows[:, 0] > 0, "yes", "no"))
+    features = tuple(Feature(name=f"sensor {number}, mean of the last hour", unit="°C") for number in range(200))
+    return publish(forest, folder / "wide_v1.joblib", features, rows[:2].tolist())

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from apps.classifier.tests import tables
+from apps.classifier.tests.onnx import graphs
 from apps.classifier.tests.tables import HOUSE
 from apps.serving.tests import pages
 from apps.serving.tests.browser import DESKTOP, PHONE, complaints, expect_roles, fits, open_page
@@ -91,3 +92,30 @@ def test_a_regressor_shows_its_value(browser: Browser, tmp_path):
     with running("apps.classifier", MODEL_PATH=artifact) as process, open_page(browser, process.url) as page:
         expect(page.locator("#answer")).to_have_text(repr(float(value)))
         assert complaints(page) == []
+
+
+@pytest.mark.service
+def test_a_text_that_no_value_of_an_open_category_is_can_be_typed(browser: Browser, tmp_path):
+    artifact = graphs.publish_colours(tmp_path)
+    with running("apps.classifier", MODEL_PATH=artifact) as process, open_page(browser, process.url) as page:
+        field = page.get_by_label("colour")
+        expect(page.locator("#answer")).to_have_text("1")  # red, the example
+        suggested = field.evaluate("input => [...input.list.options].map(option => option.value)")
+        assert suggested == ["red", "green"]
+        for text, value in (("green", "2"), ("violet", "0"), ("", "3")):
+            field.fill(text)
+            page.get_by_role("button", name="Ask").click()
+            expect(page.locator("#answer")).to_have_text(value)
+        assert complaints(page) == []
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_the_answer_stays_in_sight_while_the_fields_of_a_wide_table_scroll(browser: Browser, tmp_path, viewport):
+    artifact = tables.publish_wide(tmp_path)
+    with running("apps.classifier", MODEL_PATH=artifact) as process, open_page(browser, process.url, viewport) as page:
+        expect(page.locator("#answer")).to_contain_text("%")
+        for number in (0, 100, 199):
+            page.locator(f"#feature{number}").scroll_into_view_if_needed()
+            expect(page.locator("#answer")).to_be_in_viewport()
+        assert fits(page) and complaints(page) == []

@@ -10,6 +10,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.ensemble import RandomForestClassifier
 
 from apps.classifier.tests import tables
+from apps.classifier.tests.onnx import graphs
 from apps.classifier.tests.tables import COLUMNS, HOUSE, IRIS
 from models.features import Feature
 
@@ -213,6 +214,21 @@ def test_a_picture_is_refused_with_the_remedy(iris):
 
 def test_the_example_is_the_first_row_by_name(mixed):
     assert mixed.get("/predict/example").json() == {"features": HOUSE}
+
+
+def test_the_documentation_of_an_open_category_takes_every_text(serve, tmp_path):
+    document = serve(graphs.publish_colours(tmp_path)).get("/openapi.json").json()
+    assert document["info"]["description"] == "Answers rows of a table by an ONNX model."
+    schema = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    array, _ = schema["properties"]["features"]["anyOf"]
+    assert array["prefixItems"] == [
+        {
+            "title": "colour",
+            "description": "other texts than the examples are answered too",
+            "examples": ["red", "green"],
+            "type": ["string", "null"],
+        }
+    ]
 
 
 def test_the_documentation_is_that_of_the_model(mixed):

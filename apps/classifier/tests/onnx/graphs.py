@@ -55,3 +55,9 @@ def publish(file: onnx.ModelProto, artifact: Path, features: list[Feature], **ke
         (folder / artifact.name).write_bytes(file.SerializeToString())
         publishing.publish(folder / artifact.name, artifact, engine="onnx", input=table, **keys)
     return artifact
+
+
+def publish_colours(folder: Path) -> Path:
+    """Publish `colours` with a probe: red."""
+    probes = [{"features": ["red"], "value": 1.0}]
+    return publish(colours(), folder / "colours_v1.onnx", [COLOURS], probes=probes)
