@@ -136,8 +136,8 @@ def up(registry: str | None, torch_index: str | None) -> bool:
     folder = os.environ.get("MODELS_DIR", "/models")
     print(f"Into context {cluster}, images by {engine_name}, models from its nodes' {folder}:")
     print("README, 'minikube' and 'kind', explains how this checkout's models folder gets there.")
-    openvino = models.openvino_selected()
-    artifacts, names = models.steps(openvino), images.names(openvino)
+    variants = models.selected_variants()
+    artifacts, names = models.steps(variants), (*images.APPS, *variants)
     return run_steps(
         [
             Step("python", functools.partial(python.install, torch_index), (), python.ready),

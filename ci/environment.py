@@ -24,8 +24,7 @@ def local() -> dict[str, str]:
 
 def image_tags() -> dict[str, str]:
     return {
-        f"{name.upper().replace('-', '_')}_IMAGE_TAG": images.tags(name)[0].partition(":")[2]
-        for name in images.variants()
+        f"{name.upper().replace('-', '_')}_IMAGE_TAG": images.tags(name)[0].partition(":")[2] for name in images.IMAGES
     }
 
 

@@ -15,8 +15,9 @@ DEBIAN = {
     "node": ["containerd", "runc", "containernetworking-plugins", "iptables", "conntrack", "iproute2"],
 }
 APPS = ["classifier", "lm"]
-OPENVINO = "lm-openvino"  # the same app on another engine; built only if it is selected
-ONNX = "classifier-onnx"  # the same; the demonstration has no model for it
+OPENVINO, ONNX = "lm-openvino", "classifier-onnx"
+VARIANTS = {OPENVINO: "openvino", ONNX: "onnx"}  # the same apps on other engines; built only if a model needs them
+IMAGES = [*APPS, *VARIANTS]
 BUILDAH = {"STORAGE_DRIVER": "overlay", "BUILDAH_ISOLATION": "chroot"}
 RUNROOT = Path("/run/inference-service/buildah")
 BASE_IMAGE = os.environ.get("BASE_IMAGE", "python:3.11-slim")  # of docker and podman, which take it from a registry
@@ -25,11 +26,6 @@ BASE_IMAGE = os.environ.get("BASE_IMAGE", "python:3.11-slim")  # of docker and p
 TIMESTAMP = ["--timestamp", "0"]
 PIP_SECRET = ["--secret", "id=pip,env=PIP_CONF"]  # in the form of buildah, podman and docker's buildx
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-
-
-def names(openvino: bool) -> list[str]:
-    """The images of the apps, with `openvino` also that of the language model on OpenVINO."""
-    return [*APPS, OPENVINO] if openvino else APPS
 
 
 def archive(debian: str) -> Path:
@@ -93,8 +89,7 @@ def build(name: str, dockerfile: str, context: Path) -> None:
 
 @functools.cache  # all steps of a run use the same tag, even if a source changes meanwhile
 def tags(image: str) -> list[str]:
-    """The names of the image of an app, or of `OPENVINO`: one with the hash of its inputs, for rollbacks, and `v1` or
-    `v1-openvino`."""
+    """The names of an image: one with the hash of its inputs, for rollbacks, and `v1`; of a variant `v1-<engine>`."""
     app, _, engine = image.partition("-")
     parts = ["Dockerfile", f"requirements/{image}.txt", "serving", app]
     version = f"v1-{engine}" if engine else "v1"
@@ -105,11 +100,6 @@ def tags(image: str) -> list[str]:
         *(CHECKOUT / "apps" / p for p in parts),
     )
     return [f"{app}-service:{version}-{inputs}", f"{app}-service:{version}"]
-
-
-def variants() -> list[str]:
-    """All images of the apps, of each engine."""
-    return [*APPS, OPENVINO, ONNX]
 
 
 def app_built(image: str) -> bool:
@@ -176,7 +166,7 @@ def loaded(name: str) -> bool:
 
 def forget(used: set[str]) -> None:
     """Removes the apps' images that are neither in `used` nor built from the present sources, from node and store."""
-    keep = used.union(*(app_names(image) for image in variants()))
+    keep = used.union(*(app_names(image) for image in IMAGES))
     repositories = tuple(f"docker.io/library/{app}-service:v1-" for app in APPS)
 
     def unused(names: list[str]) -> list[str]:

@@ -1,30 +1,38 @@
 """Steps that make the demonstration's data set and models, each only once."""
 
+import json
 import re
 import sys
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
-from ci import python
+from ci import images, python
 from ci.cache import CACHE, CHECKOUT
 from ci.run import run, succeeds
 from ci.steps import Step
 
 FORESTS = {"mnist_rf_v1": (100, 10), "mnist_rf_v2": (200, 12)}  # version id -> trees, depth
 LANGUAGE_MODELS = {"smollm2-135m-instruct_v1": "transformers", "smollm2-135m-instruct_v2": "openvino"}
-LANGUAGE_VALUES = CHECKOUT / "charts/inference-service/values-lm.yaml"
 
 
-def openvino_selected(values: Path = LANGUAGE_VALUES) -> bool:
-    """Whether the chart's values select a version that runs on OpenVINO."""
-    identity = re.findall(r"(?m)^  (?:name|version): *(\S+)", values.read_text())[:2]
-    return LANGUAGE_MODELS.get("_".join(identity)) == "openvino"
+def selected_variants(checkout: Path = CHECKOUT) -> list[str]:
+    """The images' variants that have the engines of the models in the chart's values-<model>.yaml."""
+    engines = set()
+    for values in (checkout / "charts/inference-service").glob("values-*.yaml"):
+        version_id = "_".join(re.findall(r"(?m)^  (?:name|version): *(\S+)", values.read_text())[:2])
+        manifest = checkout / f"models/{version_id}.json"
+        made = LANGUAGE_MODELS.get(version_id)  # by a step, perhaps later
+        engines.add(made or (manifest.exists() and json.loads(manifest.read_text())["engine"]))
+    return [image for image, engine in images.VARIANTS.items() if engine in engines]
 
 
-def steps(openvino: bool = False) -> list[Step]:
+def steps(variants: Collection[str]) -> list[Step]:
     """Steps that make the data set and the models; they come after the step `python`."""
     background_step = partial(Step, low_priority=True)
-    languages = [name for name, engine in LANGUAGE_MODELS.items() if openvino or engine != "openvino"]
+    languages = [
+        name for name, engine in LANGUAGE_MODELS.items() if engine != "openvino" or images.OPENVINO in variants
+    ]
     return [
         background_step("mnist", fetch_mnist, ("python",), mnist_ready),
         *(

@@ -1,6 +1,7 @@
 """The steps from a bare machine to two served models: `ci/up` runs all of them, `ci/test` those its lanes need."""
 
 import os
+from collections.abc import Collection
 from functools import partial
 
 from ci import cache, deploy, environment, images, models, packages, python
@@ -18,10 +19,10 @@ def helm_tools() -> list[Step]:
     return [_tools("helm")]
 
 
-def cluster_with_images(torch_index: str | None, openvino: bool) -> list[Step]:
+def cluster_with_images(torch_index: str | None, variants: Collection[str]) -> list[Step]:
     """Steps to the local cluster with loaded images and trained models, but without the releases.
 
-    The language model on OpenVINO is included with `openvino`.
+    `variants` are the images beside the two apps' own; a model of ours that needs one is made with it.
     """
     needs_packages = ("packages",)
     archives = [
@@ -34,9 +35,9 @@ def cluster_with_images(torch_index: str | None, openvino: bool) -> list[Step]:
         *(_tools(module, needs_packages) for module in build.PACKAGES),
         Step("clean caches", clean_caches, tuple(f"build {module}" for module in build.PACKAGES)),
         *archives,
-        *models.steps(openvino),
+        *models.steps(variants),
         Step("cluster", control_plane.up, ("build kube", "debian node"), control_plane.ready),
-        *(step for image in images.names(openvino) for step in _image(image, torch_index)),
+        *(step for image in (*images.APPS, *variants) for step in _image(image, torch_index)),
     ]
 
 
@@ -51,11 +52,11 @@ def clean_caches() -> None:
             run(["rm", "-r", folder])
 
 
-def installed(openvino: bool) -> list[Step]:
+def installed(variants: Collection[str]) -> list[Step]:
     """Steps that install and test both releases in the local cluster; they follow `cluster_with_images`."""
     variables = environment.local()
-    artifacts = [step.name for step in models.steps(openvino)]
-    prepared = ("build helm", *artifacts, *(f"load {image}" for image in images.names(openvino)))
+    artifacts = [step.name for step in models.steps(variants)]
+    prepared = ("build helm", *artifacts, *(f"load {image}" for image in (*images.APPS, *variants)))
     return [
         Step("helmfile apply", partial(deploy.apply, variables), prepared),
         Step("helm test", partial(deploy.test, variables), ("helmfile apply",)),

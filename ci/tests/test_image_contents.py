@@ -102,7 +102,7 @@ def _build(image: str, torch_index: str, folder: Path) -> tuple[list[str], dict[
     return inspected["OCIv1"]["rootfs"]["diff_ids"], inspected["OCIv1"], archive
 
 
-@pytest.mark.parametrize("image", images.variants())
+@pytest.mark.parametrize("image", images.IMAGES)
 def test_two_machines_build_the_same_layers_and_none_of_them_has_the_indexs_password(machines, index, image):
     folders, select = machines
     url, names = index
