@@ -1,13 +1,12 @@
 """Runs the commands: from the words of the command line to an exit status."""
 
 import asyncio
-import csv
 import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from loadgen import exits, files, forecasting, mnist, options
+from loadgen import exits, files, forecasting, mnist, options, rows
 from loadgen.client import ask as client
 from loadgen.load import load
 from loadgen.report import page
@@ -55,6 +54,8 @@ def run(command: str, words: Namespace, mistakes: list[str]) -> tuple[int, list[
 
 def target_of(name: str, words: Namespace, scenario: Scenario | None) -> tuple[Target | None, list[str]]:
     """Return the target, or the mistakes in what it needs; `scenario` is None if its own fields are wrong."""
+    if name == "classifier" and (scenario.rows if scenario else getattr(words, "rows", None)):
+        return table_of(scenario) if scenario else (None, [])
     if name in ("classifier", "oip"):
         text = str(getattr(words, "dataset_size", None))
         size = scenario.dataset_size if scenario else int(text) if text.isdecimal() else 0
@@ -71,28 +72,27 @@ def target_of(name: str, words: Namespace, scenario: Scenario | None) -> tuple[T
         return lm.lm(scenario.max_new_tokens), []
     if name == "openai":
         return openai.chats(scenario.model or DEFAULT_MODELS["openai"], scenario.max_new_tokens), []
+    filling, mistakes = read_rows(scenario)
     try:
-        rows = read_rows(scenario.rows) if scenario.rows else []
         body = scenario.body.read_text() if scenario.body else ""
-        return template.template(body, rows), []
+        return (None, mistakes) if mistakes else (template.template(body, filling), [])
     except ValueError as error:
-        return None, [f"--body {scenario.body}: {error}."]
+        return None, [*mistakes, f"--body {scenario.body}: {error}."]
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a CSV file with a header; what reads as a number is one. Raises ValueError."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, strict=True))
-    return [{name: _number(text) for name, text in row.items() if name is not None} for row in rows]
+def table_of(scenario: Scenario) -> tuple[Target | None, list[str]]:
+    """Return the target that sends the rows of a CSV, or the mistakes in it."""
+    table, mistakes = read_rows(scenario)
+    indices = mnist.spread(len(table), min(len(table), scenario.dataset_size))
+    return (None, mistakes) if mistakes else (classifier.table(table, indices), [])
 
 
-def _number(text: str | None) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text or "")
-        except ValueError:
-            continue
-    return text
+def read_rows(scenario: Scenario) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the rows of the scenario's CSV, none without one, and the mistakes in it."""
+    try:
+        return rows.read(scenario.rows) if scenario.rows else [], []
+    except ValueError as error:
+        return [], [f"--rows {scenario.rows}: {error}."]
 
 
 def load_images(size: int = 0, index: int = -1) -> tuple[mnist.Mnist | None, list[str]]:

@@ -13,7 +13,7 @@ from loadgen.fields import Natural, Seconds, Url
 from loadgen.scenario import FLAGS, TARGETS, Scenario
 
 HELP = {
-    "classifier": "Send MNIST images to the classifier.",
+    "classifier": "Send MNIST images, or the rows of a table, to the classifier.",
     "lm": "Send prompts to the language model's /generate.",
     "openai": "Send chats to an OpenAI endpoint, with streamed answers.",
     "oip": "Send MNIST images by the Open Inference Protocol.",

@@ -110,14 +110,18 @@ class Scenario(BaseModel):
     seed: Natural = option("of the random arrivals", 1, metavar="N")
     workers: Count | None = option("processes that send; by default one a core", metavar="N")
     dataset_size: Count = option(
-        "images to send in turn, evenly spaced in MNIST", 2000, metavar="N", targets=("classifier", "oip")
+        "images, or --rows, to send in turn, evenly spaced", 2000, metavar="N", targets=("classifier", "oip")
     )
     max_new_tokens: Count = option("tokens to ask for in each request", 40, metavar="N", targets=("lm", "openai"))
     model: str | None = option("the model's name in the request", metavar="NAME", targets=("openai", "oip"))
     body: File | None = option(
         "the body of each request; $name stands for a column of --rows", metavar="FILE", targets=("http",)
     )
-    rows: File | None = option("CSV file with a header, a request for each row", metavar="FILE", targets=("http",))
+    rows: File | None = option(
+        "CSV file with a header: a request for each row, by the names of its columns",
+        metavar="FILE",
+        targets=("classifier", "http"),
+    )
 
     @property
     def open_loop(self) -> bool:

@@ -1,7 +1,9 @@
-"""The classifier's /predict: MNIST images with known labels."""
+"""The classifier's /predict: MNIST images with known labels, or rows of a table."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +17,7 @@ INTENSITIES = [f"{value:.9g}" for value in np.arange(256, dtype=np.float32) / np
 
 @dataclass(frozen=True)
 class Classifier(Target):
-    """Answers whose label differs from the image's are valid, and counted as incorrect."""
+    """Answers whose label differs from the image's are valid, and counted as incorrect. A regressor answers a value."""
 
     name: str = "classifier"
     path: str = "/predict"
@@ -24,16 +26,25 @@ class Classifier(Target):
     def read(self, body: bytes, sample: Sample) -> Reading:
         answer = parsed(body)
         version = require(answer, "model_version", str)
+        if "value" in answer:
+            require(answer, "value", (int, float, list))
+            return Reading(version, answer=answer)
         for entry in [answer, *require(answer, "top", list)]:
             require(entry, "label", str)
             if not 0 <= require(entry, "probability", (int, float)) <= 1:
                 raise InvalidAnswer("`probability` is not from 0 to 1", version)
-        return Reading(version, correct=answer["label"] == sample.label, answer=answer)
+        correct = None if sample.label is None else answer["label"] == sample.label
+        return Reading(version, correct=correct, answer=answer)
 
 
 def classifier(mnist: Mnist, indices: Sequence[int]) -> Classifier:
     """Return a target that sends these images in turn."""
     return Classifier(samples=tuple(image_sample(mnist, index) for index in indices))
+
+
+def table(rows: Sequence[Mapping[str, Any]], indices: Sequence[int]) -> Classifier:
+    """Return a target that sends these `rows` in turn, each as an object by the names of its columns."""
+    return Classifier(samples=tuple(Sample(json.dumps({"features": rows[i]}).encode(), i) for i in indices))
 
 
 def image_sample(mnist: Mnist, index: int) -> Sample:

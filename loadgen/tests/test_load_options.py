@@ -73,6 +73,26 @@ def test_what_would_exhaust_this_machine_is_refused_in_words(capsys, monkeypatch
     assert mistakes(capsys, "lm", *words) == [line]
 
 
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        (b"", "has no rows below a header"),
+        (b"a,b\n", "has no rows below a header"),
+        (b"a,a\n1,2\n", "has several columns 'a'"),
+        (b"a,b\n1,2\n3\n", "has 1 values in row 2, and 2 columns"),
+        (b'a\n"1\n', "is not a CSV that can be read (unexpected end of data)"),
+        (b"\xff\xfe", "is not text in UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("command", ["classifier", "http"])
+def test_what_is_no_csv_is_refused_in_words(capsys, tmp_path, command, content, rule):
+    path, body = tmp_path / "rows.csv", tmp_path / "body"
+    path.write_bytes(content)
+    body.write_text("{}")
+    words = {"classifier": [], "http": ["--url", "http://x", "--body", str(body)]}[command]
+    assert mistakes(capsys, command, "--rows", str(path), *words) == [f"--rows {path}: {rule}."]
+
+
 def test_output_that_is_a_folder_is_refused_before_any_load(capsys, tmp_path):
     (mistake,) = mistakes(capsys, "lm", "--output", str(tmp_path))
     assert mistake == f"--output {tmp_path}: is a folder; name a file."

@@ -125,6 +125,22 @@ def test_a_body_of_ones_own_is_filled_from_rows(stub, tmp_path):
     assert stub.bodies == [{"age": 3, "name": "Ann"}, {"age": 4, "name": "Bo"}] * 2
 
 
+def test_rows_are_sent_by_the_names_of_their_columns(stub, tmp_path):
+    stub.handler = answering({"value": 1.5, "model_version": "v1"})
+    lines = ["size,rooms,new,colour,note", "1.5,3,True,red,7", "NA,4,false,,x", '2,5,TRUE,"a ""b"", c",']
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    words = ["--url", f"http://127.0.0.1:{stub.port}", "--rows", str(tmp_path / "rows.csv"), "--workers", "1"]
+    words += ["--rate", "15", "--duration-seconds", "0.2", "--output", str(tmp_path / "run.json")]
+    assert main(["classifier", *words]) in (0, 98)
+    assert [body["features"] for body in stub.bodies] == [
+        {"size": 1.5, "rooms": 3, "new": True, "colour": "red", "note": "7"},
+        {"size": None, "rooms": 4, "new": False, "colour": None, "note": "x"},
+        {"size": 2, "rooms": 5, "new": True, "colour": 'a "b", c', "note": None},
+    ]
+    summary = json.loads((tmp_path / "run.json").read_text())["summary"]
+    assert (summary["succeeded"], summary["accuracy"]) == (3, None)
+
+
 def test_a_cluster_that_cannot_be_observed_ends_with_96_before_any_load(stub, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
