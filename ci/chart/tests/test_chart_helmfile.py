@@ -113,14 +113,15 @@ def test_history_shows_the_model_of_each_revision(checkout, tmp_path, values, mo
     assert f" --description {model} --" in upgrade
 
 
-def test_readmes_command_adds_a_release(checkout):
-    (add,) = re.findall(r"`(sed -i .+ helmfile.yaml.gotmpl)`", (CHART / "README.md").read_text())
-    rendering.succeed("bash", "-ec", add, cwd=checkout)
-    (checkout / "charts/inference-service/values-digits-small.yaml").write_text(
-        "app: classifier\nmodel: {name: mnist_rf, version: v1, hostPath: {path: /models}}\n"
-    )
+def test_readmes_commands_add_releases(checkout):
+    for add in re.findall(r"`(sed -i .+ helmfile.yaml.gotmpl)`", (CHART / "README.md").read_text()):
+        rendering.succeed("bash", "-ec", add, cwd=checkout)
+    for name in ("digits-small", "houses"):
+        (checkout / f"charts/inference-service/values-{name}.yaml").write_text(
+            "app: classifier\nmodel: {name: mnist_rf, version: v1, hostPath: {path: /models}}\n"
+        )
     rendered = of_kind(rendering.helmfile("default", root=checkout), "Deployment")
-    assert list(rendered) == ["classifier-service", "lm-service", "digits-small-service"]
+    assert list(rendered) == ["classifier-service", "lm-service", "houses-service", "digits-small-service"]
 
 
 def test_diff_shows_three_lines_around_a_change(checkout, tmp_path):
