@@ -51,12 +51,13 @@ def test_a_pod_with_the_wrong_engines_image_names_the_right_one_and_the_old_pod_
     with client(*GENERATE) as answers:
         values = f"model.version=v2,model.sha256={sha256}"
         at_v1.helm("upgrade", RELEASE, "charts/inference-service", "--reuse-values", "--set", values)
-        at_v1.wait("the reason in the pod's log", lambda: "Use the image lm-service:v1-openvino" in logs(at_v1), 120)
+        reason = "Use the image lm-service:v1-openvino"
+        at_v1.wait("the reason in the pod's log", lambda: reason in logs(at_v1, RELEASE), 120)
         at_v1.helm("rollback", RELEASE, "--wait", "--timeout=5m")
     assert {version for _, version, _ in answers} == {"v1"}
 
 
-def logs(workspace: Workspace) -> str:
-    """The logs of the release's pods, also those from before a restart."""
-    options = ["logs", f"--selector=app.kubernetes.io/instance={RELEASE}", "--tail=-1"]
+def logs(workspace: Workspace, release: str) -> str:
+    """The logs of a release's pods, also those from before a restart."""
+    options = ["logs", f"--selector=app.kubernetes.io/instance={release}", "--tail=-1"]
     return "".join(workspace.kubectl(*options, *previous, check=False).stdout for previous in ([], ["--previous"]))

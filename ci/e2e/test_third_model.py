@@ -1,5 +1,6 @@
 """The steps in the chart's README add a third model in five minutes: a forest of digits, and a pipeline on a table."""
 
+import json
 import re
 import shlex
 import shutil
@@ -16,6 +17,7 @@ from ci.cache import CHECKOUT
 from ci.chart import rendering
 from ci.chart.rendering import CHART
 from ci.e2e.cluster import Workspace
+from ci.e2e.test_engine_switch import logs
 
 pytestmark = pytest.mark.full
 
@@ -103,3 +105,15 @@ def test_readmes_model_of_a_table_serves_within_five_minutes(checkout: Workspace
     printed = run(checkout, f"cd {CHECKOUT} && {load} --rate 20 --duration-seconds 5", check=False)
     assert re.search(r"^requests +100 .*\n^failed +0$", printed, re.M), printed
     assert time.monotonic() - started < 60 * MINUTES
+
+
+def test_the_image_of_forests_names_the_one_with_a_models_engine(installed: Workspace):
+    models, release = installed.folder / "models", "classifier-service"
+    shutil.copy(models / "mnist_rf_v1.joblib", models / "own_v1.onnx")  # is not read: the engine comes first
+    manifest = installed.manifest("mnist_rf_v1") | {"name": "own", "engine": "onnx"}
+    (models / "own_v1.json").write_text(json.dumps(manifest))
+    values = "model.name=own,model.path=own_v1.onnx"
+    installed.helm("upgrade", release, "charts/inference-service", "--reuse-values", "--set", values)
+    reason = "Use the image classifier-service:v1-onnx"
+    installed.wait("the reason in the pod's log", lambda: reason in logs(installed, release), 120)
+    installed.helm("rollback", release, "--wait", "--timeout=5m")

@@ -8,7 +8,7 @@ import numpy as np
 
 
 @bentoml.service
-class Digits:
+class Model:
     def __init__(self) -> None:
         self.model = joblib.load(os.environ["MODEL_PATH"])
 

@@ -9,7 +9,7 @@ import joblib
 import litserve
 
 
-class Digits(litserve.LitAPI):
+class Model(litserve.LitAPI):
     def setup(self, device):
         self.model = joblib.load(os.environ["MODEL_PATH"])
 
@@ -25,4 +25,4 @@ class Digits(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    litserve.LitServer(Digits(), accelerator="cpu").run(port=int(os.environ["PORT"]), generate_client_file=False)
+    litserve.LitServer(Model(), accelerator="cpu").run(port=int(os.environ["PORT"]), generate_client_file=False)
