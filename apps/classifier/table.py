@@ -199,8 +199,8 @@ def _bool(value: Any) -> float | str:
 def _category(codes: Mapping[Any, float], accepts_unknown: bool, value: Any) -> float | str:
     if type(value) in (int, float, str) and value in codes:
         return codes[value]
-    if accepts_unknown and type(value) is str:
-        return UNKNOWN_CODE
+    if accepts_unknown:
+        return UNKNOWN_CODE if type(value) is str else "a text"
     names = [f"{name}" for name in list(codes)[:12]] + (["…"] if len(codes) > 12 else [])
     return f"one of {', '.join(names)}"
 

@@ -12,7 +12,7 @@ from apps.classifier import engines
 from apps.classifier.artifact.content import UnreadableError
 from apps.classifier.model import open_classifier
 from apps.classifier.onnx.model import ROWS, OnnxModel
-from apps.classifier.table import Table
+from apps.classifier.table import RowsError, Table
 from apps.classifier.tests.onnx import graphs
 from apps.serving.identity import LoadError
 from models.features import Feature
@@ -74,6 +74,9 @@ def test_texts_of_a_category_and_unknown_and_missing_ones_reach_the_model():
     table = Table([graphs.COLOURS], np.float64)
     rows = table.rows([((), [text]) for text in ("red", "green", "violet", None)])
     assert model.evaluate(rows).ravel().tolist() == [1, 2, 0, 3]
+    with pytest.raises(RowsError) as error:
+        table.rows([((), [7])])
+    assert error.value.mistakes == [((0,), "must be a text; 7 was given (colour)")]
 
 
 def test_more_memory_than_the_bound_fails_in_the_model_and_not_in_the_process():
