@@ -77,6 +77,8 @@ def _verify(arguments: Namespace) -> int:
 
 def _report(manifest: Manifest) -> int:
     say(f"published {manifest.name}_{manifest.version}: {manifest.size_bytes / 1e6:.1f} MB")
+    if row_seconds := manifest.metrics.get("row_seconds"):
+        say(f"the service takes about {row_seconds * 1000:.2g} ms for a row")
     print(f"{manifest.name} {manifest.version} sha256 {manifest.sha256}")
     return 0
 

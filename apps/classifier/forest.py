@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from apps.serving.runtime import Work
+
 ROWS = 64  # evaluated at once; more would leave the CPU's cache
 CHECK_LEVELS = 8  # levels between two checks whether every walk has reached its leaf
 
@@ -34,21 +36,28 @@ class Forest:
     leaf: np.ndarray  # intp (nodes,)
     values: np.ndarray  # float64 (leaves, classes or outputs)
 
+    brief_rows, failure = 4, None
+
     @property
     def outputs(self) -> int:
         """The numbers that a row is answered by."""
         return int(self.values.shape[1])
 
-    def evaluate(self, rows: np.ndarray) -> np.ndarray:
+    def evaluate(self, rows: np.ndarray, work: Work | None = None) -> np.ndarray:
         """Return float64 (n, classes or outputs) for float32 `rows` (n, n_features): probabilities, or values.
 
-        NaN is a missing value.
+        NaN is a missing value. Raises ClientGone soon after `work` is cancelled.
         """
         if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != self.n_features:
             raise ValueError(f"rows are {rows.dtype} {rows.shape}; float32 (n, {self.n_features}) is needed")
         if len(rows) <= ROWS:
             return self._evaluate(rows)
-        return np.concatenate([self._evaluate(rows[n : n + ROWS]) for n in range(0, len(rows), ROWS)])
+        parts = []
+        for start in range(0, len(rows), ROWS):
+            if work is not None:
+                work.check()
+            parts.append(self._evaluate(rows[start : start + ROWS]))
+        return np.concatenate(parts)
 
     def _evaluate(self, rows: np.ndarray) -> np.ndarray:
         inputs, nodes = rows.astype(np.float64).ravel(), self.roots[None, :]

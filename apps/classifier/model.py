@@ -4,15 +4,17 @@ import logging
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from apps.classifier import engines
 from apps.classifier.artifact.content import UnreadableError, max_bytes
 from apps.classifier.artifact.loading import ForestError, load
+from apps.classifier.evaluator import Evaluator, RowError
 from apps.classifier.table import Table
 from apps.serving.identity import Identity, LoadError
+from apps.serving.runtime import Work
 from models import features, registry
 from models.manifest import Manifest
 
@@ -22,22 +24,6 @@ IMAGE_PIXELS = 784
 ROOT = Path("/models")
 TOP = 3
 SCALES = (1, 255)  # of features: 0 to 1, or 0 to 255
-BRIEF_ROWS = 4  # take less time to evaluate than to hand to a thread
-
-
-class Evaluator(Protocol):
-    """What forests and ONNX models have in common; a regressor has no `classes`."""
-
-    @property
-    def classes(self) -> tuple[str, ...]: ...
-    @property
-    def n_features(self) -> int: ...
-    @property
-    def outputs(self) -> int: ...
-
-    def evaluate(self, rows: np.ndarray) -> np.ndarray:
-        """Return float64 (n, outputs) for `rows` (n, n_features): probabilities of the classes, or values."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -49,13 +35,24 @@ class Classifier:
     table: Table | None = None
     example: Any = None  # a row as clients send it: the manifest's first probe
 
-    def predict(self, rows: np.ndarray) -> list[dict[str, Any]]:
-        """Return the answer to each row of `rows` (n, n_features).
+    def evaluate(self, rows: np.ndarray, work: Work | None = None) -> np.ndarray:
+        """Return finite float64 (n, outputs) for `rows` (n, n_features).
+
+        Raises RowError, and ClientGone soon after `work` is cancelled.
+        """
+        results = self.forest.evaluate(rows, work)
+        finite = np.isfinite(results).all(axis=1)
+        if not finite.all():
+            raise RowError(int(finite.argmin()), "answers it by what is no finite number")
+        return results
+
+    def predict(self, rows: np.ndarray, work: Work | None = None) -> list[dict[str, Any]]:
+        """Return the answer to each row of `rows` (n, n_features). Raises as `evaluate` does.
 
         It is label, probability and top three, where of equally probable classes the first ranks higher, as in argmax.
         A regressor's is its value, or the list of its outputs' values.
         """
-        results = self.forest.evaluate(rows)
+        results = self.evaluate(rows, work)
         if not self.forest.classes:
             return [{"value": values if len(values) > 1 else values[0]} for values in results.tolist()]
         best = np.argsort(-results, axis=1, kind="stable")[:, :TOP]
@@ -104,7 +101,8 @@ def _onnx(path: Path, manifest: Manifest, content: bytes) -> Evaluator:
     from apps.classifier.onnx.model import OnnxModel  # in images that have the engine
 
     shape = manifest.input.get("shape")
-    described = _described(path, manifest) if isinstance(shape, list) and len(shape) == 1 else None
+    is_table = manifest.input.get("kind") == TABLE and isinstance(shape, list) and len(shape) == 1
+    described = _described(path, manifest) if is_table else None
     try:
         return OnnxModel(content, described, [str(name) for name in manifest.classes])
     except UnreadableError as error:
@@ -121,7 +119,8 @@ def _table(path: Path, manifest: Manifest, forest: Evaluator) -> Table | None:
         return Table([features.Feature(name=f"x{number}") for number in range(forest.n_features)])
     if kind in (None, PIXELS) and forest.classes:
         return None
-    return Table(_described(path, manifest), np.float64 if manifest.engine == engines.ONNX else np.float32)
+    dtype = np.float64 if manifest.engine == engines.ONNX else np.float32
+    return Table(_described(path, manifest), dtype, forest.outputs)
 
 
 def _are_pixels(manifest: Manifest) -> bool:
@@ -154,7 +153,7 @@ def _check_probes(classifier: Classifier, path: Path, manifest: Manifest) -> Non
             row = probe_row(probe, classifier.table)
             (actual,) = classifier.predict(row)
             if classifier.forest.classes:
-                probabilities = classifier.forest.evaluate(row)[0].tolist()
+                probabilities = classifier.evaluate(row)[0].tolist()
                 actual = {"label": actual["label"], "probabilities": probabilities}
             differing = [
                 key for key, value in actual.items() if not _agree(probe[key], value, probe.get("tolerance", 0))

@@ -37,6 +37,10 @@ class ClassifierService(Service):
         if model.table is not None:
             metrics.registry.register(model.table.values_outside)
 
+    def failure(self, model: Classifier) -> str | None:
+        """Return why an evaluation that does not end needs a restart."""
+        return model.forest.failure
+
     def describe(self, document: dict[str, Any], model: Classifier) -> None:
         """Describe the features of a table."""
         description.describe(document, model)

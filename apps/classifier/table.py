@@ -14,6 +14,7 @@ from models.features import Feature
 
 JSON_NAMES = {bool: "a boolean", str: "a string", type(None): "null", list: "an array", dict: "an object"}
 MAX_VALUES = 1_000_000  # of a request: rows may leave out features, so that a small body asks for many
+MAX_RESULTS = 5_000_000  # of a request: of many classes or outputs, small rows make large answers
 UNKNOWN_CODE = -1.0  # of a text that is no value of a category, where such are accepted
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
@@ -33,10 +34,13 @@ class RowsError(ValueError):
 class Table:
     """The features of a model's rows, in their order."""
 
-    def __init__(self, features: Sequence[Feature], dtype: type[np.floating[Any]] = np.float32) -> None:
-        """`dtype` is that of rows: float32 as forests compare them, float64 for others."""
+    def __init__(
+        self, features: Sequence[Feature], dtype: type[np.floating[Any]] = np.float32, outputs: int = 1
+    ) -> None:
+        """`dtype` is that of rows: float32 as forests compare them, float64 for others; `outputs` answer a row."""
         self.dtype, self._most = dtype, float(np.finfo(dtype).max)
         self.features = tuple(features)
+        self.max_rows = max(1, min(MAX_VALUES // len(self.features), MAX_RESULTS // outputs))
         self.places = {feature.name: place for place, feature in enumerate(features)}
         self.values_outside = prometheus.Counter(
             "inference_values_outside_range", "Values outside the range of the training data.", registry=None
@@ -90,9 +94,8 @@ class Table:
 
     def _empty(self, rows: int, place: Place) -> np.ndarray:
         """Return rows of missing values; raise RowsError where there would be too many."""
-        most = max(1, MAX_VALUES // len(self.features))
-        if rows > most:
-            raise RowsError([(place, f"must hold at most {most} rows of {len(self.features)} features")])
+        if rows > self.max_rows:
+            raise RowsError([(place, f"must hold at most {self.max_rows} rows of {len(self.features)} features")])
         return np.full((rows, len(self.features)), np.nan, self.dtype)
 
     def _fill(self, target: np.ndarray, row: Any) -> bool:

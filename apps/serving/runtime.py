@@ -33,8 +33,24 @@ class Work:
     """One request's computation, for the thread that runs it."""
 
     def __init__(self) -> None:
-        self.cancelled = False  # the client has closed or the deadline has passed: stop as soon as possible
         self.started = False
+        self.cancelled_at: float | None = None  # seconds of the monotonic clock
+        self.on_cancel: Callable[[], None] = lambda: None  # the event loop calls it; it must be fast
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the client has closed or the deadline has passed: stop as soon as possible."""
+        return self.cancelled_at is not None
+
+    def cancel(self) -> None:
+        """Tell the thread to stop."""
+        self.cancelled_at = time.monotonic()
+        self.on_cancel()
+
+    def check(self) -> None:
+        """Raise ClientGone once the work is cancelled: nobody waits for it."""
+        if self.cancelled:
+            raise ClientGone
 
 
 class Runtime:
@@ -92,7 +108,7 @@ class Runtime:
         request: Request,
         body: bytearray,
         read: Callable[[], Content],
-        function: Callable[[Content], T],
+        function: Callable[[Content, Work], T],
         brief: Callable[[Content], bool],
     ) -> T:
         """Parse `body` by `read` and run `function` on the content. Raises what `compute`, `read` and `function` raise.
@@ -101,9 +117,9 @@ class Runtime:
         after admission: its content takes many times its bytes, and admission bounds how many contents exist.
         """
         if len(body) > SMALL_BODY_BYTES:
-            return await self.compute(request, lambda work: function(read()))
+            return await self.compute(request, lambda work: function(read(), work))
         content = read()
-        return await self.compute(request, lambda work: function(content), brief=brief(content))
+        return await self.compute(request, lambda work: function(content, work), brief=brief(content))
 
     async def prepare(self, request: Request, function: Callable[[], T]) -> T:
         """Run `function` in a thread that prepares one request at a time; return its result. Raises as `compute` does.
@@ -128,7 +144,8 @@ class Runtime:
             raise ClientGone if client_closed.done() else self._timeout(work)
         finally:
             client_closed.cancel()
-            work.cancelled = not task.done()
+            if not task.done():
+                work.cancel()
             if not work.started:
                 task.cancel()
 

@@ -1,6 +1,11 @@
 """What the routes answer, as the OpenAPI document shows it; the routes themselves write JSON without these classes."""
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel, Field
+
+from apps.classifier.evaluator import RowError
+from apps.serving.problems import Problem, pointer
 
 
 class Score(BaseModel):
@@ -39,3 +44,11 @@ class Seen(Ranking):
 
 TOP = [{"label": label, "probability": value} for label, value in (("7", 0.87), ("9", 0.08), ("2", 0.02))]
 EXAMPLE = {**TOP[0], "top": TOP, "model_version": "v1"}
+
+
+def unanswered(error: RowError, place: Sequence[str | int]) -> Problem:
+    """Return the problem of a row that the model does not answer, which is at `place` in the body."""
+    if error.again:
+        return Problem(503, f"Row {error.row}: the model {error}. Try again later.", headers={"Retry-After": "1"})
+    detail = f"Row {error.row}: the model {error}."
+    return Problem(422, detail, errors=[{"pointer": pointer(place), "detail": detail}])

@@ -6,7 +6,8 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictInt
 
 from apps.classifier.api.tensors import Tensor, mistake
-from apps.classifier.model import SCALES, Classifier, Evaluator, scaled
+from apps.classifier.evaluator import Evaluator
+from apps.classifier.model import SCALES, Classifier, scaled
 from apps.classifier.table import Mistake, Place, RowsError, Table
 from apps.serving.problems import MAX_ERRORS, Problem, pointer
 from models.features import Feature

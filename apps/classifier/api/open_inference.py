@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Request
 from pydantic_core import to_json
 from starlette.responses import JSONResponse, Response
 
+from apps.classifier.api.answers import unanswered
 from apps.classifier.api.infer_request import (
     INPUT,
     LABEL,
@@ -22,11 +23,12 @@ from apps.classifier.api.infer_request import (
     rows_of,
 )
 from apps.classifier.api.tensors import encode_bytes
-from apps.classifier.model import BRIEF_ROWS, Classifier
+from apps.classifier.evaluator import RowError
+from apps.classifier.model import Classifier
 from apps.serving.http.body import json_body, media_type, parse_json, read_body, require_json
 from apps.serving.lifecycle import State
 from apps.serving.problems import COMPUTED, RESPONSES, Problem
-from apps.serving.runtime import runtime_of
+from apps.serving.runtime import Work, runtime_of
 
 LENGTH = "Inference-Header-Content-Length"
 EXAMPLES = {
@@ -93,7 +95,7 @@ async def infer(
     _require_type(request)
     body = await read_body(request)
     return await runtime_of(request).compute_body(
-        request, body, partial(_parsed, body, length, model), partial(_inferred, model), _is_brief
+        request, body, partial(_parsed, body, length, model), partial(_inferred, model), partial(_is_brief, model)
     )
 
 
@@ -112,15 +114,19 @@ def _parsed(body: bytearray, length: str | None, model: Classifier) -> tuple[Inf
     return request, rows_of(request, content, model)
 
 
-def _inferred(model: Classifier, parsed: tuple[InferRequest, np.ndarray]) -> Response:
+def _inferred(model: Classifier, parsed: tuple[InferRequest, np.ndarray], work: Work) -> Response:
     request, rows = parsed
+    try:
+        results = model.evaluate(rows, work)
+    except RowError as error:
+        raise unanswered(error, ["inputs"]) from None
     if model.table is not None:
         model.table.outside(rows)  # counts them
-    return _answer(model, request, model.forest.evaluate(rows))
+    return _answer(model, request, results)
 
 
-def _is_brief(parsed: tuple[InferRequest, np.ndarray]) -> bool:
-    return len(parsed[1]) <= BRIEF_ROWS
+def _is_brief(model: Classifier, parsed: tuple[InferRequest, np.ndarray]) -> bool:
+    return len(parsed[1]) <= model.forest.brief_rows
 
 
 def _metadata(model: Classifier) -> dict[str, Any]:

@@ -9,14 +9,15 @@ from pydantic_core import to_json
 from starlette.responses import JSONResponse, Response
 
 from apps.classifier.api import description
-from apps.classifier.api.answers import EXAMPLE, Prediction, Predictions
+from apps.classifier.api.answers import EXAMPLE, Prediction, Predictions, unanswered
 from apps.classifier.api.predict_request import FEATURES, PredictRequest
 from apps.classifier.api.table_request import TableRequest
-from apps.classifier.model import BRIEF_ROWS, Classifier
+from apps.classifier.evaluator import RowError
+from apps.classifier.model import Classifier
 from apps.serving.http.body import MAX_MEMBERS, json_body, parse_json, read_json_body
 from apps.serving.http.routing import DirectRoute
 from apps.serving.problems import COMPUTED, RESPONSES
-from apps.serving.runtime import runtime_of
+from apps.serving.runtime import Work, runtime_of
 
 INK = [(8, column) for column in range(8, 20)] + [(row, 23 - row // 2) for row in range(8, 22)]
 SEVEN = [255 * ((row, column) in INK or (row, column - 1) in INK) for row in range(28) for column in range(28)]
@@ -41,7 +42,7 @@ async def predict(request: Request) -> Response:
     model: Classifier = runtime.model
     body = await read_json_body(request)
     answer = await runtime.compute_body(
-        request, body, partial(_parsed, body, model), partial(_answer, model), _is_brief
+        request, body, partial(_parsed, body, model), partial(_answer, model), partial(_is_brief, model)
     )
     return Response(answer, media_type="application/json")
 
@@ -67,8 +68,11 @@ def _parsed(body: bytearray, model: Classifier) -> PredictRequest | TableRequest
     return parse_json(body, TableRequest, {"table": model.table}, max_members=len(model.table.features) + MAX_MEMBERS)
 
 
-def _answer(model: Classifier, parsed: PredictRequest | TableRequest) -> bytes:
-    answers = model.predict(parsed.rows)
+def _answer(model: Classifier, parsed: PredictRequest | TableRequest, work: Work) -> bytes:
+    try:
+        answers = model.predict(parsed.rows, work)
+    except RowError as error:
+        raise unanswered(error, ["features"] if parsed.instances is None else ["instances", error.row]) from None
     if isinstance(parsed, TableRequest):
         _mark(answers, parsed, model)
     answer = answers[0] if parsed.instances is None else {"predictions": answers}
@@ -85,5 +89,5 @@ def _mark(answers: list[dict[str, Any]], parsed: TableRequest, model: Classifier
             answer["outside_range"] = [names[place] for place in np.flatnonzero(row)]
 
 
-def _is_brief(parsed: PredictRequest | TableRequest) -> bool:
-    return len(parsed.rows) <= BRIEF_ROWS
+def _is_brief(model: Classifier, parsed: PredictRequest | TableRequest) -> bool:
+    return len(parsed.rows) <= model.forest.brief_rows

@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -60,9 +61,9 @@ def serve() -> Iterator[Callable[[Path], TestClient]]:
 
 
 @contextmanager
-def serving(artifact: Path) -> Iterator[TestClient]:
+def serving(artifact: Path, **settings: Any) -> Iterator[TestClient]:
     """Start the service with an artifact, in this process."""
-    app = create_app(ClassifierService(), ClassifierSettings(model_path=str(artifact)))
+    app = create_app(ClassifierService(), ClassifierSettings(model_path=str(artifact), **settings))
     with TestClient(app) as client:
         assert client.portal is not None
         client.portal.call(startup.load, app.state.runtime)

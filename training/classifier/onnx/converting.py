@@ -48,7 +48,7 @@ def describe(model: Path, out: Path, sample: Path, features: Path | None) -> dic
         expected, labels = original.answers(frame), original.labels(frame)
     except Exception as error:  # of any library, for rows that it does not take
         raise TrainingError(f"The original does not answer rows of '{sample}': {_line(error)}.") from None
-    content, precision, measured = _converted(original, learnt, rows, requests, expected, labels)
+    content, precision, metrics = _converted(original, learnt, rows, requests, expected, labels)
     out.write_bytes(content)
     return {
         "engine": "onnx",
@@ -58,7 +58,7 @@ def describe(model: Path, out: Path, sample: Path, features: Path | None) -> dic
         },
         "classes": list(original.classes),
         "hyperparameters": {"class": original.name, "precision": precision},
-        "metrics": {"agreement": measured},
+        "metrics": metrics,
         "libraries": versions(*LIBRARIES),
         "probes": _probes(original, requests[:: max(1, len(requests) // PROBES)], learnt),
     }  # fmt: skip
@@ -72,7 +72,7 @@ def _converted(
     expected: np.ndarray,
     labels: Sequence[str],
 ) -> tuple[bytes, str, dict[str, Any]]:
-    """Return ONNX in the first precision that agrees, that precision, and the agreement; raise TrainingError."""
+    """Return ONNX in the first precision that agrees, that precision, and the metrics; raise TrainingError."""
     failures = []
     for precision, tensor in PRECISIONS.items():
         try:
@@ -86,7 +86,7 @@ def _converted(
         except Exception as error:  # converters raise whatever they like for what they do not know
             failures.append(f"{precision}: it is not converted ({_line(error)})")
         else:
-            return content, precision, measured
+            return content, precision, {"agreement": measured, "row_seconds": model.row_seconds}
     raise TrainingError(
         f"The {original.name} is not served exactly by ONNX. {'; '.join(failures)}. Nothing is published."
     )

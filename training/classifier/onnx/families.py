@@ -13,7 +13,7 @@ from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
 from sklearn import ensemble, tree
 from sklearn.impute import SimpleImputer
 
-from apps.classifier.onnx.model import MISSING
+from apps.classifier.onnx.inputs import MISSING
 from training.classifier.onnx import ensembles
 
 CLASSIFIER_OPTIONS = {"nocl": [True, False], "zipmap": [True, False, "columns"], "raw_scores": [True, False]}

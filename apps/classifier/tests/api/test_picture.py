@@ -177,9 +177,9 @@ def test_odd_shapes_are_answered(size):
 def test_pictures_and_large_batches_leave_the_event_loop_free(client, monkeypatch):
     threads, evaluate = [], Forest.evaluate
 
-    def watched(self, rows):
+    def watched(self, rows, work=None):
         threads.append(threading.current_thread().name)
-        return evaluate(self, rows)
+        return evaluate(self, rows, work)
 
     monkeypatch.setattr(Forest, "evaluate", watched)
     pixels = forests.images(70).tolist()

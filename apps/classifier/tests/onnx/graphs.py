@@ -48,6 +48,58 @@ def large(elements: int) -> onnx.ModelProto:
     return model(nodes, [("x", TensorProto.FLOAT, [None, 1])], [("y", TensorProto.FLOAT, [None, 1])], [shape])
 
 
+def lookup() -> onnx.ModelProto:
+    """Return a regressor that answers 10, 20 or 30 for the whole numbers 0, 1 or 2, and fails for others."""
+    table = helper.make_tensor("table", TensorProto.FLOAT, [3, 1], [10.0, 20.0, 30.0])
+    first = helper.make_tensor("first", TensorProto.INT64, [1], [1])
+    nodes = [helper.make_node("Squeeze", ["i", "first"], ["j"]), helper.make_node("Gather", ["table", "j"], ["y"])]
+    inputs = [("i", TensorProto.INT64, [None, 1])]
+    return model(nodes, inputs, [("y", TensorProto.FLOAT, [None, 1])], [table, first])
+
+
+def logarithm() -> onnx.ModelProto:
+    """Return a regressor whose answer to a negative number is no number."""
+    node = helper.make_node("Log", ["x"], ["y"])
+    return model([node], [("x", TensorProto.DOUBLE, [None, 1])], [("y", TensorProto.DOUBLE, [None, 1])])
+
+
+def wide(width: int, operators: int = 1) -> onnx.ModelProto:
+    """Return a regressor that answers the mean of `width` numbers for each row, which `operators` compute in turn."""
+    shape = helper.make_tensor("shape", TensorProto.INT64, [2], [1, width])
+    axis = helper.make_tensor("axis", TensorProto.INT64, [1], [1])
+    nodes = [helper.make_node("Expand", ["x", "shape"], ["t0"])]
+    nodes += [helper.make_node("Tanh", [f"t{n}"], [f"t{n + 1}"]) for n in range(operators)]
+    nodes.append(helper.make_node("ReduceMean", [f"t{operators}", "axis"], ["y"]))
+    inputs, outputs = [("x", TensorProto.FLOAT, [None, 1])], [("y", TensorProto.FLOAT, [None, 1])]
+    return model(nodes, inputs, outputs, [shape, axis])
+
+
+def repeated(width: int) -> onnx.ModelProto:
+    """Return a regressor that answers a number `width` times."""
+    shape = helper.make_tensor("shape", TensorProto.INT64, [2], [1, width])
+    nodes = [helper.make_node("Expand", ["x", "shape"], ["y"])]
+    inputs, outputs = [("x", TensorProto.FLOAT, [None, 1])], [("y", TensorProto.FLOAT, [None, width])]
+    return model(nodes, inputs, outputs, [shape])
+
+
+def squares() -> onnx.ModelProto:
+    """Return a regressor that multiplies two square matrices, whose width is the value of the row, and answers it."""
+    none = helper.make_tensor("none", TensorProto.FLOAT, [1, 1], [0.0])
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["most"]),
+        helper.make_node("Cast", ["most"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Concat", ["whole", "whole"], ["pair"], axis=1),
+        helper.make_node("Flatten", ["pair"], ["row"], axis=1),
+        helper.make_node("Squeeze", ["row"], ["shape"]),
+        helper.make_node("ConstantOfShape", ["shape"], ["matrix"]),
+        helper.make_node("MatMul", ["matrix", "matrix"], ["product"]),
+        helper.make_node("ReduceSum", ["product"], ["sum"], keepdims=0),
+        helper.make_node("Mul", ["sum", "none"], ["nothing"]),
+        helper.make_node("Add", ["x", "nothing"], ["y"]),
+    ]
+    return model(nodes, [("x", TensorProto.FLOAT, [None, 1])], [("y", TensorProto.FLOAT, [None, 1])], [none])
+
+
 def publish(file: onnx.ModelProto, artifact: Path, features: list[Feature], **keys) -> Path:
     """Write artifact and manifest; `keys` are those of the manifest."""
     table = {"kind": "table", "shape": [len(features)], "features": [feature.to_json() for feature in features]}

@@ -79,22 +79,6 @@ def test_texts_of_a_category_and_unknown_and_missing_ones_reach_the_model():
     assert error.value.mistakes == [((0,), "must be a text; 7 was given (colour)")]
 
 
-def test_more_memory_than_the_bound_fails_in_the_model_and_not_in_the_process():
-    """The arena is made once in a process, so the bound is set in one of its own."""
-    code = (
-        "import resource; from apps.classifier.onnx import model; from apps.classifier.tests.onnx import graphs\n"
-        "model.max_bytes = lambda: 50_000_000\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "assert model.OnnxModel(graphs.large(1000).SerializeToString()).n_features == 1\n"
-        "try: model.OnnxModel(graphs.large(200_000_000).SerializeToString())\n"
-        "except model.UnreadableError as error: print(error)\n"
-        "assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 100_000"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "does not evaluate it" in done.stdout
-
-
 def test_weights_in_other_files_are_refused(tmp_path):
     model = graphs.softmax()
     weights = model.graph.initializer[0]
@@ -145,3 +129,87 @@ def test_inputs_that_are_no_rows_are_refused():
     assert "takes exactly 7 rows" in refusal(
         graphs.model([node], [("x", TensorProto.FLOAT, [7, 2])], [("y", 1, [7, 2])])
     )
+
+
+def test_a_map_of_probabilities_is_answered_as_numbers():
+    """skl2onnx writes one by default."""
+    maps = helper.make_node("ZipMap", ["p"], ["y"], domain="ai.onnx.ml", classlabels_strings=["no", "yes"])
+    model = graphs.model([helper.make_node("Softmax", ["x"], ["p"]), maps], [("x", 1, [None, 2])], Y)
+    inner = helper.make_map_type_proto(TensorProto.STRING, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    model.graph.output[0].type.CopyFrom(helper.make_sequence_type_proto(inner))
+    served = OnnxModel(model.SerializeToString())
+    assert served.classes == ("no", "yes")
+    assert served.evaluate(np.array([[3.0, 3.0]])).tolist() == [[0.5, 0.5]]
+
+
+def test_a_table_that_values_are_looked_up_in_is_no_list_of_classes():
+    assert OnnxModel(graphs.lookup().SerializeToString()).classes == ()
+
+
+def test_a_model_that_takes_one_row_at_once_answers_many():
+    model = graphs.softmax()
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    assert OnnxModel(model.SerializeToString()).evaluate(np.zeros((5, 2))).tolist() == [[0.5, 0.5]] * 5
+
+
+def test_an_input_of_numbers_without_columns_takes_one_feature():
+    node = helper.make_node("Abs", ["x"], ["y"])
+    model = graphs.model([node], [("x", TensorProto.FLOAT, [None])], [("y", TensorProto.FLOAT, [None])])
+    assert OnnxModel(model.SerializeToString()).evaluate(np.array([[-1.0], [2.0]])).tolist() == [[1], [2]]
+
+
+def test_answers_that_depend_on_other_rows_are_refused():
+    assert "depends on the rows beside it" in refusal(
+        graphs.model([helper.make_node("Softmax", ["x"], ["y"], axis=0)], X, Y)
+    )
+    total = graphs.model([helper.make_node("ReduceSum", ["x"], ["y"])], X, Y)
+    assert "it answers 3 rows by numbers of the shape (1, 1)" in refusal(total)
+
+
+def test_features_that_the_types_of_the_inputs_do_not_hold_are_refused():
+    content = graphs.lookup().SerializeToString()
+    for feature, rule in (
+        (Feature(name="i", kind="int", missing="null"), "holds no missing values, and the feature may be missing"),
+        (Feature(name="i"), "the feature is of the kind float"),
+        (Feature(name="i", kind="category", values=(1.5, 2.0)), "the feature is of the kind category"),
+        (Feature(name="i", kind="category", values=("a",)), "the feature is a category of texts"),
+    ):
+        with pytest.raises(UnreadableError, match=rule):
+            OnnxModel(content, [feature])
+    with pytest.raises(UnreadableError, match="the feature is not a category of texts"):
+        OnnxModel(graphs.colours().SerializeToString(), [Feature(name="colour")])
+
+
+def test_functions_that_grow_without_end_are_refused():
+    opsets = [helper.make_opsetid("", 19), helper.make_opsetid("own", 1)]
+
+    def calls(name: str, *called: str):
+        places = [*("abcdefgh"[: len(called)]), "y"]
+        nodes = [
+            helper.make_node(f, [a], [b], domain="own" if f[0] == "f" else "")
+            for f, a, b in zip(called, places[:-1], places[1:], strict=True)
+        ]
+        return helper.make_function("own", name, ["a"], ["y"], nodes, opsets)
+
+    doubled = [calls("f0", "Abs"), *(calls(f"f{n}", f"f{n - 1}", f"f{n - 1}") for n in range(1, 40))]
+    for functions in (doubled, [calls("f39", "f39")]):
+        node = helper.make_node("f39", ["x"], ["y"], domain="own")
+        assert "more than 100000 nodes" in refusal(
+            graphs.model([node], X, Y, functions=functions, opset_imports=opsets)
+        )
+
+
+def test_sparse_tensors_are_refused():
+    values, places = helper.make_tensor("s", 1, [1], [1.0]), helper.make_tensor("i", 7, [1], [0])
+    sparse = helper.make_sparse_tensor(values, places, [400_000_000])
+    add = helper.make_node("Add", ["x", "s"], ["y"])
+    initialized = graphs.model([add], X, Y)
+    initialized.graph.sparse_initializer.append(sparse)
+    constant = graphs.model([helper.make_node("Constant", [], ["s"], sparse_value=sparse), add], X, Y)
+    assert refusal(initialized) == refusal(constant) == "it has sparse tensors. Save them dense"
+
+
+def test_texts_that_grow_are_refused():
+    nodes = [helper.make_node("StringConcat", ["x", "x"], ["t"]), helper.make_node("Shape", ["t"], ["y"])]
+    assert "StringConcat" in refusal(graphs.model(nodes, [("x", TensorProto.STRING, [None, 1])], Y))

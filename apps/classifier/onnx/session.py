@@ -1,0 +1,88 @@
+"""Runs onnxruntime within bounds on memory and time: a run fails instead of the pod, and can be stopped."""
+
+import functools
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from apps.classifier.artifact.content import UnreadableError, max_bytes
+from apps.serving.runtime import Work
+
+UNBOUNDED = ["ConstantFolding"]  # evaluates parts of a model while it is loaded, outside the bound on memory
+PLACE = re.compile(r"\S*\.(cc|h):\d+ .*?\([^()]*\)( \[with .*\])? ")  # file, line and function in onnxruntime's source
+STOP_SECONDS = 10  # onnxruntime stops between two operators; none should take longer
+
+
+class RunError(Exception):
+    """Why onnxruntime does not evaluate some rows; `lacks_memory` tells that fewer rows may be evaluated."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(_line(error))
+        self.lacks_memory = any(words in str(error) for words in ("Available memory", "allocate memory", "bad_alloc"))
+
+
+class Session:
+    """A loaded model; several threads may run it at once."""
+
+    def __init__(self, content: bytes) -> None:
+        """Load an ONNX file; raise UnreadableError, in one line without its path."""
+        try:
+            self._session = onnxruntime.InferenceSession(
+                content, _options(), providers=["CPUExecutionProvider"], disabled_optimizers=UNBOUNDED
+            )
+        except Exception as error:  # onnxruntime has no class for all of its errors
+            raise UnreadableError(f"onnxruntime does not load it: {_line(error)}") from None
+        self.inputs, self.outputs = self._session.get_inputs(), self._session.get_outputs()
+        self._running: dict[object, Work] = {}
+
+    @property
+    def failure(self) -> str | None:
+        """Why only a restart helps: a run that was told to stop goes on. None otherwise."""
+        late = time.monotonic() - STOP_SECONDS
+        if any((work.cancelled_at or late) < late for work in list(self._running.values())):
+            return f"An evaluation does not end {STOP_SECONDS} s after it was given up; only a restart ends it."
+        return None
+
+    def run(self, output: str, feeds: Mapping[str, np.ndarray], work: Work) -> np.ndarray:
+        """Return the tensor `output`; raise RunError, and ClientGone soon after `work` is cancelled."""
+        options, key = onnxruntime.RunOptions(), object()
+        work.on_cancel = functools.partial(setattr, options, "terminate", True)
+        work.check()  # it may have been cancelled before that
+        self._running[key] = work
+        try:
+            (result,) = self._session.run([output], feeds, options)
+        except Exception as error:  # onnxruntime has no class for all of its errors
+            work.check()
+            raise RunError(error) from None
+        finally:
+            del self._running[key]
+        return np.asarray(result)
+
+
+def _options() -> Any:
+    _bound_memory()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # requests run beside each other
+    options.log_severity_level = 4  # errors come as exceptions
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    return options
+
+
+@functools.cache
+def _bound_memory() -> None:
+    """Give all sessions of this process one arena, whose bound makes an operator fail instead of the pod."""
+    info = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    arena = onnxruntime.OrtArenaCfg({"max_mem": max_bytes(), "arena_extend_strategy": 1})
+    onnxruntime.create_and_register_allocator(info, arena)
+
+
+def _line(error: Exception) -> str:
+    """Return an error of onnxruntime in one line, without the place in its source."""
+    text = " ".join(str(error).split()).removeprefix("[ONNXRuntimeError] : ")
+    return PLACE.sub("", text.rpartition("Status Message: ")[2])[:300]
