@@ -15,7 +15,7 @@ from training.progress import step
 
 PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 REMOVED = {"openvino": ["torchvision", "openvino-telemetry"]}  # incompatible with CPU builds of torch; sends usage data
-MEGABYTES = {"openvino": 1300, "onnx": 600}
+MEGABYTES = {"openvino": 1300, "onnx": 600, "mlflow": 150}
 
 
 def folder(name: str) -> Path:

@@ -97,6 +97,10 @@ COMMANDS: dict[str, tuple[str, Options]] = {
     "list": ("list the versions in the registry", MODELS_DIR),
     "verify": ("verify every artifact in the registry against its manifest", MODELS_DIR),
 }
+MODEL = (
+    "a .joblib, pickle, .skops, .ubj or .onnx file, a model folder, or a model of MLflow: models:/NAME@ALIAS, "
+    "models:/NAME/VERSION, runs:/ID/PATH or a folder"
+)
 TRUST = "convert a model that is no forest to ONNX, which runs its file as a program; only for files that you trust"
 PUBLISHERS = ("classifier", "lm", "register")
 
@@ -122,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, (text, options) in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         if name == "register":
-            command.add_argument("path", metavar="PATH", help="a .joblib, pickle or .onnx file, or a model folder")
+            command.add_argument("path", metavar="PATH", help=MODEL)
         for flag, (help_text, rule, default) in options.items():
             suffix = "" if default is None or default is MISSING_ID else f" (default: {default})"
             command.add_argument(flag, type=rule, default=default, help=f"{help_text}; {rule.text}{suffix}")

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import joblib
 import numpy as np
 import pytest
@@ -179,18 +178,6 @@ def test_file_of_any_name_is_published_as_it_is_under_its_version(name, tmp_path
     assert register(tmp_path / name, *options) == 0
     assert (models_dir / "own_v1.joblib").read_bytes() == (tmp_path / name).read_bytes()
     registry.verify(models_dir / "own_v1.joblib")
-
-
-def test_folder_of_mlflow_names_the_command_that_registers_its_model(tmp_path, register, models_dir, digits, capsys):
-    folder = tmp_path / "artifacts"
-    folder.mkdir()
-    (folder / "MLmodel").write_text("flavors:\n  sklearn:\n    pickled_model: model.pkl\n")
-    model = RandomForestClassifier(2, random_state=0).fit(digits[0], digits[1])
-    (folder / "model.pkl").write_bytes(cloudpickle.dumps(model))
-    assert register(folder) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert f"python -m training register '{folder / 'model.pkl'}' --version-id NAME_v1" in line
-    assert register(folder / "model.pkl", "--version-id", "own_v1") == 0
 
 
 def test_unsupported_model_is_refused_with_its_class(save_outside, register, capsys):

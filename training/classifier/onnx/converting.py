@@ -35,12 +35,12 @@ LIBRARIES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "xgboost-cpu", "
 PROBES = 10
 
 
-def describe(model: Path, out: Path, sample: Path, features: Path | None) -> dict[str, Any]:
+def describe(model: Path, out: Path, sample: Path, features: Path | None, trusted: bool = True) -> dict[str, Any]:
     """Write the `model` as ONNX to `out`, and return the manifest's keys; raise TrainingError.
 
-    Runs that file.
+    Runs that file, if it is `trusted`.
     """
-    original = Original(model)
+    original = Original(model, trusted)
     learnt = _learn(original, sample, features)
     table, requests = Table(learnt, np.float64), sampling.requests(learnt, sample)
     rows, frame = table.rows([((), request) for request in requests]), original.frame(learnt, requests)
@@ -170,7 +170,8 @@ def main() -> int:
     paths = {key: value and Path(value) for key, value in json.loads(sys.argv[1]).items()}
     out = paths.pop("out")
     try:
-        description = describe(out=out, **paths) if out else foreign.describe(**paths)
+        trusted = sys.argv[2:] == ["--trust-pickle"]
+        description = describe(out=out, trusted=trusted, **paths) if out else foreign.describe(**paths)
         print(json.dumps(description, allow_nan=False))
     except TrainingError as error:
         print(json.dumps({"error": str(error)}))

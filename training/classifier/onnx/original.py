@@ -1,30 +1,31 @@
 """The model as its user saved it: unpickled, which runs the file; so only a file that the user trusts comes here."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.compose import ColumnTransformer
-from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.pipeline import Pipeline
 
 from models.features import Feature
+from training.classifier.onnx import loading
 from training.errors import TrainingError
 
 
 class Original:
     """A fitted classifier or regressor with scikit-learn's methods."""
 
-    def __init__(self, path: Path) -> None:
-        """Unpickle the file at `path`, which runs it; raise TrainingError for what cannot be served."""
-        self.model = _best(_load(path))
+    def __init__(self, path: Path, trusted: bool = True) -> None:
+        """Load the file at `path`, a pickle by running it; raise TrainingError for what cannot be served.
+
+        If it is not `trusted`, only formats without code are loaded.
+        """
+        self.model = _best(loading.load(path, trusted))
         subject = f"'{path}' holds a {self.name}"
         if not hasattr(self.model, "predict"):
             raise TrainingError(f"{subject}, which does not predict. Save a fitted classifier, regressor or pipeline.")
@@ -80,26 +81,6 @@ class Original:
     def labels(self, rows: Any) -> list[str]:
         """Return the predicted class of each row; none for a regressor."""
         return list(map(str, self.model.predict(rows).tolist())) if self.is_classifier else []
-
-
-def _load(path: Path) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", InconsistentVersionWarning)
-        try:
-            return joblib.load(path)
-        except InconsistentVersionWarning as error:
-            saved, ours = error.original_sklearn_version, error.current_sklearn_version
-            raise TrainingError(
-                f"'{path}' was saved by scikit-learn {saved}, and {ours} converts it. Train it again with {ours}."
-            ) from None
-        except ModuleNotFoundError as error:
-            raise TrainingError(
-                f"'{path}' needs the module {error.name!r}, which the conversion does not have. It has scikit-learn, "
-                "XGBoost and LightGBM; save any other model as ONNX with its own tools, and register that."
-            ) from None
-        except Exception as error:  # a pickle may raise whatever it likes
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
-            raise TrainingError(f"'{path}' cannot be loaded: {reason}.") from None
 
 
 def _best(model: Any) -> Any:
