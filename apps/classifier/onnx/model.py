@@ -19,6 +19,7 @@ MAX_OUTPUTS = 100_000
 ROWS = 256  # evaluated at once, so that a large request needs no more memory than these
 ROW_SECONDS = 5  # that a row may take: beyond it no model is served
 BRIEF_ROWS, BRIEF_SECONDS = 4, 0.001  # that the event loop may spend
+REPEATS, REPEAT_SECONDS = 10, 0.1  # of the measurement of a row: the machine may be busy at one moment
 ALONE = "its answer to a row depends on the rows beside it"
 
 
@@ -90,10 +91,13 @@ class OnnxModel:
     def _measured(self) -> tuple[int, float]:
         """Return how many numbers answer a row, and the seconds that takes; raise UnreadableError beyond the bounds."""
         rows = np.zeros((3, self.n_features))
-        self._timed(rows[:1])  # the first evaluation reserves memory
-        begun = time.perf_counter()
-        answer = self._timed(rows[:1])
-        seconds = time.perf_counter() - begun
+        answer, seconds, begun = self._timed(rows[:1]), float("inf"), time.perf_counter()
+        for _ in range(REPEATS):
+            start = time.perf_counter()
+            self.evaluate(rows[:1])
+            seconds = min(seconds, time.perf_counter() - start)
+            if time.perf_counter() - begun > REPEAT_SECONDS:
+                break
         width = answer.shape[1]
         if not 1 <= width <= MAX_OUTPUTS or (self.classes and width != len(self.classes)):
             expected = f"{len(self.classes)} classes" if self.classes else f"a row; at most {MAX_OUTPUTS} are served"
