@@ -33,7 +33,7 @@ def infer(client, rows):
 @pytest.mark.slow
 def test_a_request_beyond_its_deadline_stops_so_that_the_next_is_answered(tmp_path):
     probes = [{"features": [0.0], "value": 0.0}]
-    artifact = graphs.publish(graphs.wide(4000, 200), tmp_path / "own_v1.onnx", [X], probes=probes)
+    artifact = graphs.publish(graphs.wide(20_000, 400), tmp_path / "own_v1.onnx", [X], probes=probes)
     with serving(artifact, request_timeout_seconds=1) as client:
         assert post(client, [1.0] * 5000).status_code == 504
         assert post(client, [0.0]).json()["predictions"] == [{"value": 0}]
