@@ -158,6 +158,9 @@ def _check_probes(classifier: Classifier, path: Path, manifest: Manifest) -> Non
             differing = [
                 key for key, value in actual.items() if not _agree(probe[key], value, probe.get("tolerance", 0))
             ]
+        except RowError as error:
+            rule = f"does not answer probe {number} of its manifest: the model {error}"
+            raise LoadError(f"{str(path)!r} {rule}. {_remedy(path)}") from None
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise LoadError(f"Probe {number} in the manifest of {str(path)!r} is malformed. {_remedy(path)}") from None
         if differing:

@@ -85,7 +85,7 @@ class OnnxModel:
     def _run(self, rows: np.ndarray, work: Work) -> np.ndarray:
         result = self._session.run(self._output, self.inputs.tensors(rows), work)
         if result.ndim not in (1, 2) or len(result) != len(rows):
-            raise UnreadableError(f"it answers {len(rows)} rows by numbers of the shape {result.shape}")
+            raise RunError(f"it answers {len(rows)} rows by numbers of the shape {result.shape}")
         return result.astype(np.float64).reshape(len(rows), -1)
 
     def _measured(self) -> tuple[int, float]:
@@ -111,9 +111,14 @@ class OnnxModel:
         timer = threading.Timer(ROW_SECONDS * len(rows), work.cancel)
         timer.start()
         try:
-            return self.evaluate(rows, work)
+            return self._run(rows, work) if len(rows) <= self._rows else self.evaluate(rows, work)
         except ClientGone:
             raise UnreadableError(f"it does not answer a row within {ROW_SECONDS} s") from None
+        except RunError as error:
+            if error.lacks_memory and len(rows) > 1:
+                self._rows = 1
+                return self._timed(rows)
+            raise UnreadableError(f"onnxruntime does not evaluate it: {error}") from None
         except RowError as error:
             raise UnreadableError(f"onnxruntime {error}") from None
         finally:

@@ -20,7 +20,7 @@ STOP_SECONDS = 10  # onnxruntime stops between two operators; none should take l
 class RunError(Exception):
     """Why onnxruntime does not evaluate some rows; `lacks_memory` tells that fewer rows may be evaluated."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: Exception | str) -> None:
         super().__init__(_line(error))
         self.lacks_memory = any(words in str(error) for words in ("Available memory", "allocate memory", "bad_alloc"))
 
@@ -82,7 +82,7 @@ def _bound_memory() -> None:
     onnxruntime.create_and_register_allocator(info, arena)
 
 
-def _line(error: Exception) -> str:
+def _line(error: Exception | str) -> str:
     """Return an error of onnxruntime in one line, without the place in its source."""
     text = " ".join(str(error).split()).removeprefix("[ONNXRuntimeError] : ")
     return PLACE.sub("", text.rpartition("Status Message: ")[2])[:300]

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from apps.classifier.artifact.content import UnreadableError
+from apps.classifier.model import open_classifier
 from apps.classifier.onnx import model, session
 from apps.classifier.onnx.model import OnnxModel
 from apps.classifier.service import ClassifierService
 from apps.classifier.tests.conftest import serving
 from apps.classifier.tests.onnx import graphs
+from apps.serving.identity import LoadError
 from apps.serving.problems import ClientGone
 from apps.serving.runtime import Work
 from models.features import Feature
@@ -154,3 +156,10 @@ def test_rows_of_many_outputs_are_fewer(tmp_path):
             {"pointer": "#/instances", "detail": "must hold at most 500 rows of 1 features."}
         ]
         assert len(post(client, [1.0]).json()["predictions"][0]["value"]) == 10_000
+
+
+def test_a_probe_that_the_model_does_not_answer_is_one_line(tmp_path):
+    probes = [{"features": [-1.0], "value": 0.0}]
+    artifact = graphs.publish(graphs.logarithm(), tmp_path / "own_v1.onnx", [X], probes=probes)
+    with pytest.raises(LoadError, match="does not answer probe 0 of its manifest: the model answers it by what is no"):
+        open_classifier(str(artifact))
