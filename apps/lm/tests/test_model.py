@@ -35,8 +35,9 @@ def answer(
 ) -> Result:
     options = AnswerOptions(max_tokens, Sampling(**sampling), stops, min_tokens, ignore_end)
     result = model.answer(model.tokenize(prompt), options, time.monotonic())
-    text = "".join(piece.text for piece in result.run(cancelled))
-    return Result(text, result.tokens, result.finish_reason)
+    pieces: list[str] = []
+    result.run(lambda piece: pieces.append(piece.text), cancelled)
+    return Result("".join(pieces), result.tokens, result.finish_reason)
 
 
 @pytest.fixture
