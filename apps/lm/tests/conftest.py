@@ -1,4 +1,6 @@
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -17,7 +19,10 @@ from apps.lm.tests import tiny
 from apps.serving import startup
 from apps.serving.app import create_app
 from apps.serving.runtime import Runtime
+from apps.serving.tests.processes import ROOT
 from models.registry import manifest_path
+
+SHIPPED = "smollm2-135m-instruct"
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +41,22 @@ def folder(folders, tmp_path) -> Path:
     shutil.copytree(folders["gpt2"], copy)
     shutil.copy(manifest_path(folders["gpt2"]), manifest_path(copy))
     return copy
+
+
+def make_shipped(folder: Path, **engines: str) -> Path:
+    """Return the folder with these versions of the shipped model: this checkout's if it has them, or make `folder`."""
+    if all((ROOT / "models" / f"{SHIPPED}_{version}.json").exists() for version in engines):
+        return ROOT / "models"
+    for version, engine in engines.items():
+        words = ["lm", "--engine", engine, "--version-id", f"{SHIPPED}_{version}", "--models-dir", str(folder)]
+        subprocess.run([sys.executable, "-m", "training", *words], cwd=ROOT, check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory) -> Path:
+    """The folder of the shipped model for torch."""
+    return make_shipped(tmp_path_factory.mktemp("models"), v1="transformers") / f"{SHIPPED}_v1"
 
 
 @pytest.fixture(scope="session")
