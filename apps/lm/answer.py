@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from apps.lm.engines.protocol import Engine, GenerationRequest, Logprobs, Sampling
+from apps.lm.engines.protocol import Engine, GenerationRequest, Logprobs, Sampling, TokenLogprob
 from apps.lm.metrics import TokenMeter
 from apps.lm.text import StopText, TextStream
 from apps.serving.identity import Identity
@@ -82,6 +82,14 @@ class Answer:
     def finish_details(self) -> dict[str, str]:
         """What documents say beside `finish_reason`, which is length: the deadline has ended the answer, if it did."""
         return {"stop_reason": "deadline"} if self.late else {}
+
+    def recorded(self, start: int, end: int) -> Sequence[TokenLogprob]:
+        """The log-probabilities of the answer's tokens from `start` to `end`; empty unless they were requested."""
+        logprobs = self.request.logprobs
+        if logprobs is None:
+            return []
+        prompt = len(self.request.prompt) - 1 if logprobs.of_prompt else 0
+        return logprobs.tokens[prompt + start : prompt + end]
 
     def run(self, receive: Callable[[Piece], None], cancelled: Callable[[], bool]) -> None:
         """Hand the text to `receive` in pieces, until it ends or until `cancelled()`.

@@ -50,6 +50,10 @@ class Logprobs:
     tokens: list[TokenLogprob] = field(default_factory=list)
 
 
+# `Sampling.logit_bias`, `Logprobs.top` and `Logprobs.of_prompt`.
+Computation = Literal["logit_bias", "top_logprobs", "prompt_logprobs"]
+
+
 class SchemaError(ValueError):
     """Why answers cannot be held to a JSON schema, as the end of a sentence."""
 
@@ -158,8 +162,8 @@ class LoadedModel:
     """A model folder, loaded by an engine.
 
     `max_total_tokens` is the setting, bounded by the model's context. `margin`: two logits that differ by more have
-    the same order on every processor. `facts` are JSON values for /healthz. `uncomputed` are fields of Sampling
-    and GenerationRequest that the engine ignores. `make_grammar` is None if the engine knows none.
+    the same order on every processor. `facts` are JSON values for /healthz. `uncomputed` is what the engine ignores.
+    `make_grammar` is None if the engine knows none.
     """
 
     engine: Engine
@@ -168,5 +172,5 @@ class LoadedModel:
     max_total_tokens: int
     margin: float
     facts: Mapping[str, object]
-    uncomputed: frozenset[str] = frozenset()
+    uncomputed: frozenset[Computation] = frozenset()
     make_grammar: MakeGrammar | None = None

@@ -1,6 +1,6 @@
 """The request of /v1/chat/completions."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,8 @@ from apps.lm.model import LanguageModel
 
 class ChatRequest(OtherChatParameters, OpenAIRequest):
     """A conversation to answer."""
+
+    logprobs_field: ClassVar[str] = "top_logprobs"
 
     messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES)]
     max_completion_tokens: Tokens | None = Field(

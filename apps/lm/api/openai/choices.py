@@ -29,20 +29,13 @@ class Choice(ABC):
 
     def mean_logprob(self) -> float:
         """The mean log-probability of the answer's tokens."""
-        logprobs = [entry.logprob for entry in self._recorded(0, len(self.answer.tokens))]
+        logprobs = [entry.logprob for entry in self.answer.recorded(0, len(self.answer.tokens))]
         return sum(logprobs) / max(1, len(logprobs))
 
     def _next_tokens(self, end: int) -> Sequence[TokenLogprob]:
         """What is recorded of the tokens after those that were written, up to number `end`."""
         start, self.tokens = self.tokens, end
-        return self._recorded(start, end)
-
-    def _recorded(self, start: int, end: int) -> Sequence[TokenLogprob]:
-        logprobs = self.answer.request.logprobs
-        if logprobs is None:
-            return []
-        prompt = len(self.answer.request.prompt) - 1 if logprobs.of_prompt else 0
-        return logprobs.tokens[prompt + start : prompt + end]
+        return self.answer.recorded(start, end)
 
 
 class CompletionChoice(Choice):
@@ -87,4 +80,6 @@ class ChatChoice(Choice):
 
     def _logprobs(self, end: int) -> dict[str, Any] | None:
         tokens = self._next_tokens(end)
-        return None if self._body.top is None else chat_logprobs(tokens, self._model.tokenizer)
+        if self._body.top is None:
+            return None
+        return {"content": chat_logprobs(tokens, self._model.tokenizer), "refusal": None}

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from apps.lm.api.openai.compatibility import OtherCompletionParameters
 from apps.lm.api.openai.formats import ResponseFormat
-from apps.lm.api.openai.problems import uncomputed, unknown_token
+from apps.lm.api.openai.problems import unknown_token
 from apps.lm.api.openai.schemas import MAX_ANSWERS, MAX_TOP, TEXT, OpenAIRequest
 from apps.lm.api.schemas import Integer, mistakes
 from apps.lm.budget import DEFAULT_ANSWER_TOKENS
@@ -92,8 +92,6 @@ class CompletionRequest(OtherCompletionParameters, OpenAIRequest):
 
     def _require_computable(self, model: LanguageModel) -> None:
         super()._require_computable(model)
-        if "logprobs" in model.uncomputed and self.copies > self.n:
-            raise uncomputed(model, "best_of")
         largest = max((max(prompt) for prompt in self.prompt if not isinstance(prompt, str)), default=0)
         if largest >= model.tokenizer.vocabulary:
             raise unknown_token(model, largest, "prompt")

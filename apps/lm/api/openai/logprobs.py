@@ -41,17 +41,16 @@ class CompletionLogprobs:
         return start
 
 
-def chat_logprobs(tokens: Sequence[TokenLogprob], tokenizer: Tokenizer) -> dict[str, Any]:
-    """Return the member `logprobs` of a chat's choice for these tokens."""
+def chat_logprobs(tokens: Sequence[TokenLogprob], tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    """Return what chats and responses report of these tokens."""
 
     def write(token: int, logprob: float) -> dict[str, Any]:
         raw = tokenizer.token_bytes(token)
         return {"token": text(raw), "logprob": logprob, "bytes": list(raw)}
 
-    content = [
+    return [
         write(entry.token, entry.logprob) | {"top_logprobs": [write(*pair) for pair in entry.top]} for entry in tokens
     ]
-    return {"content": content, "refusal": None}
 
 
 def text(token: bytes) -> str:

@@ -46,10 +46,10 @@ def openai_statuses(prompt_field: str, format_field: str = "response_format") ->
         raise
 
 
-def uncomputed(model: LanguageModel, parameter: str) -> OpenAIProblem:
+def uncomputed(model: LanguageModel, parameter: str, remedy: str = "leave it out") -> OpenAIProblem:
     """Return a 400 for a parameter that the model's engine cannot compute."""
     engine = model.identity.engine
-    detail = f"#/{parameter}: is not computed by the engine {engine!r} of {model.identity.name!r}; leave it out."
+    detail = f"#/{parameter}: is not computed by the engine {engine!r} of {model.identity.name!r}; {remedy}."
     return OpenAIProblem(400, "unsupported_parameter", detail, parameter)
 
 
@@ -59,10 +59,10 @@ def unknown_token(model: LanguageModel, token: int, parameter: str) -> OpenAIPro
     return OpenAIProblem(400, "invalid_token", detail, parameter)
 
 
-def too_many_logprobs(count: int, limit: int) -> OpenAIProblem:
+def too_many_logprobs(count: int, limit: int, parameter: str) -> OpenAIProblem:
     """Return a 400 for a request whose answers would report `count` log-probabilities."""
-    detail = f"#/logprobs: asks for up to {count} log-probabilities; ask for up to {limit} in a request."
-    return OpenAIProblem(400, "too_many_logprobs", detail, "logprobs")
+    detail = f"#/{parameter}: asks for up to {count} log-probabilities; ask for up to {limit} in a request."
+    return OpenAIProblem(400, "too_many_logprobs", detail, parameter)
 
 
 def no_embeddings(model: LanguageModel) -> OpenAIProblem:

@@ -37,9 +37,13 @@ class StreamOptions(Body):
 
 
 class OpenAIRequest(OtherParameters, AnswerRequest):
-    """The fields that all requests have. `format_field` is the one that says what form an answer has."""
+    """The fields that all requests have.
+
+    `format_field` is the one that says what form an answer has, `logprobs_field` how many log-probabilities it has.
+    """
 
     format_field: ClassVar[str] = "response_format"
+    logprobs_field: ClassVar[str] = "logprobs"
 
     model: str = Field(description="the name that /v1/models lists")
     temperature: Temperature = Field(1.0, description="1 by default; 0: always the best token")
@@ -139,11 +143,14 @@ class OpenAIRequest(OtherParameters, AnswerRequest):
         most = model.budget.total if self.most_tokens is None else min(self.most_tokens, model.budget.total)
         tokens = sum((len(prompt) if self.echoes else 0) + most for prompt in prompts) * self.copies
         if (count := tokens * (1 + (self.top or 0))) > MAX_LOGPROBS:
-            raise too_many_logprobs(count, MAX_LOGPROBS)
+            raise too_many_logprobs(count, MAX_LOGPROBS, self.logprobs_field)
 
     def _require_computable(self, model: LanguageModel) -> None:
-        for name in sorted(model.uncomputed & self.model_fields_set):
-            if getattr(self, name) != type(self).model_fields[name].default:
-                raise uncomputed(model, name)
+        if "logit_bias" in model.uncomputed and self.logit_bias:
+            raise uncomputed(model, "logit_bias")
+        if "top_logprobs" in model.uncomputed and self.top:
+            raise uncomputed(model, self.logprobs_field, "give 0")
+        if "prompt_logprobs" in model.uncomputed and self.echoes and self.top is not None:
+            raise uncomputed(model, "echo", "leave it out, or logprobs")
         if unknown := [token for token in self.logit_bias if int(token) >= model.tokenizer.vocabulary]:
             raise unknown_token(model, int(unknown[0]), "logit_bias")

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from apps.lm.api.openai.documents import documented_responses
+from apps.lm.api.openai.documents import TokenLogprob, documented_responses
 
 Status = Literal["in_progress", "completed", "incomplete"]
 
@@ -15,7 +15,7 @@ class Text(BaseModel):
     type: Literal["output_text"]
     text: str
     annotations: list[Any]
-    logprobs: list[Any]
+    logprobs: list[TokenLogprob]
 
 
 class Message(BaseModel):
@@ -67,6 +67,7 @@ class Response(BaseModel):
     text: dict[str, Any]
     tool_choice: Literal["none"]
     tools: list[Any]
+    top_logprobs: int
     top_p: float
     truncation: Literal["disabled"]
     usage: Usage | None

@@ -12,6 +12,7 @@ from apps.lm.api.responses.schemas import EXAMPLES, ResponseRequest
 from apps.serving import problems
 from apps.serving.context import context
 from apps.serving.http.body import json_body
+from apps.serving.runtime import runtime_of
 
 router = APIRouter(responses=problems.RESPONSES)
 
@@ -19,8 +20,8 @@ router = APIRouter(responses=problems.RESPONSES)
 @router.post("/v1/responses", tags=TAGS, openapi_extra=json_body(ResponseRequest, EXAMPLES), responses=RESPONSES)
 async def responses(request: Request) -> Response:
     """Answer a text or a conversation; nothing is stored."""
-    request_id = context(request.scope).request_id
+    tokenizer, request_id = runtime_of(request).model.tokenizer, context(request.scope).request_id
     with openai_statuses("input", "text"):
         return await answering.respond(
-            request, ResponseRequest, lambda body, answers: ResponseForm(body, answers[0], request_id)
+            request, ResponseRequest, lambda body, answers: ResponseForm(body, answers[0], tokenizer, request_id)
         )

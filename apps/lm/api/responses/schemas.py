@@ -1,16 +1,28 @@
 """The request of /v1/responses."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from apps.lm.api.openai.formats import TextFormat
 from apps.lm.api.openai.messages import Message
 from apps.lm.api.openai.only import EMPTY, Ignored, Only
-from apps.lm.api.openai.schemas import MAX_MESSAGES, OpenAIRequest, Tokens
-from apps.lm.api.schemas import Body
+from apps.lm.api.openai.schemas import MAX_MESSAGES, MAX_TOP, OpenAIRequest, Tokens
+from apps.lm.api.schemas import Body, Integer
 from apps.lm.model import LanguageModel
 
+LOGPROBS = "message.output_text.logprobs"
+# What an answer can include; but for LOGPROBS, parts that no answer here has.
+Included = Literal[
+    "message.output_text.logprobs",
+    "code_interpreter_call.outputs",
+    "computer_call_output.output.image_url",
+    "file_search_call.results",
+    "message.input_image.image_url",
+    "reasoning.encrypted_content",
+    "web_search_call.action.sources",
+    "web_search_call.results",
+]
 STATELESS = "no answer is stored, so send all turns as messages (the AI SDK does with store: false)"
 
 
@@ -43,7 +55,6 @@ class OtherResponseParameters(Body):
     context_management: Annotated[Any, EMPTY] = None
     conversation: Annotated[Any, Only(remedy=STATELESS)] = None
     image: Annotated[Any, EMPTY] = None
-    include: Annotated[Any, EMPTY] = None
     max_tool_calls: Ignored = None
     moderation: Annotated[Any, EMPTY] = None
     parallel_tool_calls: Ignored = None
@@ -58,7 +69,6 @@ class OtherResponseParameters(Body):
     store: Annotated[Any, Field(description="accepted; no answer is stored")] = None
     tool_choice: Annotated[Any, Only("none", "auto")] = None
     tools: Annotated[Any, EMPTY] = None
-    top_logprobs: Annotated[Any, Only(0)] = None
     truncation: Annotated[Any, Only("disabled")] = None
     n: Annotated[Any, Only(1)] = 1
 
@@ -67,6 +77,7 @@ class ResponseRequest(OtherResponseParameters, OpenAIRequest):
     """A conversation to answer."""
 
     format_field: ClassVar[str] = "text"
+    logprobs_field: ClassVar[str] = "top_logprobs"
 
     input: Annotated[
         list[Item],
@@ -80,6 +91,10 @@ class ResponseRequest(OtherResponseParameters, OpenAIRequest):
     )
     text: TextOptions = TextOptions()
     metadata: dict[str, Any] | None = Field(None, description="returned with the answer")
+    include: list[Included] = Field([], description=f"{LOGPROBS}: report the log-probability of each token")
+    top_logprobs: Annotated[Integer, Field(ge=0, le=MAX_TOP)] = Field(
+        0, description="report the log-probability of each token, and of this many of the likeliest"
+    )
 
     def tokenize_prompts(self, model: LanguageModel) -> list[list[int]]:
         """See `OpenAIRequest`."""
@@ -89,6 +104,10 @@ class ResponseRequest(OtherResponseParameters, OpenAIRequest):
     @property
     def held_to(self) -> dict[str, Any] | None:
         return self.text.format.held_to
+
+    @property
+    def top(self) -> int | None:
+        return self.top_logprobs if self.top_logprobs or LOGPROBS in self.include else None
 
     @property
     def most_tokens(self) -> int | None:

@@ -14,7 +14,7 @@ from openvino import Tensor
 from openvino_genai import ContinuousBatchingPipeline, GenerationConfig, GenerationStatus, SchedulerConfig
 
 from apps.lm.engines.batching import BatchSequence
-from apps.lm.engines.protocol import GenerationRequest
+from apps.lm.engines.protocol import Computation, GenerationRequest, TokenLogprob
 
 BLOCK = 32  # tokens; fixed by the CPU plugin
 PREFILL_TOKENS = 8  # per thread in a step in which all other sequences decode: a long prompt delays no other sequence
@@ -23,7 +23,8 @@ PRECISION = {  # the same on every CPU, whatever it prefers
     "KV_CACHE_PRECISION": "u8",
     "DYNAMIC_QUANTIZATION_GROUP_SIZE": 64,  # activations that share a scale: a fifth faster than the default, 32
 }
-UNCOMPUTED = frozenset({"logit_bias", "logprobs"})  # what the pipeline does not compute
+# What the pipeline does not compute. It has log-probabilities of the tokens that it chooses, and of no others.
+UNCOMPUTED: frozenset[Computation] = frozenset({"logit_bias", "top_logprobs", "prompt_logprobs"})
 MAX_MIN_P = 0.9999  # the pipeline refuses 1, with which only the most likely token can be drawn
 PROPERTIES = PRECISION | {"ENABLE_CPU_PINNING": False}  # a pinned thread would wait while another process has its core
 
@@ -40,6 +41,7 @@ class Output(Protocol):
     """What a handle has read."""
 
     generated_ids: list[int]
+    generated_log_probs: list[float]
 
 
 class Handle(Protocol):
@@ -88,6 +90,9 @@ class OpenVinoBatch:
             while handle.can_read():
                 (output,) = handle.read().values()
                 sequence.tokens += output.generated_ids
+                if (logprobs := sequence.request.logprobs) is not None:
+                    scores = zip(output.generated_ids, output.generated_log_probs, strict=True)
+                    logprobs.tokens += [TokenLogprob(token, logprob, []) for token, logprob in scores]
             if not sequence.finished and handle.get_status() != GenerationStatus.RUNNING:
                 sequence.error = RuntimeError(f"The pipeline has ended a sequence as {handle.get_status().name}.")
         except Exception as error:  # concerns only this sequence
@@ -106,6 +111,7 @@ def _configuration(request: GenerationRequest) -> GenerationConfig:
     configuration.repetition_penalty = sampling.repetition_penalty
     configuration.presence_penalty = sampling.presence_penalty
     configuration.frequency_penalty = sampling.frequency_penalty
+    configuration.logprobs = int(request.logprobs is not None)
     configuration.do_sample = sampling.temperature > 0
     if configuration.do_sample:
         configuration.temperature = sampling.temperature

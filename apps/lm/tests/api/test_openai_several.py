@@ -153,15 +153,20 @@ def test_likeliest_tokens_need_log_probabilities(client):
     assert (error["param"], error["message"]) == ("top_logprobs", "#/top_logprobs: needs logprobs: true.")
 
 
-def test_what_needs_log_probabilities_is_refused_where_the_engine_computes_none(client, monkeypatch):
-    lifecycle = runtime_in(client).lifecycle
-    monkeypatch.setattr(
-        lifecycle, "loaded", dataclasses.replace(runtime_in(client).model, uncomputed=frozenset({"logprobs"}))
-    )
-    for body in ({"logprobs": 0}, {"best_of": 2}):
+def test_log_probabilities_that_the_engine_does_not_compute_are_refused_by_name(client, monkeypatch):
+    uncomputed = frozenset({"top_logprobs", "prompt_logprobs"})
+    model = dataclasses.replace(runtime_in(client).model, uncomputed=uncomputed)
+    monkeypatch.setattr(runtime_in(client).lifecycle, "loaded", model)
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"logprobs": 1}, "give 0"),
+        ({"echo": True, "logprobs": 0}, "leave it out, or logprobs"),
+    ]
+    for body, remedy in refused:
         error = post(client, PATH, **body).json()["error"]
         assert (error["param"], error["code"]) == (next(iter(body)), "unsupported_parameter")
-    assert post(client, PATH, n=2, best_of=2, echo=True).status_code == 200
+        assert error["message"].endswith(f"; {remedy}.")
+    for computed in ({"logprobs": 0}, {"best_of": 2}, {"echo": True}):
+        assert post(client, PATH, **computed).status_code == 200
 
 
 def test_prompts_of_a_request_that_computes_wait_however_many_others_do(folders):

@@ -1,5 +1,6 @@
 """/v1/responses as it is on the wire, read by the types of OpenAI's own client."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter
 
 from apps.lm.tests.api.test_openai import post as post_chat
 from apps.lm.tests.api.test_openai_parameters import schema
+from apps.lm.tests.conftest import runtime_in
 
 PATH = "/v1/responses"
 
@@ -71,6 +73,34 @@ def test_a_stream_has_the_events_of_openai_in_order_and_the_same_answer(client):
     assert {key: value for key, value in last.items() if key not in volatile} == {
         key: value for key, value in whole.items() if key not in volatile
     }
+
+
+@pytest.mark.parametrize("asked", [{"include": ["message.output_text.logprobs"]}, {"top_logprobs": 2}])
+def test_logprobs_are_those_of_a_chat_whole_and_streamed(client, asked):
+    response = respond(client, **asked)
+    turns = {"messages": [{"role": "user", "content": "the fox"}]}
+    chat = post_chat(client, "/v1/chat/completions", logprobs=True, **turns, top_logprobs=asked.get("top_logprobs", 0))
+    expected = chat.json()["choices"][0]["logprobs"]["content"]
+    (part,) = response.model_dump()["output"][0]["content"]
+    assert part["logprobs"] == expected != []
+    streamed = events(post(client, stream=True, **asked))
+    deltas = [entry for event in streamed if event["type"].endswith("delta") for entry in event["logprobs"]]
+    assert deltas == expected[: len(deltas)] != []  # a last token without text has no delta
+    assert streamed[-4]["logprobs"] == streamed[-1]["response"]["output"][0]["content"][0]["logprobs"] == expected
+    for event in streamed:
+        TypeAdapter(ResponseStreamEvent).validate_python(event)
+
+
+def test_logprobs_of_responses_are_bounded_and_refused_where_the_engine_has_none(client, monkeypatch):
+    assert post(client, top_logprobs=21).json()["error"]["param"] == "top_logprobs"
+    assert post(client, include=["everything"]).json()["error"]["param"].startswith("include")
+    assert respond(client, include=["reasoning.encrypted_content"]).output_text == respond(client).output_text
+    model = dataclasses.replace(runtime_in(client).model, uncomputed=frozenset({"top_logprobs"}))
+    monkeypatch.setattr(runtime_in(client).lifecycle, "loaded", model)
+    error = post(client, top_logprobs=1).json()["error"]
+    assert (error["param"], error["code"]) == ("top_logprobs", "unsupported_parameter")
+    (part,) = respond(client, include=["message.output_text.logprobs"]).model_dump()["output"][0]["content"]
+    assert part["logprobs"]
 
 
 def test_an_answer_can_be_sent_back_as_it_came(client):

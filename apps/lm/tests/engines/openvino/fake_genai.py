@@ -38,7 +38,8 @@ class Handle:
         tokens, self._unread = self._unread, []
         if self.read_error:
             raise self.read_error
-        return {0: SimpleNamespace(generated_ids=tokens)}
+        logprobs = [-float(token) if self.configuration.logprobs else 0.0 for token in tokens]
+        return {0: SimpleNamespace(generated_ids=tokens, generated_log_probs=logprobs)}
 
     def get_status(self) -> GenerationStatus:
         return self.status

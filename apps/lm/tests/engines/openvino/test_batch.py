@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from apps.lm.engines.batching import BatchEngine, EngineError
-from apps.lm.engines.protocol import GenerationRequest, Sampling
+from apps.lm.engines.protocol import GenerationRequest, Logprobs, Sampling, TokenLogprob
 from apps.lm.tests.engines.openvino import fake_genai
 from apps.lm.tests.engines.openvino.fake_genai import GenerationStatus
 from apps.lm.tests.engines.sequences import sequence
@@ -79,6 +79,15 @@ def test_a_sequence_in_prefill_is_not_returned_while_others_decode(batch, pipeli
     assert [batch.step() for _ in range(3)] == [[first], [first], [first, long]]
 
 
+def test_log_probabilities_of_tokens_are_recorded_if_requested(batch):
+    logprobs = Logprobs()
+    batch.join(sequence([1], 2, logprobs=logprobs))
+    batch.join(sequence([2], 2))
+    batch.step()
+    batch.step()
+    assert logprobs.tokens == [TokenLogprob(100, -100.0, []), TokenLogprob(101, -101.0, [])]
+
+
 def test_an_end_token_ends_a_sequence(batch):
     ended = sequence([1], 9, end_tokens=frozenset({101}))
     batch.join(ended)
@@ -129,7 +138,7 @@ def test_greedy_requests_do_not_sample_and_end_only_at_end_tokens(batch, pipelin
     batch.join(sequence([1], 5))
     with_end, without_end = (vars(handle.configuration) for handle in pipeline.handles)
     neutral = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "min_new_tokens": 0}
-    expected = {"max_new_tokens": 5, "do_sample": False} | neutral
+    expected = {"max_new_tokens": 5, "do_sample": False, "logprobs": 0} | neutral
     assert with_end == expected | {"stop_token_ids": {2, 3}, "ignore_eos": False}
     assert without_end == expected | {"stop_token_ids": set(), "ignore_eos": True}
 

@@ -14,11 +14,11 @@ import httpx
 import pytest
 
 from apps.lm.tests import process, tiny
+from apps.lm.tests.conftest import SHIPPED, make_shipped
 from apps.serving.tests.processes import ROOT, Process, resident_bytes, running, until
 from models.registry import manifest_path
 
 pytestmark = [pytest.mark.service, pytest.mark.full]
-NAME = "smollm2-135m-instruct"
 SECONDS = 120  # for a start or an answer on a busy machine
 MEMORY = 1 << 30  # bytes; the chart gives torch twice as much
 LONG = {"prompt": "Once upon a time", "max_new_tokens": 240}
@@ -43,15 +43,8 @@ def python(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory) -> Path:
-    """A folder with both versions: this checkout's if it has them; otherwise they are made."""
-    manifests = [ROOT / "models" / f"{NAME}_{version}.json" for version in ("v1", "v2")]
-    if all(manifest.exists() for manifest in manifests):
-        return ROOT / "models"
-    folder = tmp_path_factory.mktemp("models")
-    for version, engine in (("v1", "transformers"), ("v2", "openvino")):
-        words = ["lm", "--engine", engine, "--version-id", f"{NAME}_{version}", "--models-dir", folder]
-        subprocess.run([sys.executable, "-m", "training", *words], cwd=ROOT, check=True)
-    return folder
+    """A folder with both versions."""
+    return make_shipped(tmp_path_factory.mktemp("models"), v1="transformers", v2="openvino")
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +66,7 @@ def openvino(service) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def torch(models) -> Iterator[httpx.Client]:
     """A client of a service on torch."""
-    settings = {"model_name": models / f"{NAME}_v1", "request_timeout_seconds": SECONDS}
+    settings = {"model_name": models / f"{SHIPPED}_v1", "request_timeout_seconds": SECONDS}
     with process.serving(**settings) as service, process.client(service) as client:
         client.timeout = httpx.Timeout(SECONDS)
         yield client
@@ -82,7 +75,7 @@ def torch(models) -> Iterator[httpx.Client]:
 @contextmanager
 def _starting(models: Path, version: str, python: Path, program: Path | None = None) -> Iterator[Process]:
     """Start with compiled sources, as in an image; `program` runs it if it is not `python`."""
-    settings = {"MODEL_NAME": models / f"{NAME}_{version}", "REQUEST_TIMEOUT_SECONDS": SECONDS, "DRAIN_SECONDS": 0}
+    settings = {"MODEL_NAME": models / f"{SHIPPED}_{version}", "REQUEST_TIMEOUT_SECONDS": SECONDS, "DRAIN_SECONDS": 0}
     compiled = {"PYTHONPYCACHEPREFIX": python.parent / "compiled", "PYTHONDONTWRITEBYTECODE": ""}
     with running("apps.lm", ready=False, python=program or python, **settings, **compiled) as service:
         yield service
@@ -127,7 +120,7 @@ def test_without_torch_v1_is_refused_and_the_image_for_it_is_named(python, model
 
 
 def test_a_folder_without_weights_ends_the_process_with_one_line(python, models, tmp_path):
-    shutil.copytree(models / f"{NAME}_v2", tmp_path / "broken_v2", ignore=shutil.ignore_patterns("*.bin"))
+    shutil.copytree(models / f"{SHIPPED}_v2", tmp_path / "broken_v2", ignore=shutil.ignore_patterns("*.bin"))
     tiny.publish(tmp_path / "broken_v2", engine="openvino")
     with running("apps.lm", ready=False, python=python, MODEL_NAME=tmp_path / "broken_v2") as service:
         assert service.wait() == 1
@@ -136,7 +129,7 @@ def test_a_folder_without_weights_ends_the_process_with_one_line(python, models,
 
 
 def test_it_answers_its_probes(openvino, models):
-    for probe in json.loads(manifest_path(models / f"{NAME}_v2").read_text())["probes"]:
+    for probe in json.loads(manifest_path(models / f"{SHIPPED}_v2").read_text())["probes"]:
         answer = generate(openvino, prompt=probe["prompt"], max_new_tokens=probe["max_new_tokens"])
         assert answer["generated_text"] == probe["generated_text"]
 
@@ -155,7 +148,7 @@ def test_usage_finish_reasons_and_errors_are_those_of_torch(openvino, torch, pro
 def test_a_chat_has_the_same_prompt_tokens_and_ends_with_an_end_token(openvino, torch):
     body = {
         "messages": [{"role": "user", "content": "What is the capital of France?"}],
-        "model": NAME,
+        "model": SHIPPED,
         "temperature": 0,
     }
     theirs = torch.post("/v1/chat/completions", json=body | {"max_tokens": 1}).json()
@@ -219,7 +212,7 @@ def test_a_client_that_disconnects_frees_the_model_and_an_idle_service_uses_no_c
 
 
 def complete(client: httpx.Client, **body: object) -> dict:
-    common = {"model": NAME, "prompt": "The capital of France is", "temperature": 0, "max_tokens": 24}
+    common = {"model": SHIPPED, "prompt": "The capital of France is", "temperature": 0, "max_tokens": 24}
     return client.post("/v1/completions", json=common | body).json()
 
 
@@ -236,17 +229,36 @@ def test_it_computes_the_parameters_of_v1(openvino):
         assert complete(openvino, max_tokens=200, **longer)["usage"]["completion_tokens"] == 200, longer
 
 
+@pytest.mark.parametrize("sampling", [{}, {"temperature": 2, "seed": 1, "top_k": 5}, {"presence_penalty": 2}])
+def test_logprobs_of_its_tokens_are_the_models_own_about_as_on_torch(openvino, torch, sampling):
+    ours = complete(openvino, logprobs=0, **sampling)["choices"][0]
+    text = "The capital of France is" + ours["text"]
+    scored = complete(torch, prompt=text, echo=True, logprobs=0, max_tokens=1)["choices"][0]["logprobs"]
+    start = len(scored["tokens"]) - 1 - len(ours["logprobs"]["tokens"])
+    assert scored["tokens"][start:-1] == ours["logprobs"]["tokens"], "the text has one tokenization"
+    pairs = list(zip(ours["logprobs"]["token_logprobs"], scored["token_logprobs"][start:-1], strict=True))
+    assert len(pairs) == 24
+    assert all(abs(one - other) < 1 for one, other in pairs), pairs
+
+
+def test_the_best_of_several_answers_has_the_highest_mean_logprob(openvino):
+    body = {"temperature": 1, "seed": 1, "max_tokens": 8}
+    several = complete(openvino, n=4, logprobs=0, **body)["choices"]
+    best = max(several, key=lambda choice: sum(choice["logprobs"]["token_logprobs"]) / 8)
+    assert complete(openvino, n=1, best_of=4, **body)["choices"][0]["text"] == best["text"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {"logit_bias": {"1": 1}},
-        {"logprobs": 0},
-        {"best_of": 2},
+        {"logprobs": 1},
+        {"echo": True, "logprobs": 0},
         {"response_format": {"type": "json_object"}},
     ],
 )
 def test_what_its_pipeline_does_not_compute_is_refused_by_name(openvino, body):
     error = complete(openvino, **body)["error"]
-    (name,) = body
+    name = next(iter(body))
     assert (error["param"], error["code"]) == (name, "unsupported_parameter")
-    assert error["message"] == f"#/{name}: is not computed by the engine 'openvino' of '{NAME}'; leave it out."
+    assert error["message"].startswith(f"#/{name}: is not computed by the engine 'openvino' of '{SHIPPED}'; ")
