@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from apps.lm.engines.protocol import Tokenizer
 
@@ -25,9 +26,10 @@ class ChatTemplate:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
 
-    def render(self, messages: Sequence[dict[str, str]]) -> str:
+    def render(self, messages: Sequence[dict[str, str]], tools: Sequence[dict[str, Any]] = ()) -> str:
         """The text of a conversation, up to where the model's turn begins; raise RenderError."""
-        variables = {"messages": list(messages), "tools": None, "documents": None, "add_generation_prompt": True}
+        chat: dict[str, Any] = {"messages": list(messages), "tools": list(tools) or None, "documents": None}
+        variables = chat | {"add_generation_prompt": True}
         with self._lock:
             line = self._ask(json.dumps(self._special_tokens | variables))
         answer = json.loads(line) if line else {"error": "it was ended, as it takes too much time or memory"}

@@ -47,15 +47,17 @@ class LanguageModel:
         """The tokens of `text`, with the special tokens that the model expects around it; raise PromptError."""
         return self._tokenize(text, add_special_tokens=True)
 
-    def tokenize_chat(self, messages: Sequence[dict[str, str]]) -> list[int]:
+    def tokenize_chat(self, messages: Sequence[dict[str, str]], tools: Sequence[dict[str, Any]] = ()) -> list[int]:
         """The tokens of a conversation up to where the model's turn begins; each message has `role` and `content`.
+
+        A template that knows `tools`, in OpenAI's form, shows them to the model.
 
         Raises PromptError, and ChatError if the model has no chat template or its template refuses the messages.
         """
         if self.chat_template is None:
             raise ChatError(f"{self.identity.name!r} has no chat template. Use /v1/completions.")
         try:
-            text = self.chat_template.render(messages)
+            text = self.chat_template.render(messages, tools)
         except RenderError as error:
             raise ChatError(f"The chat template of {self.identity.name!r} refuses the messages: {error}") from None
         return self._tokenize(text, add_special_tokens=False)

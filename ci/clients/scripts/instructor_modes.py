@@ -25,13 +25,8 @@ def check_mode_JSON_SCHEMA():
     create(instructor.Mode.JSON_SCHEMA)
 
 
-def check_refused_tools():
-    try:
-        create(instructor.Mode.TOOLS)
-    except Exception as error:
-        assert "tools: is not supported here" in str(error), error
-    else:
-        raise AssertionError("no error")
+def check_mode_TOOLS():
+    create(instructor.Mode.TOOLS)
 
 
 checks.run(globals())

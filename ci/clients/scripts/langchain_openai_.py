@@ -29,8 +29,18 @@ def check_streams_of_chats():
 
 
 def check_structured_output():
-    model = ChatOpenAI(**OPTIONS).with_structured_output(Person, method="json_schema")
-    assert isinstance(model.invoke("Invent a person."), Person)
+    for method in ("json_schema", "function_calling"):
+        model = ChatOpenAI(**OPTIONS).with_structured_output(Person, method=method)
+        assert isinstance(model.invoke("Invent a person."), Person)
+
+
+def check_refused_tools_that_the_model_may_choose():
+    try:
+        ChatOpenAI(**OPTIONS).bind_tools([Person]).invoke("Invent a person.")
+    except Exception as error:
+        assert "tools: would be called as the model chooses" in str(error), error
+    else:
+        raise AssertionError("no error")
 
 
 def check_chats_by_responses():

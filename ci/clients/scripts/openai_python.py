@@ -41,6 +41,22 @@ def check_parsed_chats():
     assert client.chat.completions.parse(messages=again, response_format=Person, **OPTIONS).choices[0].message.parsed
 
 
+def check_a_demanded_call_and_its_result():
+    tool = {"type": "function", "function": {"name": "add", "parameters": checks.PERSON, "strict": True}}
+    choice = {"type": "function", "function": {"name": "add"}}
+    message = (
+        client.chat.completions.parse(messages=[TURN], tools=[tool], tool_choice=choice, **OPTIONS).choices[0].message
+    )
+    (call,) = message.tool_calls
+    checks.require_person(call.function.parsed_arguments)
+    result = {"role": "tool", "tool_call_id": call.id, "content": "added"}
+    messages = [TURN, message, result]
+    assert client.chat.completions.create(messages=messages, tools=[tool], tool_choice="none", **OPTIONS).choices[0]
+    with client.chat.completions.stream(messages=[TURN], tools=[tool], tool_choice=choice, **OPTIONS) as stream:
+        (streamed,) = stream.get_final_completion().choices[0].message.tool_calls
+    assert streamed.function.arguments == call.function.arguments
+
+
 def check_json_objects():
     answer = client.chat.completions.create(
         messages=[TURN], response_format={"type": "json_object"}, max_tokens=60, **OPTIONS

@@ -7,8 +7,11 @@ from pydantic import Field, model_validator
 from apps.lm.api.openai.compatibility import OtherChatParameters
 from apps.lm.api.openai.formats import ResponseFormat
 from apps.lm.api.openai.messages import Message
+from apps.lm.api.openai.problems import invalid_schema
 from apps.lm.api.openai.schemas import MAX_MESSAGES, MAX_TOP, TEXT, OpenAIRequest, Tokens
-from apps.lm.api.schemas import Integer, mistakes
+from apps.lm.api.openai.tools import Function, ToolChoice, Tools, demanded, mistake
+from apps.lm.api.schemas import Integer, Mistake, mistakes
+from apps.lm.engines.protocol import Grammar, SchemaError
 from apps.lm.model import LanguageModel
 
 
@@ -27,16 +30,37 @@ class ChatRequest(OtherChatParameters, OpenAIRequest):
         0, description="with logprobs: also of this many of the likeliest tokens"
     )
     response_format: ResponseFormat = TEXT
+    tools: Tools = Field([], description="functions; tool_choice says which one the answer calls")
+    tool_choice: ToolChoice = Field("auto", description="the function to call; required: the only one of tools")
 
     @model_validator(mode="after")
     def _check_together(self) -> "ChatRequest":
+        several: list[Mistake] = []
         if self.top_logprobs and not self.logprobs:
-            raise mistakes((("top_logprobs",), "needs logprobs: true"))
+            several.append((("top_logprobs",), "needs logprobs: true"))
+        if wrong := mistake(self.tools, self.tool_choice):
+            several.append(wrong)
+        elif self.called and self.response_format.held_to is not None:
+            several.append((("response_format",), "is that of a text, and tool_choice demands a call; leave one out"))
+        if several:
+            raise mistakes(*several)
         return self
+
+    @property
+    def called(self) -> Function | None:
+        return demanded(self.tools, self.tool_choice)
 
     def tokenize_prompts(self, model: LanguageModel) -> list[list[int]]:
         """See `OpenAIRequest`."""
-        return [model.tokenize_chat([message.turn for message in self.messages])]
+        tools = [tool.model_dump(exclude_none=True) for tool in self.tools if tool.function is self.called]
+        return [model.tokenize_chat([message.turn for message in self.messages], tools)]
+
+    def grammar(self, model: LanguageModel) -> Grammar | None:
+        """See `OpenAIRequest`."""
+        try:
+            return super().grammar(model)
+        except SchemaError as error:
+            raise invalid_schema(error, self.held_by) from None
 
     @property
     def most_tokens(self) -> int | None:
@@ -44,7 +68,11 @@ class ChatRequest(OtherChatParameters, OpenAIRequest):
 
     @property
     def held_to(self) -> dict[str, Any] | None:
-        return self.response_format.held_to
+        return self.called.arguments if self.called else self.response_format.held_to
+
+    @property
+    def held_by(self) -> str:
+        return "tools" if self.called else self.format_field
 
     @property
     def top(self) -> int | None:

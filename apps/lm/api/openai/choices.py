@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
+from uuid import uuid4
 
 from apps.lm.answer import Answer, Piece
 from apps.lm.api.openai.logprobs import CompletionLogprobs, chat_logprobs
@@ -18,6 +19,11 @@ class Choice(ABC):
         self.answer, self.tokens = answer, 0
         self._body, self._model = body, model
         self._begun = False
+
+    @property
+    def finish(self) -> dict[str, str]:
+        """The members that say why the answer has ended."""
+        return {"finish_reason": self.answer.finish_reason, **self.answer.finish_details}
 
     @abstractmethod
     def whole(self) -> dict[str, Any]:
@@ -63,20 +69,39 @@ class CompletionChoice(Choice):
 
 
 class ChatChoice(Choice):
-    """Of /v1/chat/completions. The first chunk of a stream also has the role."""
+    """Of /v1/chat/completions: a text, or a call whose arguments are the text."""
+
+    def __init__(self, body: OpenAIRequest, answer: Answer, model: LanguageModel) -> None:
+        super().__init__(body, answer, model)
+        self._call_id = f"call_{uuid4().hex}"
+
+    @property
+    def finish(self) -> dict[str, str]:
+        """See `Choice`."""
+        complete = self._body.called and self.answer.finish_reason == "stop"
+        return {"finish_reason": "tool_calls"} if complete else super().finish
 
     def whole(self) -> dict[str, Any]:
         """See `Choice`."""
-        message = {"role": "assistant", "content": self.answer.text, "refusal": None}
+        message: dict[str, Any] = {"role": "assistant", "content": self.answer.text, "refusal": None}
+        if self._body.called:
+            message |= {"content": None, "tool_calls": [self._call(self._body.called.name, self.answer.text)]}
         return {"message": message, "logprobs": self._logprobs(len(self.answer.tokens))}
 
     def chunk(self, piece: Piece) -> dict[str, Any]:
-        """See `Choice`."""
-        delta = {"content": piece.text} if piece.text else {}
-        if not self._begun:
-            delta = {"role": "assistant", "content": piece.text}
-        self._begun = True
+        """See `Choice`. The first chunk of a stream also has the role, and the name of the function that is called."""
+        first, self._begun = not self._begun, True
+        delta: dict[str, Any] = {"role": "assistant"} if first else {}
+        if not self._body.called:
+            delta |= {"content": piece.text} if first or piece.text else {}
+        elif first:
+            delta |= {"content": None, "tool_calls": [{"index": 0, **self._call(self._body.called.name, piece.text)}]}
+        elif piece.text:
+            delta["tool_calls"] = [{"index": 0, "function": {"arguments": piece.text}}]
         return {"delta": delta, "logprobs": self._logprobs(piece.tokens)}
+
+    def _call(self, name: str, arguments: str) -> dict[str, Any]:
+        return {"id": self._call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
     def _logprobs(self, end: int) -> dict[str, Any] | None:
         tokens = self._next_tokens(end)

@@ -72,8 +72,6 @@ class OtherChatParameters(OtherParameters):
     safety_identifier: Ignored = None
     service_tier: Ignored = None
     store: Ignored = None
-    tool_choice: Annotated[Any, Only("none", "auto")] = None
-    tools: Annotated[Any, EMPTY] = None
     verbosity: Annotated[Any, Only("medium")] = None
     web_search_options: Annotated[Any, Only()] = None
     # vLLM's

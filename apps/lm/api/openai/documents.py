@@ -47,7 +47,7 @@ class Choice(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     index: Annotated[int, Field(ge=0)]
-    finish_reason: Literal["stop", "length"] | None
+    finish_reason: Literal["stop", "length", "tool_calls"] | None
     stop_reason: Literal["deadline"] | None = None
 
 
@@ -58,12 +58,29 @@ class Text(Choice):
     logprobs: CompletionLogprobs | None
 
 
+class Function(BaseModel):
+    """A function that is called, with its arguments as JSON, whole or a piece; a later piece has no name."""
+
+    name: str | None = None
+    arguments: str
+
+
+class Call(BaseModel):
+    """A function's call; a later piece has neither id nor type."""
+
+    id: str | None = None
+    type: Literal["function"] | None = None
+    index: int | None = None
+    function: Function
+
+
 class Message(BaseModel):
-    """The model's turn."""
+    """The model's turn. It has no content if it is a call."""
 
     role: Literal["assistant"]
-    content: str
+    content: str | None
     refusal: None
+    tool_calls: list[Call] | None = None
 
 
 class Turn(Choice):
@@ -78,6 +95,7 @@ class Delta(BaseModel):
 
     role: Literal["assistant"] | None = None
     content: str | None = None
+    tool_calls: list[Call] | None = None
 
 
 class Piece(Choice):

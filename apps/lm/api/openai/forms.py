@@ -31,10 +31,7 @@ class CompletionForm:
 
     def whole(self) -> dict[str, Any]:
         """A Completion or a Chat."""
-        choices = [
-            {"index": index, **choice.whole(), **self._finish(choice.answer)}
-            for index, choice in enumerate(self._best())
-        ]
+        choices = [{"index": index, **choice.whole(), **choice.finish} for index, choice in enumerate(self._best())]
         usage = self._usage([len(answer.tokens) for answer in self._answers])
         return self._document(self.whole_object, choices) | {"usage": usage}
 
@@ -44,8 +41,8 @@ class CompletionForm:
 
     def end(self, index: int) -> str:
         """The chunk with the reason for the end."""
-        answer = self._answers[index]
-        return self._chunk(index, Piece("", len(answer.tokens)), self._finish(answer))
+        choice = self._choices[index]
+        return self._chunk(index, Piece("", len(choice.answer.tokens)), choice.finish)
 
     def done(self) -> str:
         """Usage if it was requested, then DONE."""
@@ -71,9 +68,6 @@ class CompletionForm:
         if self._options.include_usage:
             usage = {"usage": self._usage_so_far() if self._options.continuous_usage_stats else None}
         return event(self._document(self.chunk_object, [choice]) | usage)
-
-    def _finish(self, answer: Answer) -> dict[str, str | None]:
-        return {"finish_reason": answer.finish_reason, **answer.finish_details}
 
     def _usage_so_far(self) -> dict[str, int]:
         return self._usage([choice.tokens for choice in self._choices])

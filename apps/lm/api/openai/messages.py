@@ -21,10 +21,27 @@ def _text(value: object) -> object:
     return "\n".join(strings)
 
 
+class CalledFunction(Body):
+    """A function with the arguments that the model wrote, as JSON."""
+
+    name: str
+    arguments: str
+    parsed_arguments: Ignored = None  # the same, read by OpenAI's client
+
+
+class ToolCall(Body):
+    """A call in the model's turn, as an answer has it."""
+
+    id: Ignored = None
+    type: Literal["function"] = "function"
+    index: Ignored = None
+    function: CalledFunction
+
+
 class Message(Body):
     """One turn of a conversation. Of the model's turn, all fields that an answer has are accepted."""
 
-    role: Literal["system", "developer", "user", "assistant"]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[
         str,
         BeforeValidator(_text),
@@ -37,8 +54,8 @@ class Message(Body):
     annotations: Annotated[Any, EMPTY] = None
     audio: Annotated[Any, EMPTY] = None
     function_call: Annotated[Any, EMPTY] = None
-    tool_calls: Annotated[Any, EMPTY] = None
-    tool_call_id: Annotated[Any, EMPTY] = None
+    tool_calls: list[ToolCall] = []  # noqa: RUF012
+    tool_call_id: Ignored = None
     reasoning: Annotated[Any, EMPTY] = None
     reasoning_content: Annotated[Any, EMPTY] = None
 
@@ -50,5 +67,7 @@ class Message(Body):
 
     @property
     def turn(self) -> dict[str, str]:
-        """The message as chat templates read it."""
-        return {"role": "system" if self.role == "developer" else self.role, "content": self.content}
+        """The message as chat templates read it. A call is what the model wrote: the function's arguments."""
+        texts = [self.content] if self.content or not self.tool_calls else []
+        content = "\n".join([*texts, *(call.function.arguments for call in self.tool_calls)])
+        return {"role": "system" if self.role == "developer" else self.role, "content": content}

@@ -39,11 +39,16 @@ def openai_statuses(prompt_field: str, format_field: str = "response_format") ->
     except ChatError as error:
         raise OpenAIProblem(400, "invalid_messages", str(error), prompt_field) from None
     except SchemaError as error:
-        detail = f"Invalid schema for {format_field}: {error}."  # LangChain knows these words
-        raise OpenAIProblem(400, "invalid_schema", detail, format_field) from None
+        raise invalid_schema(error, format_field) from None
     except Problem as problem:
         problem.status = 400 if problem.status == 422 else problem.status
         raise
+
+
+def invalid_schema(error: SchemaError, parameter: str) -> OpenAIProblem:
+    """Return a 400 for a schema that answers cannot be held to."""
+    detail = f"Invalid schema for {parameter}: {error}."  # LangChain knows these words
+    return OpenAIProblem(400, "invalid_schema", detail, parameter)
 
 
 def uncomputed(model: LanguageModel, parameter: str, remedy: str = "leave it out") -> OpenAIProblem:

@@ -11,6 +11,7 @@ from apps.lm.api.openai.compatibility import OtherParameters
 from apps.lm.api.openai.formats import ResponseFormat
 from apps.lm.api.openai.only import Ignored
 from apps.lm.api.openai.problems import require, too_many_logprobs, uncomputed, unknown_token
+from apps.lm.api.openai.tools import Function
 from apps.lm.api.schemas import AnswerRequest, Body, Integer, Seed, Stops, Temperature, mistakes
 from apps.lm.engines.protocol import Grammar, Logprobs, Sampling
 from apps.lm.model import LanguageModel
@@ -68,9 +69,7 @@ class OpenAIRequest(OtherParameters, AnswerRequest):
             rule = f"({self.min_tokens}) exceeds the most tokens of the answer ({self.most_tokens}); lower it"
             raise mistakes((("min_tokens",), rule))
         if self.held_to is not None and (self.min_tokens or self.ignore_eos):
-            raise mistakes(
-                ((self.format_field,), "ends an answer where min_tokens or ignore_eos go on; leave those out")
-            )
+            raise mistakes(((self.held_by,), "ends an answer where min_tokens or ignore_eos go on; leave those out"))
         return self
 
     @abstractmethod
@@ -97,6 +96,16 @@ class OpenAIRequest(OtherParameters, AnswerRequest):
         """The JSON schema that answers are held to; None for any text."""
 
     @property
+    def called(self) -> Function | None:
+        """The function whose arguments the answers are; None if they are texts."""
+        return None
+
+    @property
+    def held_by(self) -> str:
+        """The field that has this schema."""
+        return self.format_field
+
+    @property
     def top(self) -> int | None:
         """How many of the most likely tokens are reported for each; None if no log-probability is."""
         return None
@@ -115,7 +124,7 @@ class OpenAIRequest(OtherParameters, AnswerRequest):
         if self.held_to is None:
             return None
         if model.make_grammar is None:
-            raise uncomputed(model, self.format_field)
+            raise uncomputed(model, self.held_by)
         return model.make_grammar(self.held_to)
 
     def options(self, copy: int) -> AnswerOptions:

@@ -68,7 +68,7 @@ class OtherResponseParameters(Body):
     service_tier: Ignored = None
     store: Annotated[Any, Field(description="accepted; no answer is stored")] = None
     tool_choice: Annotated[Any, Only("none", "auto")] = None
-    tools: Annotated[Any, EMPTY] = None
+    tools: Annotated[Any, Only("", [], {}, remedy="give tools and tool_choice to /v1/chat/completions")] = None
     truncation: Annotated[Any, Only("disabled")] = None
     n: Annotated[Any, Only(1)] = 1
 

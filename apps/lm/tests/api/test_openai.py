@@ -91,8 +91,8 @@ def test_without_max_tokens_a_completion_has_up_to_64_tokens_and_a_chat_as_many_
     [
         ("/v1/completions", {"temperatur": 1}, "temperatur", "not known here"),
         ("/v1/chat/completions", {"messages": []}, "messages", "at least 1 item"),
-        ("/v1/chat/completions", {"messages": [{"role": "tool", "content": "a"}]}, "messages.0.role", "'user'"),
-        ("/v1/chat/completions", {"tools": [{}]}, "tools", "is not supported here; leave it out or give null"),
+        ("/v1/chat/completions", {"messages": [{"role": "function", "content": "a"}]}, "messages.0.role", "'user'"),
+        ("/v1/chat/completions", {"functions": [{}]}, "functions", "is not supported here; leave it out or give null"),
         (
             "/v1/chat/completions",
             {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},

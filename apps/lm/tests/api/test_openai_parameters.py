@@ -83,8 +83,8 @@ def test_values_that_change_nothing_are_accepted(client, neutral):
 @pytest.mark.parametrize(
     ("name", "value", "remedy"),
     [
-        ("tools", [{"type": "function"}], "null"),
-        ("tool_choice", "required", '"none" or "auto"'),
+        ("functions", [{"name": "a"}], "null"),
+        ("function_call", {"name": "a"}, '"none" or "auto"'),
         ("modalities", ["text", "audio"], '["text"]'),
         ("chat_template", "{{ messages }}", "null"),
         ("use_beam_search", True, "false"),
@@ -131,7 +131,10 @@ def test_the_models_turn_may_be_empty_and_no_other_may(client):
         "param": "messages.1.content",
         "code": None,
     }
-    assert answer(role="assistant", content="a", tool_calls=[{}]).json()["error"]["param"] == "messages.1.tool_calls"
+    assert (
+        answer(role="assistant", content="a", tool_calls=[{}]).json()["error"]["param"]
+        == "messages.1.tool_calls.0.function"
+    )
 
 
 @pytest.mark.parametrize(
