@@ -54,7 +54,11 @@ class LanguageModelService(Service):
         model_source.require_unchanged()
         template = chat_template.template_of(loaded.tokenizer)
         return LanguageModel(
-            model_source.identity(**loaded.facts, chat=template is not None),
+            model_source.identity(
+                **loaded.facts,
+                chat=template is not None,
+                request_timeout_seconds=settings.request_timeout_seconds,
+            ),
             loaded.tokenizer,
             loaded.engine,
             Budget(loaded.max_total_tokens),

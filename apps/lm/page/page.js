@@ -12,18 +12,25 @@ const WORDS = {
   chat: { ask: "Your message", how: "Enter sends, Shift and Enter starts a line, Escape stops.", go: "Send", log: "Conversation", most: "all left" },
   text: { ask: "Your text", how: "Ctrl and Enter continue it, Escape stops.", go: "Continue", log: "Continuation", most: DEFAULT_TOKENS },
 };
-const REASONS = { stop: "Ended", length: "Cut at its length", deadline: "Cut at the time limit" };
+const REASONS = { stop: "Ended", length: "Cut at its length", deadline: "Cut at the service's time limit" };
 let name = "";
 let messages = [];
 let running = null;
 let last = null;
+let asked = null; // the message of the last answer, and the conversation before it
 
 const mode = () => (element("chat").checked ? "chat" : "text");
 
 async function showModel() {
-  const { status, model } = await fetch("healthz").then((response) => response.json());
-  if (status === "starting") return setTimeout(showModel, 1000);
+  const health = await fetch("healthz").then((response) => response.json()).catch(() => null);
+  if (!health?.model?.name) {
+    element("model").textContent = health ? "The model is being loaded" : "The service cannot be reached";
+    return setTimeout(showModel, 1000);
+  }
+  const { model } = health;
   name = model.name;
+  element("problem").textContent = health.detail ?? "";
+  REASONS.deadline = `Cut at the service's time limit of ${model.request_timeout_seconds} s`;
   element("budget").max = model.max_total_tokens;
   element("most").max = model.max_total_tokens - 1;
   element("model").textContent = `${model.name} ${model.version}`;
@@ -63,6 +70,8 @@ function clear() {
   running?.abort();
   messages = [];
   last = null;
+  asked = null;
+  element("again").disabled = true;
   element("turns").replaceChildren();
   element("examples").hidden = false;
   for (const id of ["problem", "status"]) element(id).textContent = "";
@@ -120,24 +129,22 @@ function change(from, to) {
 
 const tokens = (count) => (count === 1 ? "1 token" : `${count} tokens`);
 
-/** The time of each piece of an answer, in words. */
+/** The number of an answer's tokens, and when the first and the latest came, in words. */
 class Timing {
-  constructor() { this.begun = performance.now(); this.first = null; this.latest = null; this.pieces = 0; this.usage = null; }
+  constructor() { this.begun = performance.now(); this.first = null; this.count = 0; }
 
-  add({ text, usage }) {
-    if (text) {
-      this.latest = performance.now();
-      this.first ??= this.latest;
-      this.pieces += 1;
-    }
-    this.usage = usage ?? this.usage;
+  add({ usage }) {
+    if (!(usage?.completion_tokens > this.count)) return;
+    this.count = usage.completion_tokens;
+    this.latest = { count: this.count, seconds: (performance.now() - this.begun) / 1000 };
+    this.first ??= this.latest;
   }
 
   toString() {
-    const count = this.usage?.completion_tokens ?? this.pieces;
-    if (this.first === null) return tokens(count);
-    const rate = this.latest > this.first ? (count - 1) / ((this.latest - this.first) / 1000) : 0;
-    return `${tokens(count)}${rate > 0 ? `, ${rate.toFixed(1)} tokens/s` : ""}, the first after ${((this.first - this.begun) / 1000).toFixed(2)} s`;
+    if (this.first === null) return tokens(0);
+    const seconds = this.latest.seconds - this.first.seconds;
+    const rate = seconds > 0 ? `, ${((this.count - this.first.count) / seconds).toFixed(1)} tokens/s` : "";
+    return `${tokens(this.count)}${rate}, the first after ${this.first.seconds.toFixed(2)} s`;
   }
 }
 
@@ -147,6 +154,7 @@ function begin(text) {
   element("status").textContent = "Reading";
   element("examples").hidden = true;
   change(element("go"), element("stop"));
+  element("again").disabled = true;
   element("turns").setAttribute("aria-busy", "true"); // a screen reader waits for the whole answer
   if (mode() === "chat") {
     turn("user", "You", text);
@@ -165,14 +173,15 @@ function end() {
   running = null;
   element("turns").setAttribute("aria-busy", "false");
   change(element("stop"), element("go"));
+  element("again").disabled = !asked;
 }
 
-async function run() {
-  const [prompt, chatting] = [element("prompt"), mode() === "chat"];
-  const [text, content, timing] = [prompt.value, begin(prompt.value), new Timing()];
+async function run(text) {
+  const chatting = mode() === "chat";
+  const [content, timing] = [begin(text), new Timing()];
   last = request(text);
+  if (chatting) element("prompt").value = "";
   showCommand();
-  if (chatting) prompt.value = "";
   let [answer, reason] = ["", "Writing"];
   const show = (piece) => {
     answer += piece;
@@ -181,27 +190,44 @@ async function run() {
   };
   try {
     for await (const event of ask(last, running.signal)) {
+      const following = atEnd();
       timing.add(event);
       if (event.text) show(event.text);
       if (event.usage) fill(event.usage);
       reason = REASONS[event.reason] ?? reason;
       element("status").textContent = `${reason}: ${timing}`;
+      if (following) element("filled").scrollIntoView({ block: "end" });
     }
   } catch (error) {
-    if (error.name === "AbortError") element("status").textContent = `Stopped: ${timing.first === null ? "nothing came yet" : timing}`;
-    else {
-      element("status").textContent = "";
-      element("problem").textContent = error.message;
-      if (!answer) undo(content, text);
-    }
+    const stopped = error.name === "AbortError";
+    element("status").textContent = stopped ? `Stopped: ${timing.first === null ? "nothing came yet" : timing}` : "";
+    element("problem").textContent = stopped ? "" : error.message;
+    if (!answer) undo(content, text);
   }
-  if (answer && chatting) messages = [...messages, { role: "user", content: text }, { role: "assistant", content: answer }];
-  if (!answer && reason !== "Writing") empty(content);
+  if (content.isConnected) {
+    asked = { text, before: messages };
+    if (!answer) empty(content);
+    else if (chatting) messages = [...messages, { role: "user", content: text }, { role: "assistant", content: answer }];
+  }
   end();
 }
 
+/** Ask the last message again; its answer is drawn anew. */
+function repeat() {
+  const { text, before } = asked;
+  asked = null;
+  messages = before;
+  if (mode() === "chat") for (const article of [...document.querySelectorAll(".turn")].slice(-2)) article.remove();
+  run(text);
+  element("stop").focus(); // the button that had the focus is hidden now
+}
+
+/** Whether the user has scrolled to the end, and not back to read what came before. */
+const atEnd = () => element("filled").getBoundingClientRect().top < innerHeight + 60;
+
 /** Take a refused message back into the field, so that it can be changed and sent again. */
 function undo(content, text) {
+  if (!content.isConnected) return; // the user has started again
   if (mode() === "chat") content.closest("article").previousElementSibling.remove();
   content.closest("article").remove();
   element("prompt").value = text;
@@ -216,7 +242,7 @@ function empty(content) {
 
 element("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (!running) run();
+  if (!running) run(element("prompt").value);
 });
 element("prompt").addEventListener("keydown", (event) => {
   const plain = mode() === "chat" && !event.shiftKey && !event.isComposing;
@@ -229,6 +255,7 @@ document.addEventListener("keydown", (event) => {
 });
 element("form").addEventListener("input", showCommand);
 element("stop").addEventListener("click", () => running?.abort());
+element("again").addEventListener("click", repeat);
 element("clear").addEventListener("click", () => {
   clear();
   element("prompt").focus();

@@ -20,28 +20,46 @@ export function asCommand({ path, body }) {
   return `curl -s ${new URL(path, location.href)} -H 'content-type: application/json' -d '${quoted}'`;
 }
 
-/** Send a request; yield what arrives. Throw an Error with the service's own words. */
+/** Send a request; yield what arrives. Throw an Error with the service's own words, if it has any. */
 export async function* ask({ path, body }, signal) {
   const streamed = { ...body, stream: true };
-  if (path.startsWith("v1/")) streamed.stream_options = { include_usage: true };
+  if (path.startsWith("v1/")) streamed.stream_options = { include_usage: true, continuous_usage_stats: true };
   const headers = { "Content-Type": "application/json" };
-  const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(streamed), signal });
-  if (!response.ok) {
-    const answer = await response.json();
-    throw new Error(answer.error?.message ?? answer.detail);
+  const sent = fetch(path, { method: "POST", headers, body: JSON.stringify(streamed), signal });
+  const response = await sent.catch(unless("The service cannot be reached. Try again."));
+  if (!response.ok) throw new Error(await refusal(response));
+  let complete = false;
+  for await (const event of events(response)) {
+    const piece = path === "generate" ? generated(event) : chunk(event);
+    complete ||= Boolean(piece.reason);
+    yield piece;
   }
-  for await (const event of events(response)) yield path === "generate" ? generated(event) : chunk(event);
+  if (!complete) throw new Error(LOST);
 }
 
-const generated = (event) => ({ text: event.text, usage: event.usage, reason: event.finish_reason });
+const LOST = "The connection was lost before the answer ended. Try again.";
+
+/** Return a function that throws an Error with `message`, unless the user has stopped the answer. */
+const unless = (message) => (error) => {
+  throw error.name === "AbortError" ? error : new Error(message);
+};
+
+async function refusal(response) {
+  const answer = await response.json().catch(() => null); // a proxy may answer without JSON
+  return answer?.error?.message ?? answer?.detail ?? `The service answered with status ${response.status}. Try again.`;
+}
+
+const generated = (event) => ({ text: event.text, usage: event.usage, reason: event.stop_reason ?? event.finish_reason });
 
 const chunk = ({ choices: [choice], usage }) => (
-  { text: choice?.delta?.content ?? "", usage, reason: choice?.finish_reason }
+  { text: choice?.delta?.content ?? "", usage, reason: choice?.stop_reason ?? choice?.finish_reason }
 );
 
 async function* events(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const read = () => reader.read().catch(unless(LOST));
   let rest = "";
-  for await (const part of response.body.pipeThrough(new TextDecoderStream())) {
+  for (let { done, value: part } = await read(); !done; { done, value: part } = await read()) {
     const blocks = (rest + part).split("\n\n");
     rest = blocks.pop();
     for (const block of blocks) {

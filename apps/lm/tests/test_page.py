@@ -94,6 +94,7 @@ def test_a_text_is_continued_in_the_other_mode(service, page):
 
 @pytest.mark.service
 def test_one_token_has_a_time_and_no_rate(page):
+    page.locator("#temperature").evaluate("input => { input.value = '0' }")
     send(page, "the fox", 1)
     expect_status(page, r"Cut at its length: 1 token, the first after \d+\.\d\d s$")
 
@@ -135,6 +136,71 @@ def test_a_refused_message_comes_back_to_be_changed_and_the_error_goes_with_the_
 
 
 @pytest.mark.service
+def test_the_budget_fills_while_the_answer_is_written(page):
+    send(page, "the fox", CONTEXT - 100)
+    expect_status(page, r"Writing: \d\d")
+    assert re.match(r"\d+ of 4096 tokens: \d+ read, \d+ written$", page.locator("#counts").inner_text())
+    assert page.locator("#budget").evaluate("meter => meter.value") > 0
+    page.keyboard.press("Escape")
+    expect_status(page, "Stopped")
+
+
+@pytest.mark.service
+def test_another_answer_takes_the_place_of_the_last(page):
+    page.locator("#temperature").evaluate("input => { input.value = '2' }")
+    again = page.locator("#again")
+    assert not again.is_visible(), "there is no answer yet"
+    for text in ("the fox", "once upon"):
+        send(page, text, 12)
+        expect_status(page, "(Cut|Ended)")
+    before = turns(page)
+    again.click()
+    expect(again).to_be_visible()
+    assert turns(page)[:3] == before[:3] and len(turns(page)) == 4
+    assert turns(page)[3] != before[3]
+    command = page.locator("#curl").text_content()
+    assert command.count('"role":"user"') == 2, "the answer that was replaced is not sent"
+
+
+def chunk(text: str = "", reason: str | None = None, **finish: str) -> str:
+    """An event of a chat's stream."""
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": reason, **finish}
+    usage = {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
+    return f"data: {json.dumps({'choices': [choice], 'usage': usage})}\n\n"
+
+
+@pytest.mark.service
+@pytest.mark.parametrize(
+    ("answer", "problem", "kept"),
+    [
+        ({"body": chunk("half"), "content_type": "text/event-stream"}, "The connection was lost before", ["half"]),
+        ({"body": "<h1>Bad Gateway</h1>", "status": 502}, "The service answered with status 502", []),
+        (None, "The service cannot be reached", []),
+    ],
+    ids=["a stream that breaks off", "a proxy's page", "no connection"],
+)
+def test_a_lost_answer_is_told_and_what_came_is_kept(page, answer, problem, kept):
+    page.route("**/v1/chat/completions", lambda route: route.fulfill(**answer) if answer else route.abort())
+    send(page, "the fox")
+    expect(page.locator("#problem")).to_contain_text(problem)
+    assert turns(page)[1:] == kept
+    assert page.locator("#prompt").input_value() == ("" if kept else "the fox")
+    expect(page.locator("#go")).to_be_enabled()
+    page.unroute("**/v1/chat/completions")
+    send(page, "the fox", 3)
+    expect_status(page, "Cut at its length")
+
+
+@pytest.mark.service
+def test_an_answer_that_the_deadline_has_cut_says_so_with_the_deadline(page):
+    body = chunk("late") + chunk(reason="length", stop_reason="deadline") + "data: [DONE]\n\n"
+    answer = {"body": body, "content_type": "text/event-stream"}
+    page.route("**/v1/chat/completions", lambda route: route.fulfill(**answer))
+    send(page, "the fox")
+    expect_status(page, "Cut at the service's time limit of 30 s: 1 token, ")
+
+
+@pytest.mark.service
 def test_start_again_forgets_the_conversation(page):
     send(page, "the fox", 2)
     expect_status(page, "Cut")
@@ -173,7 +239,6 @@ def test_everything_usable_has_a_name_for_screen_readers(page):
         ("region", "Conversation"),
         ("textbox", "Your message"),
         ("button", "Send"),
-        ("button", "Stop"),
         ("button", "Start again"),
         ("meter", "Budget"),
         ("spinbutton", "Most tokens"),
