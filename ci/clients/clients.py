@@ -19,5 +19,6 @@ CLIENTS: tuple[Client, ...] = (
     PythonClient("LlamaIndex", "llama_index_.py", ("llama-index-llms-openai-like==0.8.1",)),
     PythonClient("LiteLLM", "litellm_.py", ("litellm==1.110.2",)),
     PythonClient("lm-evaluation-harness", "lm_eval_.py", ("lm_eval[api]==0.4.13", pinned("transformers", "lm"))),
+    PythonClient("AIPerf", "aiperf_.py", ("aiperf==0.13.0",)),
     PythonClient("guidellm", "guidellm_.py", ("guidellm==0.8.1", pinned("torch", "lm"))),
 )
