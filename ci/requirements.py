@@ -59,7 +59,7 @@ def pinned(project: dict[str, Any], extra: str) -> dict[str, str]:
 def mistakes(folder: Path, project: dict[str, Any]) -> list[str]:
     """A line for each difference between the locks in `folder` and pyproject.toml, and for a torch with CUDA."""
     lines = []
-    for image in images.variants():
+    for image in images.IMAGES:
         path = folder / f"{image}.txt"
         text = path.read_text() if path.exists() else ""
         versions, pins = locked(text), pinned(project, image)
@@ -85,7 +85,7 @@ def write(torch_index: str | None, upgrade: bool) -> None:
         folder = Path(name)
         project = (CHECKOUT / "pyproject.toml").read_text() + _torch_source(source, flat=not torch_index)
         (folder / "pyproject.toml").write_text(project)
-        for image in images.variants():
+        for image in images.IMAGES:
             lock = FOLDER / f"{image}.txt"
             if lock.exists():
                 shutil.copy(lock, folder)  # uv prefers the versions in its output file
@@ -94,7 +94,7 @@ def write(torch_index: str | None, upgrade: bool) -> None:
         if problems:
             raise Failed("\n".join(problems), "Is --torch-index (or PIP_FIND_LINKS) PyTorch's CPU index?")
         FOLDER.mkdir(exist_ok=True)
-        for image in images.variants():
+        for image in images.IMAGES:
             shutil.copy(folder / f"{image}.txt", FOLDER)
 
 

@@ -12,7 +12,7 @@ from ci.cache import CHECKOUT
 from ci.run import Failed
 
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
-LOCKS = {image: (requirements.FOLDER / f"{image}.txt").read_text() for image in images.variants()}
+LOCKS = {image: (requirements.FOLDER / f"{image}.txt").read_text() for image in images.IMAGES}
 
 
 def test_the_locks_and_pyproject_name_the_same_versions():

@@ -87,8 +87,8 @@ def load_rise(document: Document) -> tuple[float, str]:
 def recovered(document: Document, rise: float) -> tuple[float | None, str]:
     """Return the second from which the response time's p90 stays near that of the end of sending, and how it is known.
 
-    None where it did not rise with the load at `rise`, or has not been seen to stay low. p90 of single seconds varies, so
-    its rolling median is looked at.
+    None where it did not rise with the load at `rise`, or has not been seen to stay low. The p90 of single seconds
+    varies, so its rolling median is looked at.
     """
     timeline = document["timeline"]
     seconds, medians = smoothing.medians(timeline["response_p90"], timeline["succeeded"])

@@ -46,7 +46,7 @@ def feature_schema(feature: Feature) -> dict[str, Any]:
         facts.append(
             f"{feature.range[0]:g} to {feature.range[1]:g} in the training data, other values are answered too"
         )
-    described = {"title": feature.name} | ({"description": "; ".join(facts)} if facts else {})
+    described: dict[str, Any] = {"title": feature.name} | ({"description": "; ".join(facts)} if facts else {})
     may_miss = feature.missing != "refused"
     if feature.kind == "category" and feature.unknown == "refused":
         return described | {"enum": [*feature.values, *([None] if may_miss else [])]}

@@ -105,8 +105,8 @@ class Besieged:
 
     def _connections(self) -> int:
         """Return how many connections it has. It learns late that a client has gone whose requests wait."""
-        sockets = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).open()][1:]
-        states = [fields[3] for fields in sockets if fields[1].endswith(f":{self.port:04X}")]
+        lines = [line for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
+        states = [state for _, local, _, state, *_ in map(str.split, lines) if local.endswith(f":{self.port:04X}")]
         return sum(state not in (LISTEN, TIME_WAIT) for state in states)
 
     def livez(self) -> tuple[bool, float]:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from typing import Any
 
 import pytest
 
@@ -94,7 +95,7 @@ def places(value, place=()):
             yield from places(part, (*place, key))
 
 
-VALUES = (None, "\ud800", -1, 1e14, [], {}, True)
+VALUES: tuple[Any, ...] = (None, "\ud800", -1, 1e14, [], {}, True)
 
 
 @pytest.mark.slow
