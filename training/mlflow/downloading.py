@@ -14,7 +14,9 @@ VERSION = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<versio
 
 
 def download(uri: str, folder: str) -> dict[str, str]:
-    """Download the model at `uri` into `folder`; return its version id, run and commit, where they are known.
+    """Download the model at `uri` into `folder`; return where it lies, its version id, run and commit.
+
+    Keys that are not known are left out.
 
     An alias is followed once, so that the version that is told is the one that was downloaded.
     """
@@ -30,7 +32,8 @@ def download(uri: str, folder: str) -> dict[str, str]:
         told["version_id"] = f"{name}_v{version.version}"
     elif uri.startswith("runs:/"):
         run_id = uri.removeprefix("runs:/").partition("/")[0]
-    mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
+    # A run's model lies in a folder of its own name there.
+    told["folder"] = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
     if run_id:
         told["run_id"] = run_id
         if commit := client.get_run(run_id).data.tags.get(COMMIT):

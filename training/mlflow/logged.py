@@ -46,7 +46,7 @@ def opened(path: str) -> Iterator[Logged]:
         if path.startswith(server.SCHEMES):
             downloaded = server.download(path, Path(temporary, "model"))
             version_id = downloaded.pop("version_id", None)
-            folders = _folders(Path(temporary, "model"))
+            folders = _folders(Path(downloaded.pop("folder")))
             origin |= {"uri": path, **downloaded}
         else:
             folders = _folders(Path(path))

@@ -15,7 +15,8 @@ SCHEMES = ("models:/", "runs:/", "mlflow-artifacts:/")
 def download(uri: str, folder: Path) -> dict[str, Any]:
     """Download the model at `uri` into `folder`; return what the server tells of it.
 
-    The keys are version_id, run_id and git_commit, where they are known. Raises TrainingError.
+    The keys are the `folder` of the model, and version_id, run_id and git_commit, where they are known. Raises
+    TrainingError.
     """
     if not os.environ.get("MLFLOW_TRACKING_URI", "").strip():
         raise TrainingError(f"'{uri}' lies on a server of MLflow: set MLFLOW_TRACKING_URI to its address.")
