@@ -29,6 +29,9 @@ class Original:
         subject = f"'{path}' holds a {self.name}"
         if not hasattr(self.model, "predict"):
             raise TrainingError(f"{subject}, which does not predict. Save a fitted classifier, regressor or pipeline.")
+        if not hasattr(self.model, "fit"):
+            remedy = "Save an XGBClassifier, an LGBMRegressor or the like"
+            raise TrainingError(f"{subject}, which is no estimator of scikit-learn's interface. {remedy}.")
         if not hasattr(self.model, "n_features_in_"):
             raise TrainingError(f"{subject} that is not fitted. Call its fit, and save it again.")
         self.is_classifier = is_classifier(self.model)
