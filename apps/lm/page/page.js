@@ -180,7 +180,7 @@ async function run(text) {
   const chatting = mode() === "chat";
   const [content, timing] = [begin(text), new Timing()];
   last = request(text);
-  if (chatting) element("prompt").value = "";
+  if (chatting && element("prompt").value === text) element("prompt").value = ""; // otherwise it is the next message
   showCommand();
   let [answer, reason] = ["", "Writing"];
   const show = (piece) => {

@@ -154,10 +154,13 @@ def test_another_answer_takes_the_place_of_the_last(page):
         send(page, text, 12)
         expect_status(page, "(Cut|Ended)")
     before = turns(page)
+    page.locator("#prompt").fill("a draft")
     again.click()
     expect(again).to_be_visible()
     assert turns(page)[:3] == before[:3] and len(turns(page)) == 4
     assert turns(page)[3] != before[3]
+    assert page.locator("#prompt").input_value() == "a draft"
+    page.locator("#prompt").fill("")
     command = page.locator("#curl").text_content()
     assert command.count('"role":"user"') == 2, "the answer that was replaced is not sent"
 
