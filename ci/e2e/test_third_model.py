@@ -50,13 +50,18 @@ def forwarded(checkout: Workspace) -> Iterator[Callable[[str], str]]:
         with closing(socket.create_server(("127.0.0.1", 0))) as listener:
             port = listener.getsockname()[1]
         started.append(checkout.start("kubectl", "port-forward", f"service/{service}", f"{port}:8000"))
-        checkout.wait("the port", lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, 30)
+        checkout.wait("the port", lambda: listens(port), 30)
         return f"http://127.0.0.1:{port}"
 
     yield forward
     for process in started:
         process.terminate()
         process.communicate()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def codes(title: str, word: str) -> list[str]:
