@@ -8,7 +8,8 @@ from apps.classifier.engines import FOREST, ONNX
 from apps.classifier.model import Classifier
 from models.features import Feature
 
-JSON_TYPES = {"float": "number", "int": "integer", "bool": "boolean", "category": "string"}
+JSON_TYPES = {"float": "number", "int": "integer", "category": "string"}
+BOOLEANS = (True, False, 1, 0)
 MAX_SHOWN = 100  # features whose places in an array are described one by one; values of an open category
 DESCRIPTIONS = {
     FOREST: "Answers rows of a table by a decision forest, exactly as scikit-learn would.",
@@ -48,8 +49,8 @@ def feature_schema(feature: Feature) -> dict[str, Any]:
         )
     described: dict[str, Any] = {"title": feature.name} | ({"description": "; ".join(facts)} if facts else {})
     may_miss = feature.missing != "refused"
-    if feature.kind == "category" and feature.unknown == "refused":
-        return described | {"enum": [*feature.values, *([None] if may_miss else [])]}
+    if feature.kind == "bool" or (feature.kind == "category" and feature.unknown == "refused"):
+        return described | {"enum": [*(feature.values or BOOLEANS), *([None] if may_miss else [])]}
     if feature.kind == "category":
         described["examples"] = list(feature.values[:MAX_SHOWN])
     kind = JSON_TYPES[feature.kind]

@@ -241,6 +241,7 @@ def test_the_documentation_is_that_of_the_model(mixed):
     assert by_name["required"] == ["size", "rooms", "new", "colour"]
     assert by_name["properties"]["size"]["type"] == ["number", "null"]
     assert by_name["properties"]["class"]["enum"] == [1, 2, 3, None]
+    assert json.dumps(by_name["properties"]["new"]["enum"]) == "[true, false, 1, 0]"
     assert "in cm; 0 to 10 in the training data" in by_name["properties"]["size"]["description"]
     for example in content["examples"].values():
         assert mixed.post("/predict", json=example["value"]).status_code == 200
