@@ -13,9 +13,8 @@ from loadgen.engine.run import Recorded
 from loadgen.outcome import Outcome
 from loadgen.statistics.percentiles import distribution
 from loadgen.statistics.table import Table, gaps, load
-from loadgen.statistics.timeline import answered_by, timeline
+from loadgen.statistics.timeline import CHUNK_ROWS, arrivals, timeline
 
-CHUNK_ROWS = 65_536
 ERROR_KEYS = ("outcome", "status", "detail", "phase", "pod", "version")
 
 
@@ -60,6 +59,8 @@ def summarise(recorded: Recorded) -> dict[str, Any]:
         part = table if rows.all() else table.part(rows)
         return Window(part, gap_seconds[np.isin(gap_phases, phases)], start, end, sum(b - a for a, b in spans))
 
+    seconds = timeline(table, recorded)
+    answered, answered_by = arrivals(table, len(seconds["second"]), texts)
     measured = window(*(number for number, phase in enumerate(plan.phases) if not phase.warmup))
     return {
         "summary": _summary(measured, names),
@@ -70,8 +71,8 @@ def summarise(recorded: Recorded) -> dict[str, Any]:
             for part in [window(number)]
         ],
         "drain": _drain(table, recorded.sending_seconds),
-        "timeline": (seconds := timeline(table, recorded)),
-        "answered_by": answered_by(table, len(seconds["second"]), texts),
+        "timeline": seconds | answered,
+        "answered_by": answered_by,
         "elapsed_seconds": max(float(table.end.max(initial=0.0)), recorded.sending_seconds),
         "measured": measured,
         "texts": texts,

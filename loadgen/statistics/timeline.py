@@ -12,9 +12,11 @@ from loadgen.outcome import Outcome
 from loadgen.statistics.percentiles import by_group
 from loadgen.statistics.table import Table
 
+CHUNK_ROWS = 65_536
+
 
 def timeline(table: Table, recorded: Recorded) -> dict[str, list[Any]]:
-    """Return lists of equal length; percentiles and means are in seconds, None where nothing was due or arrived."""
+    """Return lists of equal length; percentiles are in seconds, None where nothing was due."""
     plan = recorded.plan
     count = math.ceil(max(recorded.sending_seconds, float(table.end.max(initial=0.0))))
     second = np.minimum(table.intended, max(count - 1, 0)).astype(np.int32)
@@ -28,9 +30,6 @@ def timeline(table: Table, recorded: Recorded) -> dict[str, list[Any]]:
     def percentiles(seconds: NDArray[np.float64], rows: NDArray[np.bool_], *percents: int) -> dict[int, Any]:
         return by_group(second[rows], seconds[rows], percents, count)
 
-    arrived = table.end[table.succeeded].astype(np.int32)
-    taken = (table.end - table.sent)[table.succeeded]
-    totals = np.bincount(arrived, taken, minlength=count).tolist()
     begun, ended = (np.cumsum(per_second(times[sent].astype(np.int32))) for times in (table.sent, table.end))
     response = percentiles(table.response(plan.timeout_seconds), judged, 50, 90, 99)
     service = percentiles(table.service(plan.timeout_seconds), judged & sent, 50, 99)
@@ -45,18 +44,26 @@ def timeline(table: Table, recorded: Recorded) -> dict[str, list[Any]]:
         "in_flight": (begun - ended).tolist(),
         **{f"response_p{percent}": figures for percent, figures in response.items()},
         **{f"service_p{percent}": figures for percent, figures in service.items()},
-        "answered": (answered := per_second(arrived)),
-        "answered_service_mean": [total / n if n else None for total, n in zip(totals, answered, strict=True)],
     }
 
 
-def answered_by(table: Table, seconds: int, texts: Sequence[str | None]) -> list[dict[str, Any]]:
-    """Return each pod's successes, by the second in which they arrived; pod is None for those that tell no name."""
-    pods, arrived = table.pod[table.succeeded], table.end[table.succeeded].astype(np.int32)
-    return [
-        {"pod": texts[pod], "answered": np.bincount(arrived[pods == pod], minlength=seconds).tolist()}
-        for pod in np.unique(pods).tolist()
-    ]
+def arrivals(table: Table, seconds: int, texts: Sequence[str | None]) -> tuple[dict[str, list[Any]], list[Any]]:
+    """Return the columns `answered` and `answered_service_mean` of the timeline, and `answered_by` of the document."""
+    pods: dict[int, NDArray[np.int64]] = {}
+    totals = np.zeros(seconds)
+    for start in range(0, len(table), CHUNK_ROWS):
+        rows = slice(start, start + CHUNK_ROWS)
+        good = table.outcome[rows] == Outcome.OK
+        ends, sent, pod = table.end[rows][good], table.sent[rows][good], table.pod[rows][good]
+        arrived = np.minimum(ends, seconds - 1).astype(np.int32)  # the last second includes the end of the run
+        totals += np.bincount(arrived, ends - sent, minlength=seconds)
+        for number in np.unique(pod).tolist():
+            pods.setdefault(number, np.zeros(seconds, np.int64))
+            pods[number] += np.bincount(arrived[pod == number], minlength=seconds)
+    answered = sum(pods.values(), np.zeros(seconds, np.int64)).tolist()
+    means = [total / n if n else None for total, n in zip(totals.tolist(), answered, strict=True)]
+    columns = {"answered": answered, "answered_service_mean": means}
+    return columns, [{"pod": texts[number], "answered": counts.tolist()} for number, counts in pods.items()]
 
 
 def _phase(second: int, recorded: Recorded) -> str:

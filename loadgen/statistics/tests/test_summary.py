@@ -118,6 +118,13 @@ def test_an_answer_counts_in_the_second_in_which_it_arrived(tmp_path):
     assert counts == {None: [1, 0, 0, 0], "a": [0, 0, 0, 1], "b": [1, 0, 0, 0]}
 
 
+def test_an_answer_at_the_very_end_of_the_run_counts_in_its_last_second(tmp_path):
+    parts = summarise(recorded(tmp_path, [row(0.5, 9.5, pod=1)], texts=["a"]))
+    last = [0] * 9 + [1]
+    assert parts["timeline"]["answered"] == parts["answered_by"][0]["answered"] == last
+    assert parts["timeline"]["answered_service_mean"] == [None] * 9 + [9.5]
+
+
 def test_run_without_a_request_has_no_figures(summary):
     figures = summary()
     assert figures["requests"] == 0 and figures["response_seconds"] is None and figures["served_by"] == []
