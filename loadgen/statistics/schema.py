@@ -120,6 +120,8 @@ class Timeline(Part):
     response_p99: list[float | None]
     service_p50: list[float | None]
     service_p99: list[float | None]
+    answered: list[Count]
+    answered_service_mean: list[float | None]
 
     @model_validator(mode="after")
     def _of_one_length(self) -> Self:
@@ -129,6 +131,11 @@ class Timeline(Part):
         if odd:
             raise PydanticCustomError("rule", "{odd} must be as long as second", {"odd": ", ".join(odd)})
         return self
+
+
+class AnsweredBy(Part):
+    pod: str | None
+    answered: list[Count]
 
 
 class Decision(Part):
@@ -177,6 +184,7 @@ class Document(Part):
     url: str
     run: Run
     timeline: Timeline
+    answered_by: list[AnsweredBy]
     cluster: Observation | None
     decisions: list[Decision] | None
     reaction: list[Stage] | None

@@ -44,7 +44,7 @@ def changed(**changes):
         (
             changed(timeline={}),
             "is damaged: timeline.second is missing; timeline.due is missing; timeline.succeeded is missing; "
-            "timeline.failed is missing; timeline.dropped is missing; and 6 more.",
+            "timeline.failed is missing; timeline.dropped is missing; and 8 more.",
         ),
         (changed(verdict=5, url=5), "is damaged: verdict must be a valid string; url must be a valid string."),
         (
