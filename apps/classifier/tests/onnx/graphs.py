@@ -15,8 +15,10 @@ COLOURS = Feature(name="colour", kind="category", values=("red", "green"), unkno
 
 def model(nodes, inputs, outputs, initializers=(), **keys) -> onnx.ModelProto:
     """Return a model of opset 19 whose `inputs` and `outputs` are (name, type, shape)."""
-    tensors = ([helper.make_tensor_value_info(*value) for value in part] for part in (inputs, outputs))
-    graph = helper.make_graph(list(nodes), "graph", *tensors, list(initializers))
+    input_infos, output_infos = (
+        [helper.make_tensor_value_info(*value) for value in part] for part in (inputs, outputs)
+    )
+    graph = helper.make_graph(list(nodes), "graph", input_infos, output_infos, list(initializers))
     opsets = [helper.make_opsetid("", 19), helper.make_opsetid("ai.onnx.ml", 3)]
     return helper.make_model(graph, ir_version=9, **{"opset_imports": opsets, **keys})
 
