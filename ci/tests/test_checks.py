@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,15 @@ def test_only_one_group_imports_torch():
         if heavy.search((CHECKOUT / file).read_text())
     }
     assert groups == {"lm"}, "its import takes several seconds of each group's process"
+
+
+def test_scripts_without_suffix_are_linted_and_type_checked():
+    """ci/demo was in neither list once, and called a function that no longer existed."""
+    tools = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]
+    files = (path for path in CHECKOUT.glob("*/*") if path.is_file() and not path.suffix)
+    scripts = {
+        str(path.relative_to(CHECKOUT)) for path in files if path.read_bytes().startswith(b"#!/usr/bin/env python3")
+    }
+    assert "ci/demo" in scripts
+    assert scripts <= set(tools["ruff"]["extend-include"])
+    assert scripts <= set(tools["mypy"]["files"])
