@@ -33,10 +33,12 @@ def environment(name: str) -> dict[str, str]:
     """Variables for the pytest process `name`.
 
     Bytecode goes to the cache, so imports are fast and the checkout stays clean. Coverage goes to a file per process.
+    One thread per process: the checks run side by side, and waiting threads of torch and OpenMP use CPU.
     """
     return {
         "PYTHONPYCACHEPREFIX": str(python.folder() / "bytecode"),
         "PYTHONDONTWRITEBYTECODE": "",
+        "OMP_NUM_THREADS": "1",
         "COVERAGE_FILE": str(folder() / "coverage" / name.replace(" ", "-")),
     }
 

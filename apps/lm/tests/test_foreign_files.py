@@ -21,6 +21,7 @@ TEMPLATES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_a_template_that_raises_is_a_400_with_the_reason_and_does_nothing_else(folder, tmp_path, monkeypatch, template):
     monkeypatch.chdir(tmp_path)

@@ -79,6 +79,7 @@ def test_tokens_are_sampled_unless_the_temperature_is_zero(client):
     assert text(temperature=0, top_p=0.5, seed=1) == text()
 
 
+@pytest.mark.slow
 def test_without_max_tokens_a_completion_has_up_to_64_tokens_and_a_chat_as_many_as_fit(tmp_path):
     folder = tiny.publish(tiny.save("gpt2", tmp_path / "roomy_v1", context=200))
     with serving(folder, max_total_tokens=200) as client:

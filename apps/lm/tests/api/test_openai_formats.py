@@ -45,6 +45,7 @@ def test_every_sampled_answer_fits_the_schema(client):
     assert len(set(contents)) > 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [CHAT, COMPLETION])
 def test_a_stream_is_the_same_answer_and_others_beside_it_stay_free(client, path):
     free = post(client, path, max_tokens=20).json()["choices"][0]

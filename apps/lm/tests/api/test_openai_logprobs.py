@@ -124,6 +124,7 @@ def test_a_streams_logprobs_are_those_of_the_whole_answer(client, model):
         assert [value for chunk in chunks for value in chunk["logprobs"][name]] == values
 
 
+@pytest.mark.slow
 def test_logprobs_fit_the_documented_answer(folders):
     with serving(folders["gpt2"]) as client:
         document = client.get("/openapi.json").json()

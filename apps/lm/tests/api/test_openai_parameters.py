@@ -62,6 +62,7 @@ def test_null_counts_as_absent_also_in_parameters_that_nobody_knows(client, path
     assert text(post(client, path, response_formats=None, stop=None)) == text(post(client, path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "neutral",
     [

@@ -39,6 +39,7 @@ def test_token_ids_are_a_prompt_alone_and_in_lists(client):
     assert texts(post(client, PATH, prompt=[tokens[0], PROMPTS[1]])) == expected[:2]
 
 
+@pytest.mark.slow
 def test_more_prompts_than_fit_in_the_batch_are_all_answered(client):
     prompts = PROMPTS * 16
     assert texts(post(client, PATH, prompt=prompts)) == [alone(client, prompt) for prompt in PROMPTS] * 16
@@ -138,6 +139,7 @@ def test_a_wrong_request_is_a_400_that_names_the_parameter_and_the_rule(client, 
     assert rule in error["message"]
 
 
+@pytest.mark.slow
 def test_a_request_is_bounded_in_the_log_probabilities_that_it_reports(client):
     prompts = [[1] * 39] * 128
     assert post(client, PATH, prompt=prompts, echo=True, logprobs=1, max_tokens=0).status_code == 200

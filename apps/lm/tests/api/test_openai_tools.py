@@ -75,6 +75,7 @@ def test_the_template_shows_the_model_the_function_that_it_must_call(client):
     assert post(client, **body).json()["usage"]["prompt_tokens"] == expected
 
 
+@pytest.mark.slow
 def test_a_call_has_no_arguments_but_those_that_the_function_declares(client):
     place = {"type": "object", "properties": {"row": {"enum": [1, 2]}}, "required": ["row"]}
     parameters = {
@@ -98,6 +99,7 @@ def test_a_call_that_is_cut_says_so(client):
     assert choice(client, tools=[TOOL], tool_choice=NAMED, max_tokens=2)["finish_reason"] == "length"
 
 
+@pytest.mark.slow
 def test_tools_that_may_not_be_called_change_nothing(client):
     plain = choice(client)
     uncalled: list[dict[str, Any]] = [{"tool_choice": "none"}, {"tools": [TOOL], "tool_choice": "none"}, {"tools": []}]
@@ -105,6 +107,7 @@ def test_tools_that_may_not_be_called_change_nothing(client):
         assert choice(client, **nothing) == plain
 
 
+@pytest.mark.slow
 def test_a_call_can_be_sent_back_with_its_result_and_is_what_the_model_wrote(client):
     message = choice(client, tools=[TOOL], tool_choice=NAMED)["message"]
     (call,) = message["tool_calls"]
@@ -141,6 +144,7 @@ def test_parameters_that_cannot_be_held_are_named(client):
     assert error["message"].startswith("Invalid schema for tools: ")
 
 
+@pytest.mark.slow
 def test_calls_fit_the_documented_answer(client):
     document = client.get("/openapi.json").json()
     content = document["paths"][PATH]["post"]["responses"]["200"]["content"]

@@ -75,6 +75,7 @@ def test_a_stream_has_the_events_of_openai_in_order_and_the_same_answer(client):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [{"include": ["message.output_text.logprobs"]}, {"top_logprobs": 2}])
 def test_logprobs_are_those_of_a_chat_whole_and_streamed(client, asked):
     response = respond(client, **asked)
