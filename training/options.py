@@ -67,7 +67,7 @@ COMMANDS: dict[str, tuple[str, Options]] = {
         "train a random forest on MNIST and publish it",
         {
             "--version-id": ("version to publish", VERSION_ID, MISSING_ID),
-            "--n-estimators": ("trees", whole(1, 10_000), 100),
+            "--n-estimators": ("trees; the service reads at most 5,000", whole(1, 5_000), 100),
             "--max-depth": ("depth of a tree", whole(1, 1000, "none"), 10),
             "--train-ratio": ("share to train on", RATIO, 0.8),
             "--seed": ("seed of split and forest", whole(0, 2**32 - 1), 42),

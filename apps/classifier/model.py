@@ -165,10 +165,10 @@ def _check_probes(classifier: Classifier, path: Path, manifest: Manifest) -> Non
             raise LoadError(f"Probe {number} in the manifest of {str(path)!r} is malformed. {_remedy(path)}") from None
         if differing:
             raise LoadError(
-                f"{str(path)!r} does not answer probe {number} of its manifest as scikit-learn did: "
+                f"{str(path)!r} does not answer probe {number} of its manifest as the published model did: "
                 f"another {' and another '.join(differing)}. {_remedy(path)}"
             )
-    LOG.info("probes answered exactly", extra={"probes": len(manifest.probes)})
+    LOG.info("probes answered as published", extra={"probes": len(manifest.probes)})
 
 
 def _agree(expected: Any, actual: Any, tolerance: float) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from apps.classifier.artifact.loading import MAX_TREES
 from training import options
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +24,7 @@ def test_every_mistake_is_reported_at_once(capsys):
     assert mistakes(capsys, "classifier", *wrong, "--data-dir", "/nowhere", "--tree", "--version-id", "mnist") == [
         "--tree is not an option of `classifier`.",
         "--version-id is 'mnist' and must be a name, '_' and a version that begins with 'v', such as mnist_rf_v1.",
-        "--n-estimators is '0' and must be a whole number from 1 to 10000.",
+        "--n-estimators is '0' and must be a whole number from 1 to 5000.",
         "--max-depth is 'deep' and must be a whole number from 1 to 1000, or none.",
         "--train-ratio is '1' and must be a number between 0 and 1, such as 0.8.",
         "--seed is '-1' and must be a whole number from 0 to 4294967295.",
@@ -42,6 +43,13 @@ def test_missing_version_id_is_named_with_an_example(capsys, command):
 def test_smollm2_has_a_default_version_id_for_each_engine():
     engines = {options.parse(["lm", *words]).version_id for words in ([], ["--engine", "openvino"])}
     assert engines == {"smollm2-135m-instruct_v1", "smollm2-135m-instruct_v2"}
+
+
+def test_no_more_trees_are_trained_than_the_service_reads(capsys):
+    words = ["classifier", "--version-id", "a_v1", "--n-estimators"]
+    assert options.parse([*words, str(MAX_TREES)]).n_estimators == MAX_TREES
+    (line,) = mistakes(capsys, *words, str(MAX_TREES + 1))
+    assert line.startswith("--n-estimators is")
 
 
 @pytest.mark.parametrize("ratio", ["nan", "inf", "0", "-0.5", "80%"])
