@@ -7,9 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
-
-from ci.cluster import layout
 
 ROOT = Path(__file__).parents[3]
 # The node's first process; its containerd writes three lines of 100 bytes and ends, and is started again.
@@ -39,9 +36,3 @@ def test_a_services_log_and_its_previous_one_are_bounded_and_keep_the_last_lines
         node.kill()
     assert log.stat().st_size <= 1300 and 1000 < before.stat().st_size <= 1300
     assert log.read_text().endswith("3\n")
-
-
-def test_containers_logs_are_bounded_by_kubelet():
-    documents = yaml.safe_load_all((layout.MANIFESTS / "kubeadm.yaml").read_text())
-    (kubelet,) = (document for document in documents if document["kind"] == "KubeletConfiguration")
-    assert (kubelet["containerLogMaxSize"], kubelet["containerLogMaxFiles"]) == ("5Mi", 2)
