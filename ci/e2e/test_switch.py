@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -197,19 +198,47 @@ def test_replicas_that_another_manager_applies_cause_no_conflict(at_v1: Workspac
 
 
 @pytest.mark.full
-def test_kubectl_rollout_undo_conflicts_with_the_next_change_and_the_readmes_command_resolves_it(at_v1: Workspace):
+def test_the_autoscaler_takes_back_what_kubectl_scale_sets_except_zero_and_no_upgrade_conflicts(at_v1: Workspace):
+    scale, note = ("scale", f"deployment/{RELEASE}"), "--state-values-set=classifier.podAnnotations.note"
+    at_v1.kubectl(*scale, "--replicas=2")
+    at_v1.helmfile("apply", *ONLY, f"{note}=two")
+    at_v1.wait("the autoscaler to set its number", lambda: deployment(at_v1)["replicas"] == 1, 120)
+    at_v1.kubectl(*scale, "--replicas=0")
+    paused = "{.status.conditions[?(@.type=='ScalingActive')].reason}"
+    reason = ("get", "hpa", RELEASE, f"--output=jsonpath={paused}")
+    at_v1.wait("the autoscaler to pause", lambda: at_v1.kubectl(*reason).stdout == "ScalingDisabled", 60)
+    at_v1.helmfile("apply", *ONLY, f"{note}=none")
+    assert deployment(at_v1)["replicas"] == 0
+    at_v1.kubectl(*scale, "--replicas=1")
+
+
+@pytest.mark.full
+def test_rollout_undo_set_and_scale_conflict_with_the_next_change_and_the_readmes_command_resolves_it(at_v1: Workspace):
+    fixed = (*ONLY, "--state-values-set", "classifier.autoscaling.enabled=false")
     at_v1.edit_version("classifier", "v2")
-    at_v1.helmfile("apply", *ONLY)
+    at_v1.helmfile("apply", *fixed)
+    before = deployment(at_v1)
     at_v1.kubectl("rollout", "undo", f"deployment/{RELEASE}")
     at_v1.wait("v1 to answer", lambda: served("v1"), 120)
+    at_v1.kubectl("set", "resources", f"deployment/{RELEASE}", "--containers=classifier", "--limits=memory=600Mi")
+    at_v1.kubectl("scale", f"deployment/{RELEASE}", "--replicas=2")
+
     change = ("--state-values-set", "classifier.podAnnotations.note=changed")
-    refused = at_v1.helmfile("apply", *ONLY, *change, check=False)
-    assert refused.returncode != 0 and "conflict" in refused.stdout + refused.stderr
+    refused = at_v1.helmfile("apply", *fixed, *change, check=False)
+    printed = refused.stdout + refused.stderr
+    fields = ("inference-service/model-version", ".resources.limits.memory", ".spec.replicas")  # one of each command
+    assert refused.returncode != 0 and "conflicts with" in printed and all(f in printed for f in fields), printed
+
     section = (CHECKOUT / CHART / "README.md").read_text().partition("### Conflicts\n")[2]
     (command,) = re.findall(r"`helmfile (apply --sync-args --force-conflicts)`", section)[:1]
-    at_v1.helmfile(*command.split(), *ONLY, *change)
+    at_v1.helmfile(*command.split(), *fixed, *change)
     prove(at_v1, "v2")
-    at_v1.helmfile("apply", *ONLY)  # without the annotation: Helm owns the fields again
+    at_v1.helmfile("apply", *fixed)  # without the annotation: Helm owns the fields again
+    assert deployment(at_v1) == before
+
+
+def deployment(workspace: Workspace) -> dict[str, Any]:
+    return workspace.get("deployment", RELEASE)["spec"]
 
 
 @pytest.mark.full
