@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ci import images
 from ci.cache import CHECKOUT
-from ci.cluster import control_plane, layout
+from ci.cluster import control_plane, layout, node_images
 from ci.run import Failed, output, run, succeeds
 
 NAMESPACE = "inference"
@@ -97,7 +97,7 @@ def remove(environment: Mapping[str, str]) -> None:
 def forget_images() -> None:
     """Removes from the node the images that no ReplicaSet has, so that no rollback can need them."""
     names = control_plane.kubectl("get", "replicasets", "--all-namespaces", "--output=jsonpath={..image}")
-    images.forget({name if "/" in name else f"docker.io/library/{name}" for name in names.split()})
+    node_images.forget({name if "/" in name else f"docker.io/library/{name}" for name in names.split()})
 
 
 def answers() -> None:

@@ -1,4 +1,4 @@
-"""Builds container images with buildah, in a store of our own, and loads them into the cluster."""
+"""Builds container images with buildah, in a store of our own."""
 
 import functools
 import os
@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 from ci.cache import CACHE, CHECKOUT, key, unfinished
-from ci.cluster import node
 from ci.run import output, run, succeeds
 
 # kube-proxy needs iptables, so the node's Debian is also the base of the Kubernetes image.
@@ -152,59 +151,9 @@ def pip_secret(torch_index: str | None, mounted: str = "") -> dict[str, str]:
     return {"PIP_CONF": "\n".join(["[global]", *lines])}
 
 
-def in_node() -> list[str]:
-    return node.inside("ctr", "--namespace=k8s.io", "images", "list", "--quiet").split()
-
-
-def in_store() -> list[str]:
+def names() -> list[str]:
+    """The names of the images in the store."""
     return output(buildah("images", "--format", "{{.Name}}:{{.Tag}}"), env=BUILDAH).split()
-
-
-def loaded(name: str) -> bool:
-    return name in in_node()
-
-
-def forget(used: set[str]) -> None:
-    """Removes the apps' images that are neither in `used` nor built from the present sources, from node and store."""
-    keep = used.union(*(app_names(image) for image in IMAGES))
-    repositories = tuple(f"docker.io/library/{app}-service:v1-" for app in APPS)
-
-    def unused(names: list[str]) -> list[str]:
-        return [name for name in names if name.startswith(repositories) and name not in keep]
-
-    if names := unused(in_node()):
-        node.inside("ctr", "--namespace=k8s.io", "images", "remove", *names)
-    if names := unused(in_store()):  # those that a removed node had too
-        succeeds(buildah("rmi", *names), env=BUILDAH, timeout=300)
-    succeeds(buildah("rmi", "--prune"), env=BUILDAH, timeout=60)  # stages of builds, which have no name
-
-
-def load(name: str, *aliases: str) -> None:
-    """Copies an image from buildah's store to the node's, unless it is there, under its own name and others."""
-    if not loaded(name):
-        # docker-archive is not compressed: half the time of oci-archive.
-        exported = CACHE / f"{key(name)}.tar"
-        exported.unlink(missing_ok=True)
-        try:
-            run(buildah("push", "--quiet", name, f"docker-archive:{exported}:{name}"), env=BUILDAH)
-            node.inside("ctr", "--namespace=k8s.io", "images", "import", f"/host{exported.resolve()}")
-        finally:
-            exported.unlink(missing_ok=True)
-    for alias in aliases:
-        node.inside("ctr", "--namespace=k8s.io", "images", "tag", "--force", name, alias)
-
-
-def app_loaded(image: str) -> bool:
-    """Whether the node has the image of the present sources under both names."""
-    listed = node.inside("ctr", "--namespace=k8s.io", "images", "list").splitlines()
-    digests = {line.split()[0]: line.split()[2] for line in listed[1:]}
-    name, latest = app_names(image)
-    return name in digests and digests[name] == digests.get(latest)
-
-
-def load_app(image: str) -> None:
-    name, latest = app_names(image)
-    load(name, latest)
 
 
 def sizes(app: str) -> str:

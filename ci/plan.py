@@ -5,7 +5,7 @@ from collections.abc import Collection
 from functools import partial
 
 from ci import cache, deploy, environment, images, models, packages, python
-from ci.cluster import control_plane
+from ci.cluster import control_plane, node_images
 from ci.run import run
 from ci.steps import Step
 from ci.tools import build, extra, keda
@@ -93,8 +93,8 @@ def _image(image: str, torch_index: str | None) -> list[Step]:
     )
     load_step = Step(
         f"load {image}",
-        partial(images.load_app, image),
+        partial(node_images.load_app, image),
         ("cluster", build_step.name),
-        partial(images.app_loaded, image),
+        partial(node_images.app_loaded, image),
     )
     return [build_step, load_step]

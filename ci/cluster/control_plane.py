@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ci import images
 from ci.cache import key
-from ci.cluster import certificates, init, layout, node
+from ci.cluster import certificates, init, layout, node, node_images
 from ci.run import Failed, output, run, succeeds
 from ci.tools import build
 
@@ -77,14 +77,14 @@ def _images() -> None:
     _image(kube, _kube_dockerfile(), tools)
     names = node.inside("kubeadm", "config", "images", "list", "--config=/etc/kubeadm/kubeadm.yaml").split()
     coredns = next(name for name in names if "coredns" in name)
-    images.load(kube, *(name for name in names if name != coredns))
+    node_images.load(kube, *(name for name in names if name != coredns))
     for name, program in ((coredns, "coredns"), ("localhost/metrics-server:v0.9.0", "metrics-server")):
         _image(name, f'FROM scratch\nCOPY {program} /{program}\nENTRYPOINT ["/{program}"]\n', tools)
-        images.load(name)
+        node_images.load(name)
 
 
 def _image(name: str, dockerfile: str, context: Path) -> None:
-    if not images.loaded(name) and not images.built(name):
+    if not node_images.loaded(name) and not images.built(name):
         images.build(name, dockerfile, context)
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from ci import images
 from ci.cache import key
-from ci.cluster import node
+from ci.cluster import node, node_images
 from ci.e2e.cluster import Workspace
 from ci.run import succeeds
 from ci.tools import extra, keda
@@ -73,7 +73,7 @@ def _image(program: Path, path: str, base: str = "scratch") -> str:
     with tempfile.TemporaryDirectory() as context:
         shutil.copy(program, context)
         images.build(name, f"FROM {base}\nCOPY {program.name} {path}\nUSER 1000:1000\n", Path(context))
-    images.load(name)
+    node_images.load(name)
     return name
 
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from ci import images
+from ci.cluster import node_images
 from ci.e2e.cluster import Workspace
 
 pytestmark = pytest.mark.full
@@ -24,8 +25,8 @@ def restricted(workspace: Workspace) -> Iterator[Workspace]:
     images.build(name, f"FROM {base}\nCOPY mnist_rf_v1.* /models/\n", workspace.folder / "models")
     unreadable = f"FROM {name}\nRUN chmod 600 /models/mnist_rf_v1.joblib\n"
     images.build(f"{name}-unreadable", unreadable, workspace.folder / "models")
-    images.load(name)
-    images.load(f"{name}-unreadable")
+    node_images.load(name)
+    node_images.load(f"{name}-unreadable")
     objects = yaml.safe_dump_all([namespace(), *claim(workspace.environment["MODELS_DIR"])])
     remove = ["kubectl", "delete", "--filename=-", "--ignore-not-found", "--timeout=120s"]
     workspace.run(*remove, input=objects)  # objects of an interrupted run name another folder

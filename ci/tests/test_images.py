@@ -81,17 +81,6 @@ def test_a_base_by_digest_reaches_the_build_and_changes_the_tag(build, monkeypat
     images.tags.cache_clear()
 
 
-def test_stages_of_builds_and_images_that_nothing_can_use_do_not_fill_the_disk(machine, monkeypatch):
-    present, used = images.app_names("lm")[0], "docker.io/library/lm-service:v1-used"
-    old = "docker.io/library/classifier-service:v1-old"  # of a node that was removed
-    kept = [present, used, images.app_names("lm")[1], "localhost/debian-python:1"]
-    machine.script("buildah", f"case \"$*\" in *' images '*) printf '%s\\n' {' '.join([old, *kept])};; esac")
-    monkeypatch.setattr(images, "in_node", lambda: [present, used])
-    images.forget({used})
-    removals = [call.partition(" rmi ")[2] for call in machine.calls() if " rmi " in call]
-    assert removals == [old, "--prune"]
-
-
 def test_the_dockerfile_has_no_argument_for_pip_and_every_install_sees_the_secret():
     text = re.sub(r"\\\n", "", Path(CHECKOUT / "apps/Dockerfile").read_text())
     instructions = [line for line in text.splitlines() if line and not line.startswith("#")]

@@ -1,6 +1,7 @@
 """Imports flow one way: models <- apps.serving <- apps.classifier, apps.lm; training imports models,
 and from apps the code that serves its models, to check them; loadgen and ci use HTTP and Kubernetes only, and
-ci/benchmarks and ci/e2e send their load with loadgen. No modules import each other in a circle."""
+ci/benchmarks and ci/e2e send their load with loadgen. No modules import each other in a circle, nor do a folder and
+the modules outside it."""
 
 import ast
 from functools import cache
@@ -63,10 +64,25 @@ def test_a_part_imports_only_the_parts_below_it(part: str):
     assert not wrong
 
 
-def test_no_modules_import_each_other_in_a_circle():
-    files = modules()
-    graph = {}
+def imports() -> dict[str, set[str]]:
+    """The modules of ours that each module imports."""
+    files, graph = modules(), {}
     for module, file in files.items():
         names = imported_names(file)
         graph[module] = {name for name in names | {name.rpartition(".")[0] for name in names} if name in files}
-    TopologicalSorter(graph).prepare()  # raises CycleError with the modules of a circle
+    return graph
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    TopologicalSorter(imports()).prepare()  # raises CycleError with the modules of a circle
+
+
+@pytest.mark.parametrize("folder", sorted({module.rpartition(".")[0] for module in modules()}))
+def test_no_folder_and_modules_outside_it_import_each_other_in_a_circle(folder: str):
+    def node(module: str) -> str:
+        return folder if module.startswith(f"{folder}.") else module
+
+    graph: dict[str, set[str]] = {}
+    for module, names in imports().items():
+        graph.setdefault(node(module), set()).update({node(name) for name in names} - {node(module)})
+    TopologicalSorter(graph).prepare()

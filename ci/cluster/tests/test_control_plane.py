@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from ci import images
-from ci.cluster import certificates, control_plane, layout, node
+from ci.cluster import certificates, control_plane, layout, node, node_images
 from ci.run import Failed
 
 PRINTED = """\
@@ -132,9 +132,9 @@ def test_each_name_that_kubeadm_expects_is_an_image_in_the_node(monkeypatch):
     ]
     loads: list[tuple[str, ...]] = []
     monkeypatch.setattr(node, "inside", lambda *_: "\n".join(expected))
-    monkeypatch.setattr(images, "loaded", lambda _: True)
+    monkeypatch.setattr(node_images, "loaded", lambda _: True)
     monkeypatch.setattr(images, "base", lambda name: f"localhost/debian-{name}")
-    monkeypatch.setattr(images, "load", lambda *names: loads.append(names))
+    monkeypatch.setattr(node_images, "load", lambda *names: loads.append(names))
     control_plane._images()
     assert loads[0][1:] == tuple(expected[:2])
     assert loads[1] == (expected[2],) and loads[2][0].startswith("localhost/metrics-server:")
