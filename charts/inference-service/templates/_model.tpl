@@ -53,13 +53,28 @@ inference-service/model-sha256: {{ . | quote }}
 
 {{/* The two containers below take the service's resources, or those of a context with `resources`. */}}
 
-{{/* Copies the model out of an OCI image to a folder that hides no folder of the image; empty for the other sources. */}}
+{{/* Copies the model out of an OCI image to a folder that hides no folder of the image; empty for the other sources. First
+compares the sizes, if the image has `du` and `df`: a copy that fills the node's disk would get other pods evicted. */}}
 {{- define "inference-service.copyModel" -}}
 {{- if eq (include "inference-service.modelSources" .) "image" -}}
 - name: copy-model
   image: {{ .Values.model.image.reference | toYaml }}
   imagePullPolicy: {{ .Values.model.image.pullPolicy }}
-  command: [cp, -R, {{ trimSuffix "/" .Values.model.image.path | printf "%s/." | toJson }}, /copied-models/]
+  command:
+    - sh
+    - -c
+    - |
+      needed=$(du -sk "$1" 2>/dev/null | { read -r kib _; echo "${kib:-0}"; })
+      free=$(df -Pk "$2" 2>/dev/null | { read -r _; read -r _ _ _ kib _; echo "${kib:-$needed}"; })
+      if [ "$needed" -gt "$free" ]; then
+        echo "$1 of the model's image has $(((needed + 1023) / 1024)) MiB, and the node's disk has $((free / 1024)) MiB free." \
+          "Free space on the node, or set model.image.path to a smaller folder." >&2
+        exit 1
+      fi
+      exec cp -R "$1/." "$2/"
+    - copy-model
+    - {{ trimSuffix "/" .Values.model.image.path | toJson }}
+    - /copied-models
   terminationMessagePolicy: FallbackToLogsOnError
   securityContext:
     {{- toYaml .Values.securityContext | nindent 4 }}
