@@ -1,6 +1,6 @@
-"""Generates load on the services and measures it: schedule -> client -> observe -> report.
+"""Generates load on services, watches their autoscaler meanwhile, and explains both on one clock.
 
-A schedule determines when requests start, clients send them, one clock times all observations, and the report
-summarises these. Schedules, summaries and reports are pure functions; only `client`, `run` and `__main__` use the
-network, the clock or the terminal.
+A scenario's schedule determines when requests start, clients send them, one clock times all observations, and the
+report summarises these. Schedules, statistics, decisions and reports are pure functions; only `commands`, `engine`,
+`client` and `cluster` use the network, the clock or files.
 """

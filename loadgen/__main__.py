@@ -1,4 +1,4 @@
-"""`python -m loadgen classifier | lm | query`."""
+"""`python -m loadgen`: runs the command line."""
 
 import errno
 import io
@@ -18,7 +18,7 @@ def main() -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        from loadgen import cli  # takes a second, in which Ctrl-C may come too
+        from loadgen.commands import cli  # takes a second, in which Ctrl-C may come too
 
         status = cli.main()
     except KeyboardInterrupt:  # before or after a run, so there is nothing to report

@@ -15,7 +15,7 @@ import numpy as np
 from loadgen.client.ask import ask
 from loadgen.engine.plan import Phase, Plan
 from loadgen.engine.run import run
-from loadgen.schedule import Segment, arrivals
+from loadgen.scenarios.schedule import Segment, arrivals
 from loadgen.statistics.percentiles import nearest_rank
 from loadgen.statistics.table import load
 from loadgen.targets.answers import parsed

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from loadgen.cluster import reading
 from loadgen.cluster.observation import Hpa
-from loadgen.fields import rule
+from loadgen.scenarios.fields import rule
 
 NAMES = {"minReplicas": "min", "maxReplicas": "max", "targetCPUUtilizationPercentage": "target_utilization"}
 

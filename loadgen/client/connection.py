@@ -9,7 +9,7 @@ import httptools
 
 from loadgen.client.exchange import Exchange
 from loadgen.client.outcomes import broken, reason_phrase, refusal
-from loadgen.outcome import Outcome
+from loadgen.targets.outcome import Outcome
 from loadgen.targets.target import InvalidAnswer, Target
 
 MAX_BODY_BYTES = 16 * 1024 * 1024

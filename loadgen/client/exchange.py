@@ -6,7 +6,7 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from loadgen.outcome import Outcome
+from loadgen.targets.outcome import Outcome
 from loadgen.targets.target import Reading, Sample, Stream
 
 NO_READING = Reading()

@@ -8,7 +8,7 @@ import ssl
 from http import HTTPStatus
 from typing import Any
 
-from loadgen.outcome import Outcome
+from loadgen.targets.outcome import Outcome
 
 TEXT_LENGTH = 200  # of what a server sends, before it is stored
 # Limits of this machine: they say nothing about the service.

@@ -14,7 +14,7 @@ from loadgen.client.connection import Connection
 from loadgen.client.endpoint import Endpoint
 from loadgen.client.exchange import Exchange
 from loadgen.client.outcomes import broken
-from loadgen.outcome import Outcome
+from loadgen.targets.outcome import Outcome
 from loadgen.targets.target import Target
 
 Connections = Literal["fresh", "kept"] | float  # a number: seconds after which a connection is renewed

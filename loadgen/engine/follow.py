@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from loadgen.engine.plan import Plan
 from loadgen.engine.records import RECORD, SHORTEST_TICK, Texts, paths, read
-from loadgen.outcome import NOT_SERVICE, Outcome
+from loadgen.targets.outcome import NOT_SERVICE, Outcome
 
 Row = tuple[float, ...]  # of TICK
 

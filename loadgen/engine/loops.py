@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from loadgen.client.exchange import Exchange
 from loadgen.client.pool import Pool
 from loadgen.engine.pacing import alarm
-from loadgen.outcome import Outcome
+from loadgen.targets.outcome import Outcome
 
 UNANSWERED_PAUSE_SECONDS = 0.1
 BATCH = 64  # arrivals in one turn of the event loop, so that answers are read in between

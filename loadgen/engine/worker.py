@@ -27,7 +27,7 @@ from loadgen.engine.loops import ClosedLoop, Loop, OpenLoop
 from loadgen.engine.pacing import alarm
 from loadgen.engine.plan import Plan
 from loadgen.engine.writer import Writer
-from loadgen.outcome import Outcome
+from loadgen.targets.outcome import Outcome
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from loadgen.fields import rule
+from loadgen.scenarios.fields import rule
 from loadgen.statistics.document import SCHEMA_VERSION
 from loadgen.statistics.schema import Document
 from loadgen.text import safe

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from loadgen.engine.records import RECORD, lines, paths, read
 from loadgen.engine.run import Recorded
-from loadgen.outcome import Outcome
+from loadgen.targets.outcome import Outcome
 
 CHUNK_ROWS = 2048
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from loadgen.engine.records import SHORTEST_TICK
 from loadgen.engine.run import Recorded
-from loadgen.outcome import Outcome
 from loadgen.statistics.percentiles import distribution
 from loadgen.statistics.table import Table
+from loadgen.targets.outcome import Outcome
 
 BUSY_SHARE = 0.9
 LATE_SECONDS, LATE_SHARE = 0.002, 0.1

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from loadgen.cluster.observation import Observation
-from loadgen.fields import ThresholdText
+from loadgen.scenarios.fields import ThresholdText
 
 
 class Part(BaseModel):

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadgen.engine.run import Recorded
-from loadgen.outcome import Outcome
 from loadgen.statistics.percentiles import distribution
 from loadgen.statistics.table import Table, gaps, load
 from loadgen.statistics.timeline import CHUNK_ROWS, arrivals, timeline
+from loadgen.targets.outcome import Outcome
 
 ERROR_KEYS = ("outcome", "status", "detail", "phase", "pod", "version")
 

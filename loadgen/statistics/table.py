@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from loadgen.engine.records import GAP, RECORD, Texts, chunks, paths, read
 from loadgen.engine.run import Recorded
-from loadgen.outcome import NOT_SERVICE, Outcome
+from loadgen.targets.outcome import NOT_SERVICE, Outcome
 
 Column = NDArray[np.generic]
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadgen.engine.run import Recorded
-from loadgen.outcome import Outcome
 from loadgen.statistics.percentiles import by_group
 from loadgen.statistics.table import Table
+from loadgen.targets.outcome import Outcome
 
 CHUNK_ROWS = 65_536
 

@@ -1,1 +1,1 @@
-"""The services that loadgen knows: their requests, and which answers are valid."""
+"""The services that loadgen knows: their requests, the data that is sent, and which answers are valid."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from loadgen.mnist import Mnist
 from loadgen.targets.answers import parsed, require
+from loadgen.targets.mnist import Mnist
 from loadgen.targets.target import InvalidAnswer, Reading, Sample, Target
 
 # float32(pixel) / 255, as in training; nine digits restore the same float32.

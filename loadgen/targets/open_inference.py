@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from loadgen.mnist import Mnist
 from loadgen.targets.answers import parsed, require
 from loadgen.targets.classifier import intensities
+from loadgen.targets.mnist import Mnist
 from loadgen.targets.target import InvalidAnswer, Reading, Sample, Target
 
 LABEL = "label"  # the output that holds the label, where a model has one

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from loadgen.outcome import Outcome
+from loadgen.targets.outcome import Outcome
 
 
 class InvalidAnswer(Exception):

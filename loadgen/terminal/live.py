@@ -9,8 +9,8 @@ from rich.live import Live
 from rich.text import Text
 
 from loadgen.engine.follow import Second
-from loadgen.outcome import Outcome
-from loadgen.scenario import Phase
+from loadgen.scenarios.scenario import Phase
+from loadgen.targets.outcome import Outcome
 
 if TYPE_CHECKING:
     from loadgen.cluster.watch import Current  # imports the client of Kubernetes' API

@@ -4,8 +4,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from loadgen import thresholds
-from loadgen.scenario import DEFAULT_CONCURRENCY, Scenario
+from loadgen.scenarios import thresholds
+from loadgen.scenarios.scenario import DEFAULT_CONCURRENCY, Scenario
 from loadgen.text import count, duration, error_name, rate, safe
 
 NO_SERVICE_HINT = "             Is the service up? `ci/up` starts both; `--url` is for another address."

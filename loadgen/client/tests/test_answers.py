@@ -9,8 +9,8 @@ import pytest
 
 from loadgen.client.ask import ask
 from loadgen.client.connection import MAX_BODY_BYTES
-from loadgen.outcome import Outcome
 from loadgen.targets.classifier import Classifier
+from loadgen.targets.outcome import Outcome
 from loadgen.targets.target import Sample
 from loadgen.targets.template import template
 from loadgen.tests.stub import PREDICTION, answer, answering, sending, silent

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from loadgen.client.ask import ask
-from loadgen.outcome import Outcome
 from loadgen.targets.classifier import Classifier
+from loadgen.targets.outcome import Outcome
 from loadgen.targets.target import Sample
 from loadgen.tests.stub import Stub
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from loadgen.schedule import Segment, arrivals
+from loadgen.scenarios.schedule import Segment, arrivals
 from loadgen.targets.lm import lm
 from loadgen.targets.target import Sample
 from loadgen.targets.template import Template

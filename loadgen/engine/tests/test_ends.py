@@ -18,8 +18,8 @@ from loadgen.engine import limits
 from loadgen.engine.records import chunks
 from loadgen.engine.run import run
 from loadgen.engine.stop import Stop
-from loadgen.outcome import Outcome
-from loadgen.schedule import Segment, arrivals
+from loadgen.scenarios.schedule import Segment, arrivals
+from loadgen.targets.outcome import Outcome
 from loadgen.tests.stub import answer, silent
 
 pytestmark = pytest.mark.slow  # each run starts processes

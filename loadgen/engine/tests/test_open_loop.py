@@ -8,7 +8,7 @@ import pytest
 
 from loadgen.engine.follow import Second
 from loadgen.engine.plan import Phase
-from loadgen.schedule import Segment, arrivals
+from loadgen.scenarios.schedule import Segment, arrivals
 from loadgen.tests.stub import answer, silent
 
 pytestmark = pytest.mark.slow  # each run starts processes

@@ -8,7 +8,7 @@ import resource
 import pytest
 
 from loadgen.autoscaler.reaction import reaction
-from loadgen.cli import main
+from loadgen.commands.cli import main
 from loadgen.report import page
 from loadgen.report.compare import compare
 from loadgen.report.tests import documents

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loadgen.cli import main
+from loadgen.commands.cli import main
 from loadgen.report import page
 from loadgen.report.compare import compare
 from loadgen.report.reading import read_document

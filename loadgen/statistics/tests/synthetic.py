@@ -9,7 +9,7 @@ import numpy as np
 from loadgen.engine.plan import Phase, Plan
 from loadgen.engine.records import GAP, RECORD, TICK
 from loadgen.engine.run import Clock, Recorded
-from loadgen.outcome import Outcome
+from loadgen.targets.outcome import Outcome
 from loadgen.targets.template import template
 
 PLAN = Plan(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from loadgen import files
+from loadgen.commands import files
 from loadgen.engine.stop import Stop
 from loadgen.statistics import output
 from loadgen.statistics.document import document
@@ -121,7 +121,9 @@ def test_device_without_room_is_an_error_that_names_it(run):
 @pytest.mark.parametrize("path", ["-", "/dev/stdout"])
 def test_standard_output_keeps_what_was_printed_before(tmp_path, path):
     code = (
-        "import sys; from pathlib import Path; from loadgen import files; from loadgen.statistics import output\n"
+        "import sys; from pathlib import Path\n"
+        "from loadgen.commands import files\n"
+        "from loadgen.statistics import output\n"
         "from loadgen.statistics.document import document\n"
         "from loadgen.statistics.tests.synthetic import recorded, row\n"
         "run = recorded(Path(sys.argv[1]) / 'records', [row()]); print('before', flush=True)\n"

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from loadgen.outcome import Outcome
 from loadgen.statistics.document import document
 from loadgen.statistics.saturation import one_pod_warning
 from loadgen.statistics.tests.synthetic import failure, recorded, row
+from loadgen.targets.outcome import Outcome
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadgen.engine.plan import Phase
-from loadgen.outcome import Outcome
 from loadgen.statistics.summary import summarise
 from loadgen.statistics.tests.synthetic import failure, recorded, row
+from loadgen.targets.outcome import Outcome
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from loadgen.client.ask import ask
-from loadgen.outcome import Outcome
 from loadgen.targets.openai import chats, completions
+from loadgen.targets.outcome import Outcome
 from loadgen.tests.stub import Request
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from loadgen.client.ask import ask
-from loadgen.mnist import Mnist
-from loadgen.outcome import Outcome
 from loadgen.targets import open_inference
 from loadgen.targets.lm import lm
+from loadgen.targets.mnist import Mnist
+from loadgen.targets.outcome import Outcome
 from loadgen.targets.template import template
 from loadgen.tests.stub import answering
 

@@ -9,8 +9,8 @@ import pytest
 from loadgen.cluster.watch import Current
 from loadgen.engine.follow import Second
 from loadgen.engine.records import RECORD
-from loadgen.outcome import Outcome
-from loadgen.scenario import Phase
+from loadgen.scenarios.scenario import Phase
+from loadgen.targets.outcome import Outcome
 from loadgen.terminal.live import LiveView
 
 PHASES = (Phase(name="base", seconds=30), Phase(name="spike", seconds=20))

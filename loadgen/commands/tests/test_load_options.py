@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from loadgen.cli import main
+from loadgen.commands.cli import main
 
 
 def mistakes(capsys, *words):

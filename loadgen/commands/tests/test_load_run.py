@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from loadgen.cli import main
+from loadgen.commands.cli import main
 from loadgen.tests.stub import PREDICTION, answer, answering
 
 pytestmark = pytest.mark.slow  # each run starts processes

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from loadgen.mnist import DatasetError, load, spread
 from loadgen.targets.classifier import INTENSITIES
+from loadgen.targets.mnist import DatasetError, load, spread
 
 
 def test_indices_are_evenly_spaced_over_the_whole_dataset():

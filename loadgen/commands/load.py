@@ -13,22 +13,23 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from loadgen import exits, files, schedule, thresholds
-from loadgen.abort import Abort
 from loadgen.autoscaler.elasticity import elasticity
 from loadgen.autoscaler.reaction import reaction
 from loadgen.autoscaler.recompute import decisions
 from loadgen.client.endpoint import public_url
 from loadgen.cluster.observation import Observation
+from loadgen.commands import exits, files
+from loadgen.commands.abort import Abort
+from loadgen.commands.options import LoadOptions
 from loadgen.engine import limits
 from loadgen.engine.follow import Second
 from loadgen.engine.plan import Phase, Plan
 from loadgen.engine.run import Recorded, run
 from loadgen.engine.stop import Stop
-from loadgen.options import LoadOptions
 from loadgen.report import page
 from loadgen.report.verdict import verdict
-from loadgen.scenario import DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT_SECONDS, DEFAULT_URLS, Scenario
+from loadgen.scenarios import schedule, thresholds
+from loadgen.scenarios.scenario import DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT_SECONDS, DEFAULT_URLS, Scenario
 from loadgen.statistics import output
 from loadgen.statistics.document import document as make_document
 from loadgen.targets.target import Target
@@ -159,7 +160,9 @@ def settle(watch: "Watch", seconds: int, stop: Stop, shown: TextIO) -> None:
             said = waited // SETTLE_SHOW_SECONDS
             with suppress(OSError):
                 print(
-                    f"watching the way down: {replicas} replicas, {waited:.0f} s after the load", file=shown, flush=True
+                    f"watching the way down: {replicas} replicas, {waited:.0f} s after the load",
+                    file=shown,
+                    flush=True,
                 )
         time.sleep(0.5)
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from loadgen import files
+from loadgen.commands import files
 
 
 @pytest.fixture

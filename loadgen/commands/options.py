@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from loadgen import exits, files, scenario
-from loadgen.fields import Natural, Seconds, Url
-from loadgen.scenario import FLAGS, TARGETS, Scenario
+from loadgen.commands import exits, files
+from loadgen.scenarios import scenario
+from loadgen.scenarios.fields import Natural, Seconds, Url
+from loadgen.scenarios.scenario import FLAGS, TARGETS, Scenario
 
 HELP = {
     "classifier": "Send MNIST images, or the rows of a table, to the classifier.",

@@ -2,8 +2,8 @@
 
 import pytest
 
-from loadgen import exits
-from loadgen.thresholds import evaluate, govern_errors, parse
+from loadgen.commands import exits
+from loadgen.scenarios.thresholds import evaluate, govern_errors, parse
 
 RESPONSE = {"p50": 0.1, "p90": 0.15, "p95": 0.18, "p99": 0.25, "max": 0.4, "mean": 0.11}
 SUMMARY = {

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from loadgen.engine.follow import Second, response_seconds
 from loadgen.engine.plan import Plan
 from loadgen.engine.stop import Stop
-from loadgen.outcome import NOT_SERVICE, Outcome
-from loadgen.thresholds import Threshold, evaluate
+from loadgen.scenarios.thresholds import Threshold, evaluate
+from loadgen.targets.outcome import NOT_SERVICE, Outcome
 
 ROW = np.dtype([("intended", "f4"), ("response", "f4"), ("service", "f4"), ("outcome", "u1"), ("stale", "u1")])
 PERCENTILES = {"p50": 50, "p90": 90, "p95": 95, "p99": 99}

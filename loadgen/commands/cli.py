@@ -6,14 +6,14 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from loadgen import exits, files, forecasting, mnist, options, rows
 from loadgen.client import ask as client
-from loadgen.load import load
+from loadgen.commands import exits, files, options, simulate
+from loadgen.commands.load import load
 from loadgen.report import page
 from loadgen.report.compare import compare
 from loadgen.report.reading import read_document
-from loadgen.scenario import DEFAULT_MODELS, TARGETS, Scenario
-from loadgen.targets import classifier, lm, open_inference, openai, template
+from loadgen.scenarios.scenario import DEFAULT_MODELS, TARGETS, Scenario
+from loadgen.targets import classifier, lm, mnist, open_inference, openai, rows, template
 from loadgen.targets.target import Target
 from loadgen.terminal import digit
 from loadgen.terminal.summary import NO_SERVICE_HINT
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     elif command == "report":
         status, more = report(words, mistakes)
     elif command == "simulate":
-        more = forecasting.run(words, mistakes)
+        more = simulate.run(words, mistakes)
     else:
         status, more = run(command, words, mistakes)
     if more:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from loadgen.cli import main
+from loadgen.commands.cli import main
 from loadgen.terminal.digit import draw
 from loadgen.tests.stub import answering
 

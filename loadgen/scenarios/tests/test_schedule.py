@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen import schedule
-from loadgen.cli import main
-from loadgen.schedule import Segment, arrivals, trace
+from loadgen.commands.cli import main
+from loadgen.scenarios import schedule
+from loadgen.scenarios.schedule import Segment, arrivals, trace
 
 RATES = st.floats(0, 200)
 SEGMENTS = st.lists(st.builds(Segment, st.floats(0.1, 20), RATES, RATES), min_size=1, max_size=6)

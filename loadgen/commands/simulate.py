@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from loadgen import options, scenario
 from loadgen.autoscaler import fit, forecast, simulate
 from loadgen.autoscaler.values import hpa_of
-from loadgen.load import arrivals_of
+from loadgen.commands import options
+from loadgen.commands.load import arrivals_of
 from loadgen.report.reading import read_document
-from loadgen.scenario import DEFAULT_CONCURRENCY, Scenario
+from loadgen.scenarios import scenario
+from loadgen.scenarios.scenario import DEFAULT_CONCURRENCY, Scenario
 
 
 def run(words: Namespace, mistakes: list[str]) -> list[str]:

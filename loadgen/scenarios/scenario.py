@@ -11,9 +11,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from loadgen import schedule
-from loadgen import thresholds as threshold_grammar
-from loadgen.fields import (
+from loadgen.scenarios import schedule
+from loadgen.scenarios import thresholds as threshold_grammar
+from loadgen.scenarios.fields import (
     Connections,
     Count,
     File,

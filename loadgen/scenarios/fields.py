@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from loadgen import schedule, thresholds
+from loadgen.scenarios import schedule, thresholds
 
 MOST_SECONDS = 30 * 24 * 3600
 MOST_RATE = 1_000_000

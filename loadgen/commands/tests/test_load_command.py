@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pytest
 
-from loadgen.cli import main
+from loadgen.commands.cli import main
 from loadgen.tests.stub import PREDICTION, answer, answering
 
 pytestmark = pytest.mark.slow  # each run starts processes

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from loadgen import load, options, scenario
-from loadgen.scenario import Scenario
+from loadgen.commands import load, options
+from loadgen.scenarios import scenario
+from loadgen.scenarios.scenario import Scenario
 from loadgen.targets.template import template
 
-SCENARIOS = sorted((Path(scenario.__file__).parent / "scenarios").glob("*.yaml"))
+SCENARIOS = sorted(Path(scenario.__file__).parent.glob("*.yaml"))
 
 
 def read(*words):
@@ -39,7 +40,7 @@ def test_each_committed_scenario_is_valid_and_names_its_target(path):
     [("classifier", ""), ("oip", ""), ("lm", "-lm"), ("openai", "-lm")],
 )
 def test_a_request_may_take_longer_than_the_service_itself_allows(target, values):
-    charts = Path(scenario.__file__).parents[1] / "charts" / "inference-service"
+    charts = Path(scenario.__file__).parents[2] / "charts" / "inference-service"
     deadline = yaml.safe_load((charts / f"values{values}.yaml").read_text())["requestTimeoutSeconds"]
     default = load.plan_of(Scenario(target=target), template("{}"))
     assert default.timeout_seconds > deadline

@@ -1,0 +1,1 @@
+"""What each command of `python -m loadgen` does, from the words of its command line to its exit status."""
