@@ -46,10 +46,10 @@ SETTLE_SHOW_SECONDS = 30
 def load(options: LoadOptions, target: Target) -> int:
     """Carry the run out; return its exit status."""
     scenario = options.scenario
-    shown = sys.stderr if any(map(files.is_standard_output, (options.output, options.report))) else sys.stdout
+    console = sys.stderr if any(map(files.is_standard_output, (options.output, options.report))) else sys.stdout
     plan = plan_of(scenario, target)
     with suppress(OSError):  # standard output can be full, or its reader gone: that ends no run
-        print(headline(scenario, public_url(plan.url, plan.target.path)), file=shown, flush=True)
+        print(headline(scenario, public_url(plan.url, plan.target.path)), file=console, flush=True)
     parsed = [thresholds.parse(text) for text in scenario.thresholds]
     with Stop() as stop, records_folder(options.output) as folder:
         watch = None
@@ -65,7 +65,7 @@ def load(options: LoadOptions, target: Target) -> int:
                 return exits.CLUSTER_NOT_OBSERVABLE
         try:
             abort = Abort(parsed, plan, stop)
-            with LiveView(shown, scenario.all_phases, watch.current if watch else lambda: None) as live:
+            with LiveView(console, scenario.all_phases, watch.current if watch else lambda: None) as live:
 
                 def on_second(second: Second) -> None:
                     live.show(second)
@@ -73,7 +73,7 @@ def load(options: LoadOptions, target: Target) -> int:
 
                 recorded = run(plan, folder, on_second, stop)
             if watch:
-                settle(watch, scenario.settle_seconds, stop, shown)
+                settle(watch, scenario.settle_seconds, stop, console)
         except limits.Refused as error:
             print(error, file=sys.stderr)
             return exits.USAGE
@@ -84,7 +84,7 @@ def load(options: LoadOptions, target: Target) -> int:
         document = complete(recorded, scenario, observation, parsed)
         # First the summary, which is what a person waits for; where it cannot be written, that does not cost the rest.
         with suppress(OSError):
-            print(summary_text(document), file=shown, flush=True)
+            print(summary_text(document), file=console, flush=True)
         written = write(options, document, recorded)
         interrupted_by = recorded.ended_by if recorded.ended_by in exits.SIGNALS else None
         return exits.status(
@@ -149,7 +149,7 @@ def records_folder(output: str | None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def settle(watch: "Watch", seconds: int, stop: Stop, shown: TextIO) -> None:
+def settle(watch: "Watch", seconds: int, stop: Stop, console: TextIO) -> None:
     """Wait until the release is back at its minimum, at most `seconds`, or until a signal."""
     start, said, minimum = time.monotonic(), -1.0, watch.observation(0, 0).hpa[-1].min
     while (waited := time.monotonic() - start) < seconds and not stop.requests:
@@ -161,7 +161,7 @@ def settle(watch: "Watch", seconds: int, stop: Stop, shown: TextIO) -> None:
             with suppress(OSError):
                 print(
                     f"watching the way down: {replicas} replicas, {waited:.0f} s after the load",
-                    file=shown,
+                    file=console,
                     flush=True,
                 )
         time.sleep(0.5)

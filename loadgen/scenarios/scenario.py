@@ -238,11 +238,11 @@ def mistake(entry: Any, name: str, flags: Mapping[str, Any], path: Path | None =
         return f"{place}: is not a field; there are {', '.join(Scenario.model_fields)}."
     inner = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in entry["loc"][1:])
     rule = entry["msg"] if entry["type"] == "rule" else entry["msg"].replace("Input should be", "must be")
-    value = "" if entry["type"] == "missing" or name == "headers" else f" {_shown(entry['input'])}"
+    value = "" if entry["type"] == "missing" or name == "headers" else f" {_value_text(entry['input'])}"
     return f"{place}{safe(inner)}{value}: {rule}."
 
 
-def _shown(value: Any) -> str:
+def _value_text(value: Any) -> str:
     """Return a value on one short line, without the user information of a URL."""
     # A YAML file of a few lines can hold lists that are gigabytes as text: reprlib does not follow them to the end.
     text = value if isinstance(value, str) else reprlib.repr(value)

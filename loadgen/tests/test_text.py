@@ -10,7 +10,7 @@ from loadgen.text import LENGTH, duration, error_name, safe
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "escaped"),
     [
         ("plain words", "plain words"),
         ("\x1b[2J\x1b]0;title\x07", r"\x1b[2J\x1b]0;title\x07"),
@@ -21,8 +21,8 @@ from loadgen.text import LENGTH, duration, error_name, safe
         ("x" * 500, "x" * (LENGTH - 1) + "…"),
     ],
 )
-def test_what_a_terminal_could_act_on_is_escaped(text, shown):
-    assert safe(text) == shown
+def test_what_a_terminal_could_act_on_is_escaped(text, escaped):
+    assert safe(text) == escaped
 
 
 @given(st.text())
