@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 STANDARD = {"-": 1, "/dev/stdout": 1, "/dev/stderr": 2}
 DESCRIPTOR = re.compile(r"-|/dev/stdout|/dev/stderr|/(?:dev|proc/self)/fd/(\d+)")
@@ -22,9 +22,14 @@ def write(flag: str, path: str, content: Callable[[BinaryIO], object]) -> bool:
             content(file)
             file.flush()
     except OSError as error:
-        print(f"--{flag} {path} could not be written: {error.strerror}.", file=sys.stderr)
-        return False
+        return report_failure(flag, path, error)
     return True
+
+
+def report_failure(flag: str, path: str, error: OSError) -> Literal[False]:
+    """Print why a flag's file could not be written."""
+    print(f"--{flag} {path} could not be written: {error.strerror}.", file=sys.stderr)
+    return False
 
 
 def write_text(flag: str, path: str, text: str) -> bool:
@@ -48,6 +53,11 @@ def same(path: str, other: str) -> bool:
     if (number := _descriptor(path)) is not None:
         return number == _descriptor(other)
     return os.path.realpath(path) == os.path.realpath(other) and not _through(path)
+
+
+def is_replaced(path: str) -> bool:
+    """Whether `opened` replaces a regular file, so that nothing of an attempt that failed stays."""
+    return _descriptor(path) is None and not _through(path)
 
 
 def is_standard_output(path: str | None) -> bool:

@@ -18,7 +18,7 @@ from loadgen.autoscaler.reaction import reaction
 from loadgen.autoscaler.recompute import decisions
 from loadgen.client.endpoint import public_url
 from loadgen.cluster.observation import Observation
-from loadgen.commands import exits, files
+from loadgen.commands import exits, files, results
 from loadgen.commands.abort import Abort
 from loadgen.commands.options import LoadOptions
 from loadgen.engine import limits
@@ -26,11 +26,9 @@ from loadgen.engine.follow import Second
 from loadgen.engine.plan import Phase, Plan
 from loadgen.engine.run import Recorded, run
 from loadgen.engine.stop import Stop
-from loadgen.report import page
 from loadgen.report.verdict import verdict
 from loadgen.scenarios import schedule, thresholds
 from loadgen.scenarios.scenario import DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT_SECONDS, DEFAULT_URLS, Scenario
-from loadgen.statistics import output
 from loadgen.statistics.document import document as make_document
 from loadgen.targets.target import Target
 from loadgen.terminal.live import LiveView
@@ -85,7 +83,7 @@ def load(options: LoadOptions, target: Target) -> int:
         # First the summary, which is what a person waits for; where it cannot be written, that does not cost the rest.
         with suppress(OSError):
             print(summary_text(document), file=console, flush=True)
-        written = write(options, document, recorded)
+        written = results.write(options, document, recorded)
         interrupted_by = recorded.ended_by if recorded.ended_by in exits.SIGNALS else None
         return exits.status(
             saturated=document["generator"]["saturated"],
@@ -211,13 +209,3 @@ def objective(parsed: list[thresholds.Threshold]) -> float | None:
     """Return the limit of the response time's p99, in seconds, if a threshold sets one for the whole run."""
     limits_of_p99 = [t.limit for t in parsed if t.metric == "response.p99" and t.phase is None and "<" in t.comparison]
     return min(limits_of_p99, default=None)
-
-
-def write(options: LoadOptions, document: Mapping[str, Any], recorded: Recorded) -> bool:
-    """Write JSON and report; return whether both were written."""
-    written = True
-    if options.output:
-        written = files.write("output", options.output, lambda file: output.write(file, document, recorded))
-    if options.report:
-        written = files.write_text("report", options.report, page.report(document)) and written
-    return written

@@ -40,7 +40,7 @@ All times are seconds on one monotonic clock, from the start of the run; null wh
                       model_version, request_id (of failures), sample_index, correct, completion_tokens, first_token.
                       Outcomes: ok, connect, tls, timeout, reset, http (any status that is no success), invalid (an
                       answer that violates the contract, or not HTTP), stream (an error within a stream), dropped,
-                      interrupted, local
+                      interrupted, local. null if the disk was full
 """
 
 from collections.abc import Mapping

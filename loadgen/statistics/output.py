@@ -14,12 +14,15 @@ from loadgen.targets.outcome import Outcome
 CHUNK_ROWS = 2048
 
 
-def write(file: BinaryIO, document: Mapping[str, Any], recorded: Recorded) -> None:
+def write(file: BinaryIO, document: Mapping[str, Any], recorded: Recorded | None) -> None:
     """Write `document` with `requests`, one object a line, last. Raises OSError.
 
-    A request's fields are those of RECORD, with texts instead of their numbers.
+    A request's fields are those of RECORD, with texts instead of their numbers. Without `recorded`, `requests` is null.
     """
     file.write(json.dumps(document, indent=2, allow_nan=False)[:-2].encode())
+    if recorded is None:
+        file.write(b',\n  "requests": null\n}\n')
+        return
     file.write(b',\n  "requests": [')
     separator = b"\n"
     for row in requests(recorded):
