@@ -111,7 +111,7 @@ def parser() -> argparse.ArgumentParser:
     simulating = command("simulate", HELP["simulate"])
     simulating.add_argument("file", metavar="FILE.json", help="a run with --observe: the model is fitted to it")
     simulating.add_argument("--scenario", metavar="FILE", help="another load than the measured one")
-    simulating.add_argument("--hpa", metavar="VALUES.yaml", help="chart values with another `autoscaling`")
+    simulating.add_argument("--hpa", metavar="FILE.yaml", help="another `autoscaling` of the chart's values, or an HPA")
     simulating.add_argument("--seed", default="0", metavar="N", help="of the 200 draws (%(default)s)")
     reporting = command("report", HELP["report"])
     reporting.add_argument("files", nargs="+", metavar="FILE.json", help="what --output has written")

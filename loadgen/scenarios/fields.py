@@ -37,6 +37,8 @@ def rule(entry: Any) -> str:
     """Return the rule that an error of pydantic tells, as the end of a sentence about the value."""
     if entry["type"] in ("missing", "model_type"):
         return "is missing" if entry["type"] == "missing" else "must be a mapping"
+    if entry["type"] == "extra_forbidden":
+        return "is not known here"
     return str(entry["msg"]).replace("Input should", "must")
 
 
