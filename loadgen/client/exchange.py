@@ -10,6 +10,7 @@ from loadgen.targets.outcome import Outcome
 from loadgen.targets.target import Reading, Sample, Stream
 
 NO_READING = Reading()
+LONGEST_DELAY = 2.0**31  # seconds; what RFC 9111 (1.2.2) makes of larger ones
 
 
 class Exchange:
@@ -43,8 +44,8 @@ class Exchange:
             return math.nan
         text = self.retry_after.strip().decode("latin-1")
         if text.isascii() and text.isdigit():
-            return float(text) if len(text) < 8 else math.nan
+            return min(float(text), LONGEST_DELAY)
         try:
-            return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
+            return min(max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0), LONGEST_DELAY)
         except (ValueError, OverflowError):
             return math.nan

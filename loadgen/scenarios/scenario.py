@@ -91,7 +91,9 @@ class Scenario(BaseModel):
     )
     connections: Connections = option("one a request, kept, or renewed at an age", 5.0, metavar="fresh|kept|renew:5s")
     timeout_seconds: Seconds | None = option("for one request, including the connection", metavar="S")
-    obey_retry_after: bool = option("closed loop: a user waits as long as a Retry-After says", False)
+    obey_retry_after: bool = option(
+        "closed loop: a user waits as long as a Retry-After says, at most until the end", False
+    )
     headers: tuple[Header, ...] = option(
         "a header of every request, 'Name: value'", (), flag="header", metavar="HEADER"
     )

@@ -78,7 +78,7 @@ def test_detail_of_an_error_is_what_the_server_says(stub, body, detail):
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("3", 3.0), ("x", math.nan), ("9" * 400, math.nan), ("-1", math.nan), ("1e999", math.nan)]
+    ("text", "seconds"), [("3", 3.0), ("x", math.nan), ("9" * 400, 2.0**31), ("-1", math.nan), ("1e999", math.nan)]
 )
 def test_retry_after_is_read_in_seconds(stub, text, seconds):
     stub.handler = answering(b"", 429, {"Retry-After": text})

@@ -10,7 +10,7 @@ from loadgen.scenarios.schedule import Segment, arrivals
 from loadgen.targets.lm import lm
 from loadgen.targets.target import Sample
 from loadgen.targets.template import Template
-from loadgen.tests.stub import answer
+from loadgen.tests.stub import answer, answering
 
 pytestmark = pytest.mark.slow  # each run starts processes
 
@@ -81,16 +81,14 @@ def test_hostile_texts_are_bounded_and_the_document_stays_valid(stub, plan, carr
     assert len((recorded.folder / "texts-0").read_bytes()) < 2_000_000
 
 
-def test_retry_after_is_obeyed_only_on_demand(stub, plan, carry_out):
-    async def handler(request):
-        request.send(answer(b"", 503, {"Retry-After": "1"}))
-
-    stub.handler = handler
+@pytest.mark.parametrize(("text", "seconds"), [("1", 1), ("12345678", 12_345_678), ("9" * 60, 2**31)])
+def test_retry_after_is_obeyed_only_on_demand_and_at_most_until_the_end(stub, plan, carry_out, text, seconds):
+    stub.handler = answering(b"", 503, {"Retry-After": text})
     document, _ = carry_out(plan(0.4, obey_retry_after=True))
     assert document["summary"]["requests"] == stub.requests == 1 == document["summary"]["retry_after"]
     document, _ = carry_out(plan(0.2))
     assert document["summary"]["requests"] > 1
-    assert document["requests"][0]["retry_after"] == 1
+    assert document["requests"][0]["retry_after"] == seconds
 
 
 def test_hostile_number_of_tokens_costs_no_other_request(stub, plan, carry_out):
