@@ -16,7 +16,11 @@ DURATIONS = {
 
 def from_arguments(arguments: Sequence[str]) -> Controller:
     """What the command line of the controller manager says; the defaults of Kubernetes where it says nothing."""
-    flags = dict(argument.removeprefix(PREFIX).split("=", 1) for argument in arguments if argument.startswith(PREFIX))
+    flags = {}
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        flag, equals, value = argument.partition("=")
+        if flag.startswith(PREFIX):
+            flags[flag.removeprefix(PREFIX)] = value if equals else following
     values = {name: duration(flags[flag]) for flag, name in DURATIONS.items() if flag in flags}
     if "tolerance" in flags:
         values["tolerance"] = float(flags["tolerance"])

@@ -4,6 +4,7 @@ lightkube, which speaks to the API, is imported here only, because that takes a 
 """
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Coroutine, Mapping
@@ -16,6 +17,7 @@ from lightkube import ApiError, AsyncClient, KubeConfig
 from lightkube.config.client_adapter import AsyncClient as RawClient
 from lightkube.config.client_adapter import ConnectionParams
 from lightkube.config.kubeconfig import SingleConfig
+from lightkube.core.exceptions import ConfigError
 from lightkube.generic_resource import create_global_resource, create_namespaced_resource
 
 from loadgen.cluster import reading
@@ -43,7 +45,7 @@ FAILURES = (HTTPError, ApiError, OSError, ValueError, KeyError)
 
 
 class NotObservable(Exception):
-    """The release cannot be watched; the text tells everything that is missing."""
+    """The release cannot be watched. The text tells all that is missing, and the remedy; callers name the release."""
 
 
 @dataclass(frozen=True)
@@ -127,16 +129,14 @@ class Watch:
         except NotObservable as error:
             self._refused = str(error)
         except Exception as error:  # the load goes on without the cluster; the report says so
-            self._refused = f"{self.release}: {_reason(error)}"
+            self._refused = _reason(error)
             self._failed(f"watching has ended: {_reason(error)}")
         finally:
             self._ready.set()
 
     async def _main(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        config = self._config or KubeConfig.from_env().get()
-        if config is None:
-            raise NotObservable("no cluster is configured: set KUBECONFIG")
+        config = self._config or _configured()
         async with AsyncClient(config, namespace=self._namespace) as self._client:
             await self._select()
             versions = await self._list_everything()
@@ -155,12 +155,12 @@ class Watch:
             deployment: Any = await self._client.get(WATCHED["deployment"], self._name)
             autoscalers = [item async for item in self._client.list(WATCHED["hpa"])]
         except FAILURES as error:
-            raise NotObservable(f"{self.release}: {_reason(error)}") from error
+            raise NotObservable(_reason(error)) from error
         target = {"kind": "Deployment", "name": self._name}
         names = [h["metadata"]["name"] for h in autoscalers if target.items() <= h["spec"]["scaleTargetRef"].items()]
         if not names:
             remedy = "set autoscaling.enabled, or run without observing"
-            raise NotObservable(f"{self.release}: no HorizontalPodAutoscaler scales this Deployment; {remedy}")
+            raise NotObservable(f"no HorizontalPodAutoscaler scales this Deployment; {remedy}")
         labels = {"labels": deployment["spec"]["selector"]["matchLabels"]}
         self._selectors = {
             "hpa": {"fields": {"metadata.name": names[0]}},
@@ -185,7 +185,7 @@ class Watch:
         )
         if mistakes := [str(result) for result in results if isinstance(result, NotObservable)]:
             role = "loadgen/README.md has the Role that it takes"
-            raise NotObservable(f"{self.release}: {'; '.join(mistakes)}; {role}")
+            raise NotObservable(f"{'; '.join(mistakes)}; {role}")
         return {resource: str(version) for resource, version in zip(WATCHED, results, strict=False)}
 
     async def _list(self, resource: Resource) -> str:
@@ -266,6 +266,20 @@ class Watch:
     def _failed(self, text: str) -> None:
         if all(text != told for _, told in self._errors):  # once, however often it comes
             self._errors.append((time.monotonic(), text))
+
+
+def _configured() -> SingleConfig:
+    """Return what kubectl would use. Raises NotObservable."""
+    remedy = "set KUBECONFIG to the one file that kubectl uses (`kubectl config view` shows what it holds)"
+    try:
+        config = KubeConfig.from_env().get()
+    except ConfigError as error:
+        raise NotObservable(f"{_reason(error)}; {remedy}") from error
+    except Exception as error:  # lightkube reads a damaged file into any error
+        path = os.environ.get("KUBECONFIG", "~/.kube/config")
+        raise NotObservable(f"{path} is no kubeconfig ({type(error).__name__}); {remedy}") from error
+    assert config is not None  # without a context, `get` raises
+    return config
 
 
 def _reason(error: BaseException) -> str:

@@ -58,8 +58,7 @@ def load(options: LoadOptions, target: Target) -> int:
             try:
                 watch.start()
             except NotObservable as error:
-                reason = str(error).removeprefix(f"{scenario.observe}: ")
-                print(f"--observe {scenario.observe}: {reason}", file=sys.stderr)
+                print(f"--observe {scenario.observe}: {error}.", file=sys.stderr)
                 return exits.CLUSTER_NOT_OBSERVABLE
         try:
             abort = Abort(parsed, plan, stop)

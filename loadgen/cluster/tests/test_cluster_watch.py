@@ -215,7 +215,7 @@ def test_the_skew_of_the_clocks(api: Api, url: str):
 def test_flags_of_the_controller_are_read_or_assumed(api: Api, url: str):
     assert Watch(RELEASE).observation(0, 0).controller.source == "assumed"
     command = ["kube-controller-manager", "--horizontal-pod-autoscaler-sync-period=5s"]
-    command += ["--horizontal-pod-autoscaler-tolerance=0.2", "--leader-elect=true"]
+    command += ["--horizontal-pod-autoscaler-tolerance", "0.2", "--leader-elect"]
     api.put("system pods", "kube-controller-manager-node", spec={"containers": [{"command": command}]})
     watching = Watch(RELEASE, config(url))
     watching.start()
@@ -233,12 +233,34 @@ def test_all_that_is_forbidden_is_told_at_once(api: Api, url: str):
 
 def test_without_an_autoscaler_there_is_nothing_to_observe(api: Api, url: str):
     api.delete("horizontalpodautoscalers", "classifier-service")
-    assert "no HorizontalPodAutoscaler scales this Deployment" in refused(url)
+    remedy = "set autoscaling.enabled, or run without observing"
+    assert refused(url) == f"no HorizontalPodAutoscaler scales this Deployment; {remedy}"
 
 
 def test_a_release_that_is_not_there(url: str):
     assert '"other" not found' in refused(url, "inference/other")
     assert refused(url, "classifier-service") == "'classifier-service' is not NAMESPACE/RELEASE"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "Configuration file {path} not found"),
+        ("", "{path} is no kubeconfig (AttributeError)"),
+        ("current-context: [", "{path} is no kubeconfig (ParserError)"),
+        ("clusters: []\ncontexts: []\nusers: []", "No current context set and no default provided"),
+    ],
+)
+def test_without_a_kubeconfig_the_remedy_is_told(tmp_path, monkeypatch, content, reason):
+    path = tmp_path / "config"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(NotObservable) as error:
+        Watch(RELEASE).start()
+    remedy = "set KUBECONFIG to the one file that kubectl uses (`kubectl config view` shows what it holds)"
+    assert str(error.value) == f"{reason.format(path=path)}; {remedy}"
 
 
 def test_an_api_that_does_not_answer():
