@@ -50,6 +50,16 @@ def test_one_late_request_in_a_hundred_is_no_saturation_and_two_are(reasons):
     assert len(reasons(*[on_time] * 98, late, late)) == 1
 
 
+@pytest.mark.parametrize(
+    ("requests", "late", "saturated"), [(1, 1, 0), (10, 1, 0), (10, 2, 1), (199, 1, 0), (199, 2, 1)]
+)
+def test_one_late_request_of_few_is_no_saturation(reasons, requests, late, saturated):
+    messages = reasons(*[row()] * (requests - late), *[row(late=0.09)] * late)
+    assert [message.split(":")[0] for message in messages] == [
+        f"{late} of {requests} requests were sent more than 10.0 ms late"
+    ] * saturated
+
+
 def test_wait_for_a_connection_is_told_apart_from_a_late_loop(reasons):
     (reason,) = reasons(*[row(late=0.05, no_connection=0.05)] * 10)
     assert reason.endswith("they waited for a free connection. Allow more than 10 at once.")
