@@ -57,6 +57,17 @@ def check_a_demanded_call_and_its_result():
     assert streamed.function.arguments == call.function.arguments
 
 
+def check_a_call_of_several_tools():
+    now = {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}
+    add = {"type": "function", "function": {"name": "add", "parameters": checks.PERSON}}
+    options = OPTIONS | {"messages": [TURN], "tools": [now, add], "tool_choice": "required"}
+    (call,) = client.chat.completions.create(**options).choices[0].message.tool_calls
+    assert call.function.name in ("now", "add") and isinstance(json.loads(call.function.arguments), dict)
+    with client.chat.completions.stream(**options) as stream:
+        (streamed,) = stream.get_final_completion().choices[0].message.tool_calls
+    assert (streamed.function.name, streamed.function.arguments) == (call.function.name, call.function.arguments)
+
+
 def check_json_objects():
     answer = client.chat.completions.create(
         messages=[TURN], response_format={"type": "json_object"}, max_tokens=60, **OPTIONS
@@ -98,6 +109,19 @@ def check_parsed_responses():
     assert isinstance(
         client.responses.parse(input="Invent a person.", text_format=Person, **OPTIONS).output_parsed, Person
     )
+
+
+def check_a_demanded_call_by_responses_and_its_result():
+    tool = {"type": "function", "name": "add", "parameters": checks.PERSON, "strict": True}
+    options = OPTIONS | {"input": [TURN], "tools": [tool], "tool_choice": {"type": "function", "name": "add"}}
+    (call,) = client.responses.create(**options).output
+    checks.require_person(json.loads(call.arguments))
+    with client.responses.stream(**options) as stream:
+        (streamed,) = stream.get_final_response().output
+    assert (streamed.name, streamed.arguments) == ("add", call.arguments)
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": "added"}
+    back = {"input": [TURN, streamed, result], "tool_choice": "none", "max_output_tokens": 8}
+    assert client.responses.create(**options | back).output_text
 
 
 def check_an_overflow_of_the_context():

@@ -2,20 +2,19 @@
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from apps.lm.api.openai.calls import CallRequest
 from apps.lm.api.openai.compatibility import OtherChatParameters
 from apps.lm.api.openai.formats import ResponseFormat
 from apps.lm.api.openai.messages import Message
-from apps.lm.api.openai.problems import invalid_schema
-from apps.lm.api.openai.schemas import MAX_MESSAGES, MAX_TOP, TEXT, OpenAIRequest, Tokens
-from apps.lm.api.openai.tools import Function, ToolChoice, Tools, demanded, mistake
-from apps.lm.api.schemas import Integer, Mistake, mistakes
-from apps.lm.engines.protocol import Grammar, SchemaError
+from apps.lm.api.openai.schemas import MAX_MESSAGES, MAX_TOP, TEXT, Tokens
+from apps.lm.api.openai.tools import MAX_TOOLS, Function, Tool, ToolChoice
+from apps.lm.api.schemas import Integer, Mistake
 from apps.lm.model import LanguageModel
 
 
-class ChatRequest(OtherChatParameters, OpenAIRequest):
+class ChatRequest(OtherChatParameters, CallRequest):
     """A conversation to answer."""
 
     logprobs_field: ClassVar[str] = "top_logprobs"
@@ -30,49 +29,32 @@ class ChatRequest(OtherChatParameters, OpenAIRequest):
         0, description="with logprobs: also of this many of the likeliest tokens"
     )
     response_format: ResponseFormat = TEXT
-    tools: Tools = Field([], description="functions; tool_choice says which one the answer calls")
-    tool_choice: ToolChoice = Field("auto", description="the function to call; required: the only one of tools")
+    tools: Annotated[list[Tool], Field(max_length=MAX_TOOLS)] = Field(
+        [], description="functions; tool_choice says which one the answer calls"
+    )
+    tool_choice: ToolChoice = Field("auto", description="the function to call; required: one of tools")
 
-    @model_validator(mode="after")
-    def _check_together(self) -> "ChatRequest":
-        several: list[Mistake] = []
-        if self.top_logprobs and not self.logprobs:
-            several.append((("top_logprobs",), "needs logprobs: true"))
-        if wrong := mistake(self.tools, self.tool_choice):
-            several.append(wrong)
-        elif self.called and self.response_format.held_to is not None:
-            several.append((("response_format",), "is that of a text, and tool_choice demands a call; leave one out"))
-        if several:
-            raise mistakes(*several)
-        return self
+    def conflicts(self) -> list[Mistake]:
+        """See `OpenAIRequest`."""
+        alone = self.top_logprobs and not self.logprobs
+        return super().conflicts() + ([(("top_logprobs",), "needs logprobs: true")] if alone else [])
 
     @property
-    def called(self) -> Function | None:
-        return demanded(self.tools, self.tool_choice)
+    def offered(self) -> list[Function]:
+        return [tool.function for tool in self.tools]
+
+    @property
+    def text_schema(self) -> dict[str, Any] | None:
+        return self.response_format.held_to
 
     def tokenize_prompts(self, model: LanguageModel) -> list[list[int]]:
         """See `OpenAIRequest`."""
-        tools = [tool.model_dump(exclude_none=True) for tool in self.tools if tool.function is self.called]
-        return [model.tokenize_chat([message.turn for message in self.messages], tools)]
-
-    def grammar(self, model: LanguageModel) -> Grammar | None:
-        """See `OpenAIRequest`."""
-        try:
-            return super().grammar(model)
-        except SchemaError as error:
-            raise invalid_schema(error, self.held_by) from None
+        turns = [message.turn(self.written_call) for message in self.messages]
+        return [model.tokenize_chat(turns, [function.described for function in self.called])]
 
     @property
     def most_tokens(self) -> int | None:
         return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
-
-    @property
-    def held_to(self) -> dict[str, Any] | None:
-        return self.called.arguments if self.called else self.response_format.held_to
-
-    @property
-    def held_by(self) -> str:
-        return "tools" if self.called else self.format_field
 
     @property
     def top(self) -> int | None:

@@ -3,9 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
-from uuid import uuid4
 
 from apps.lm.answer import Answer, Piece
+from apps.lm.api.openai.calls import Call
 from apps.lm.api.openai.logprobs import CompletionLogprobs, chat_logprobs
 from apps.lm.api.openai.schemas import OpenAIRequest
 from apps.lm.engines.protocol import TokenLogprob
@@ -32,6 +32,10 @@ class Choice(ABC):
     @abstractmethod
     def chunk(self, piece: Piece) -> dict[str, Any]:
         """The members of the choice for its next piece."""
+
+    def last_chunk(self) -> dict[str, Any]:
+        """The members of the choice for the end of its stream."""
+        return self.chunk(Piece("", len(self.answer.tokens)))
 
     def mean_logprob(self) -> float:
         """The mean log-probability of the answer's tokens."""
@@ -69,39 +73,49 @@ class CompletionChoice(Choice):
 
 
 class ChatChoice(Choice):
-    """Of /v1/chat/completions: a text, or a call whose arguments are the text."""
+    """Of /v1/chat/completions: a text, or a call."""
 
     def __init__(self, body: OpenAIRequest, answer: Answer, model: LanguageModel) -> None:
         super().__init__(body, answer, model)
-        self._call_id = f"call_{uuid4().hex}"
+        self._call = Call(body.called) if body.called else None
+        self._named = False  # whether a chunk has the name of the function
 
     @property
     def finish(self) -> dict[str, str]:
         """See `Choice`."""
-        complete = self._body.called and self.answer.finish_reason == "stop"
+        complete = self._call and self._call.name and self.answer.finish_reason == "stop"
         return {"finish_reason": "tool_calls"} if complete else super().finish
 
     def whole(self) -> dict[str, Any]:
         """See `Choice`."""
         message: dict[str, Any] = {"role": "assistant", "content": self.answer.text, "refusal": None}
-        if self._body.called:
-            message |= {"content": None, "tool_calls": [self._call(self._body.called.name, self.answer.text)]}
+        if self._call:
+            arguments = self._call.push(self.answer.text) + self._call.finish()
+            message |= {"content": None, "tool_calls": [self._call.written(arguments)] if self._call.name else None}
         return {"message": message, "logprobs": self._logprobs(len(self.answer.tokens))}
 
     def chunk(self, piece: Piece) -> dict[str, Any]:
-        """See `Choice`. The first chunk of a stream also has the role, and the name of the function that is called."""
+        """See `Choice`. The first chunk also has the role; the first that has the function's name, the call's id."""
+        return self._chunk(self._call.push(piece.text) if self._call else piece.text, piece.tokens)
+
+    def last_chunk(self) -> dict[str, Any]:
+        """See `Choice`."""
+        return self._chunk(self._call.finish() if self._call else "", len(self.answer.tokens))
+
+    def _chunk(self, text: str, end: int) -> dict[str, Any]:
         first, self._begun = not self._begun, True
         delta: dict[str, Any] = {"role": "assistant"} if first else {}
-        if not self._body.called:
-            delta |= {"content": piece.text} if first or piece.text else {}
-        elif first:
-            delta |= {"content": None, "tool_calls": [{"index": 0, **self._call(self._body.called.name, piece.text)}]}
-        elif piece.text:
-            delta["tool_calls"] = [{"index": 0, "function": {"arguments": piece.text}}]
-        return {"delta": delta, "logprobs": self._logprobs(piece.tokens)}
+        if not self._call:
+            delta |= {"content": text} if first or text else {}
+        else:
+            delta |= ({"content": None} if first else {}) | self._call_delta(self._call, text)
+        return {"delta": delta, "logprobs": self._logprobs(end)}
 
-    def _call(self, name: str, arguments: str) -> dict[str, Any]:
-        return {"id": self._call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+    def _call_delta(self, call: Call, arguments: str) -> dict[str, Any]:
+        if call.name and not self._named:
+            self._named = True
+            return {"tool_calls": [{"index": 0, **call.written(arguments)}]}
+        return {"tool_calls": [{"index": 0, "function": {"arguments": arguments}}]} if arguments else {}
 
     def _logprobs(self, end: int) -> dict[str, Any] | None:
         tokens = self._next_tokens(end)

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from apps.lm.api.openai.compatibility import OtherCompletionParameters
 from apps.lm.api.openai.formats import ResponseFormat
 from apps.lm.api.openai.problems import unknown_token
 from apps.lm.api.openai.schemas import MAX_ANSWERS, MAX_TOP, TEXT, OpenAIRequest
-from apps.lm.api.schemas import Integer, mistakes
+from apps.lm.api.schemas import Integer, Mistake
 from apps.lm.budget import DEFAULT_ANSWER_TOKENS
 from apps.lm.model import LanguageModel
 
@@ -51,9 +51,9 @@ class CompletionRequest(OtherCompletionParameters, OpenAIRequest):
     )
     response_format: ResponseFormat = TEXT
 
-    @model_validator(mode="after")
-    def _check_together(self) -> "CompletionRequest":
-        several = []
+    def conflicts(self) -> list[Mistake]:
+        """See `OpenAIRequest`."""
+        several = super().conflicts()
         if self.max_tokens == 0 and not self.echo:
             several.append((("max_tokens",), "is 0, which needs echo"))
         if self.copies < self.n:
@@ -62,9 +62,7 @@ class CompletionRequest(OtherCompletionParameters, OpenAIRequest):
             several.append((("best_of",), "cannot be streamed unless it is n: the best are known at the end"))
         if (count := len(self.prompt) * self.copies) > MAX_ANSWERS:
             several.append((("prompt",), f"asks for {count} answers; ask for up to {MAX_ANSWERS} in a request"))
-        if several:
-            raise mistakes(*several)
-        return self
+        return several
 
     def tokenize_prompts(self, model: LanguageModel) -> list[list[int]]:
         """See `OpenAIRequest`."""

@@ -1,7 +1,7 @@
 """How OpenAI's API writes answers: as a whole, and as the events of a stream."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from apps.lm.answer import Answer, Piece
@@ -37,12 +37,12 @@ class CompletionForm:
 
     def piece(self, index: int, piece: Piece) -> str:
         """A chunk."""
-        return self._chunk(index, piece, {"finish_reason": None})
+        return self._chunk({"index": index, **self._choices[index].chunk(piece), "finish_reason": None})
 
     def end(self, index: int) -> str:
         """The chunk with the reason for the end."""
         choice = self._choices[index]
-        return self._chunk(index, Piece("", len(choice.answer.tokens)), choice.finish)
+        return self._chunk({"index": index, **choice.last_chunk(), **choice.finish})
 
     def done(self) -> str:
         """Usage if it was requested, then DONE."""
@@ -62,8 +62,7 @@ class CompletionForm:
         groups = [self._choices[start : start + copies] for start in range(0, len(self._choices), copies)]
         return [choice for group in groups for choice in sorted(group, key=Choice.mean_logprob, reverse=True)[:count]]
 
-    def _chunk(self, index: int, piece: Piece, finish: Mapping[str, str | None]) -> str:
-        choice = {"index": index, **self._choices[index].chunk(piece), **finish}
+    def _chunk(self, choice: dict[str, Any]) -> str:
         usage = {}
         if self._options.include_usage:
             usage = {"usage": self._usage_so_far() if self._options.continuous_usage_stats else None}

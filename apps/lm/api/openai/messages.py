@@ -1,5 +1,6 @@
 """The turns of a conversation, as clients write them and as they send back the model's."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
@@ -8,9 +9,10 @@ from apps.lm.api.openai.only import EMPTY, Ignored
 from apps.lm.api.schemas import Body, mistakes
 
 TEXT_TYPES = ("text", "input_text", "output_text")  # of parts; the last two are those of /v1/responses
+WriteCall = Callable[[str, str], str]  # (name, arguments) -> what the model reads
 
 
-def _text(value: object) -> object:
+def joined_text(value: object) -> object:
     """Join a list of text parts; the field validates anything else."""
     if not isinstance(value, list) or not value:
         return value
@@ -44,7 +46,7 @@ class Message(Body):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[
         str,
-        BeforeValidator(_text),
+        BeforeValidator(joined_text),
         WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array"}]}),
         Field(description="required, but the model's turn may have none"),
     ] = ""
@@ -65,9 +67,8 @@ class Message(Body):
             raise mistakes((("content",), "is required"))
         return self
 
-    @property
-    def turn(self) -> dict[str, str]:
-        """The message as chat templates read it. A call is what the model wrote: the function's arguments."""
+    def turn(self, write_call: WriteCall) -> dict[str, str]:
+        """The message as chat templates read it. `write_call` writes the calls of the model's turn."""
         texts = [self.content] if self.content or not self.tool_calls else []
-        content = "\n".join([*texts, *(call.function.arguments for call in self.tool_calls)])
-        return {"role": "system" if self.role == "developer" else self.role, "content": content}
+        calls = [write_call(call.function.name, call.function.arguments) for call in self.tool_calls]
+        return {"role": "system" if self.role == "developer" else self.role, "content": "\n".join(texts + calls)}

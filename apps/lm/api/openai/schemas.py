@@ -12,7 +12,7 @@ from apps.lm.api.openai.formats import ResponseFormat
 from apps.lm.api.openai.only import Ignored
 from apps.lm.api.openai.problems import require, too_many_logprobs, uncomputed, unknown_token
 from apps.lm.api.openai.tools import Function
-from apps.lm.api.schemas import AnswerRequest, Body, Integer, Seed, Stops, Temperature, mistakes
+from apps.lm.api.schemas import AnswerRequest, Body, Integer, Mistake, Seed, Stops, Temperature, mistakes
 from apps.lm.engines.protocol import Grammar, Logprobs, Sampling
 from apps.lm.model import LanguageModel
 
@@ -64,13 +64,20 @@ class OpenAIRequest(OtherParameters, AnswerRequest):
     n: Annotated[Integer, Field(ge=1, le=MAX_ANSWERS, description="answers to each prompt")] = 1
 
     @model_validator(mode="after")
-    def _check_end(self) -> "OpenAIRequest":
+    def _check_together(self) -> "OpenAIRequest":
+        if several := self.conflicts():
+            raise mistakes(*several)
+        return self
+
+    def conflicts(self) -> list[Mistake]:
+        """What is wrong with fields that are right each for itself."""
+        several: list[Mistake] = []
         if self.most_tokens is not None and self.min_tokens > self.most_tokens:
             rule = f"({self.min_tokens}) exceeds the most tokens of the answer ({self.most_tokens}); lower it"
-            raise mistakes((("min_tokens",), rule))
+            several.append((("min_tokens",), rule))
         if self.held_to is not None and (self.min_tokens or self.ignore_eos):
-            raise mistakes(((self.held_by,), "ends an answer where min_tokens or ignore_eos go on; leave those out"))
-        return self
+            several.append(((self.held_by,), "ends an answer where min_tokens or ignore_eos go on; leave those out"))
+        return several
 
     @abstractmethod
     def tokenize_prompts(self, model: LanguageModel) -> list[list[int]]:
@@ -96,9 +103,9 @@ class OpenAIRequest(OtherParameters, AnswerRequest):
         """The JSON schema that answers are held to; None for any text."""
 
     @property
-    def called(self) -> Function | None:
-        """The function whose arguments the answers are; None if they are texts."""
-        return None
+    def called(self) -> Sequence[Function]:
+        """The functions of which each answer calls one; none if the answers are texts."""
+        return []
 
     @property
     def held_by(self) -> str:

@@ -1,10 +1,12 @@
 """Functions that a client offers to the model.
 
-A call that the request demands is the JSON of the function's parameters: the answer is held to their schema, with any
-model. A call that the model may choose would have to be read from its text, in a form that each model family has for
-itself; that is refused by name.
+A call that the request demands is JSON, and the answer is held to its schema, with any model: the arguments of the only
+function that can be called or, of several, the name of the one that the model chooses and its arguments. A call that
+the model need not make would have to be read from its text, in a form that each model family has for itself; that is
+refused by name.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -16,19 +18,12 @@ from apps.lm.api.schemas import Body, Mistake
 NO_ARGUMENTS: dict[str, Any] = {"type": "object", "properties": {}}
 OTHERS = {"additionalProperties", "patternProperties", "unevaluatedProperties", "allOf", "anyOf", "oneOf", "$ref"}
 WORDS = ("none", "auto", "required")
+DESCRIBED = {"name", "description", "parameters", "strict"}
 MAX_TOOLS = 128
 UNREAD = (
     "would be called as the model chooses, by texts in a form of its own that are not read here; "
-    'set tool_choice to the function to call, to "required" with one tool, or to "none"'
+    'set tool_choice to the function to call, to "required", or to "none"'
 )
-NAMED_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["type", "function"],
-    "properties": {
-        "type": {"const": "function"},
-        "function": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
-    },
-}
 
 
 class Function(Body):
@@ -45,6 +40,18 @@ class Function(Body):
         arguments: dict[str, Any] = closed(self.parameters)
         return arguments
 
+    @property
+    def call(self) -> dict[str, Any]:
+        """The schema of a call with its name. `$id` makes references in the arguments start from their own root."""
+        arguments = {"$id": f"urn:function:{self.name}"} | self.arguments
+        properties = {"name": {"const": self.name}, "arguments": arguments}
+        return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """The function as chat templates read it."""
+        return {"type": "function", "function": self.model_dump(include=DESCRIBED, exclude_none=True)}
+
 
 class Tool(Body):
     """A function that can be called."""
@@ -60,17 +67,39 @@ class Named:
     name: str
 
 
-def _choice(value: object) -> object:
-    if isinstance(value, str) and value in WORDS:
-        return value
+Choice = str | Named
+
+
+def _chat_choice(value: object) -> Choice:
     match value:
         case {"type": "function", "function": {"name": str(name)}}:
             return Named(name)
-    raise ValueError('is not "none", "auto", "required" or {"type": "function", "function": {"name": …}}')
+    return _word(value, '{"type": "function", "function": {"name": …}}')
 
 
-Tools = Annotated[list[Tool], Field(max_length=MAX_TOOLS)]
-ToolChoice = Annotated[Any, BeforeValidator(_choice), WithJsonSchema({"anyOf": [{"enum": list(WORDS)}, NAMED_SCHEMA]})]
+def _response_choice(value: object) -> Choice:
+    match value:
+        case {"type": "function", "name": str(name)}:
+            return Named(name)
+    return _word(value, '{"type": "function", "name": …}')
+
+
+def _word(value: object, named: str) -> str:
+    if isinstance(value, str) and value in WORDS:
+        return value
+    raise ValueError(f'is not "none", "auto", "required" or {named}')
+
+
+def _choice_schema(**named: Any) -> WithJsonSchema:
+    properties = {"type": {"const": "function"}, **named}
+    return WithJsonSchema(
+        {"anyOf": [{"enum": list(WORDS)}, {"type": "object", "required": [*properties], "properties": properties}]}
+    )
+
+
+NAME_SCHEMA: dict[str, Any] = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
+ToolChoice = Annotated[Any, BeforeValidator(_chat_choice), _choice_schema(function=NAME_SCHEMA)]
+ResponseToolChoice = Annotated[Any, BeforeValidator(_response_choice), _choice_schema(name={"type": "string"})]
 
 
 def closed(schema: Any) -> Any:
@@ -92,18 +121,28 @@ def closed(schema: Any) -> Any:
     return result | ({"additionalProperties": False} if "properties" in schema and not OTHERS & set(schema) else {})
 
 
-def mistake(tools: list[Tool], choice: str | Named) -> Mistake | None:
-    """What is wrong with a choice among tools, if anything."""
+def choice_mistakes(functions: Sequence[Function], choice: Choice) -> list[Mistake]:
+    """What is wrong with a choice among functions."""
+    names = [function.name for function in functions]
     if isinstance(choice, Named):
-        names = [tool.function.name for tool in tools]
         rule = f"names {choice.name[:64]!r}, and tools have {', '.join(names) or 'no function'}"
-        return None if choice.name in names else (("tool_choice",), rule)
-    if choice == "required" and len(tools) != 1:
-        return ("tool_choice",), f"is required with {len(tools)} tools; give one tool, or name the function to call"
-    return (("tools",), UNREAD) if tools and choice == "auto" else None
+        return [] if choice.name in names else [(("tool_choice",), rule)]
+    if choice == "required" and not names:
+        return [(("tool_choice",), "is required without tools; give some, or leave it out")]
+    if choice == "required" and (twice := [name for name in names if names.count(name) > 1]):
+        return [(("tools",), f"have the function {twice[0]!r} more than once; give each a name of its own")]
+    return [(("tools",), UNREAD)] if names and choice == "auto" else []
 
 
-def demanded(tools: list[Tool], choice: str | Named) -> Function | None:
-    """The function that must be called; None if there is none, or a mistake in the choice."""
-    name = choice.name if isinstance(choice, Named) else None
-    return next((tool.function for tool in tools if choice == "required" or tool.function.name == name), None)
+def demanded(functions: Sequence[Function], choice: Choice) -> list[Function]:
+    """The functions of which one must be called; none if no call is demanded."""
+    if isinstance(choice, Named):
+        return [function for function in functions if function.name == choice.name][:1]
+    return list(functions) if choice == "required" else []
+
+
+def call_schema(functions: Sequence[Function]) -> dict[str, Any]:
+    """The JSON schema of an answer that calls one of `functions`; see `apps.lm.api.openai.calls`."""
+    if len(functions) == 1:
+        return functions[0].arguments
+    return {"anyOf": [function.call for function in functions]}

@@ -28,6 +28,17 @@ class Message(BaseModel):
     content: list[Text]
 
 
+class Call(BaseModel):
+    """The call of a function."""
+
+    id: str
+    type: Literal["function_call"]
+    status: Status
+    call_id: str
+    name: str
+    arguments: str
+
+
 class Incomplete(BaseModel):
     """Why an answer ended before the model ended it."""
 
@@ -59,14 +70,14 @@ class Response(BaseModel):
     max_output_tokens: int | None
     metadata: dict[str, Any]
     model: str
-    output: list[Message]
+    output: list[Message | Call]
     parallel_tool_calls: Literal[False]
     previous_response_id: None
     store: Literal[False]
     temperature: float
     text: dict[str, Any]
-    tool_choice: Literal["none"]
-    tools: list[Any]
+    tool_choice: Literal["none", "required"] | dict[str, Any]
+    tools: list[dict[str, Any]]
     top_logprobs: int
     top_p: float
     truncation: Literal["disabled"]

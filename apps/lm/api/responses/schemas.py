@@ -1,13 +1,16 @@
 """The request of /v1/responses."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from apps.lm.api.openai.calls import CallRequest
 from apps.lm.api.openai.formats import TextFormat
-from apps.lm.api.openai.messages import Message
 from apps.lm.api.openai.only import EMPTY, Ignored, Only
-from apps.lm.api.openai.schemas import MAX_MESSAGES, MAX_TOP, OpenAIRequest, Tokens
+from apps.lm.api.openai.schemas import MAX_MESSAGES, MAX_TOP, Tokens
+from apps.lm.api.openai.tools import MAX_TOOLS, Function, Named, ResponseToolChoice
+from apps.lm.api.responses.items import STATELESS, Item
 from apps.lm.api.schemas import Body, Integer
 from apps.lm.model import LanguageModel
 
@@ -23,20 +26,24 @@ Included = Literal[
     "web_search_call.action.sources",
     "web_search_call.results",
 ]
-STATELESS = "no answer is stored, so send all turns as messages (the AI SDK does with store: false)"
 
 
 def _items(value: object) -> object:
     return [{"role": "user", "content": value}] if isinstance(value, str) else value
 
 
-class Item(Message):
-    """A turn of the conversation, as clients write it or as an answer had it."""
+class ResponseTool(Function):
+    """A function that can be called."""
 
-    type: Annotated[Any, Only("message", remedy=STATELESS)] = None
-    id: Ignored = None
-    status: Ignored = None
-    phase: Ignored = None
+    type: Literal["function"]
+    defer_loading: Annotated[Any, Only(False)] = None
+    output_schema: Ignored = None  # of what the client will send
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """The tool as an answer repeats it."""
+        named = {"type": self.type, "name": self.name, "description": self.description or None}
+        return named | {"parameters": self.parameters, "strict": self.strict}
 
 
 class TextOptions(Body):
@@ -67,13 +74,11 @@ class OtherResponseParameters(Body):
     safety_identifier: Ignored = None
     service_tier: Ignored = None
     store: Annotated[Any, Field(description="accepted; no answer is stored")] = None
-    tool_choice: Annotated[Any, Only("none", "auto")] = None
-    tools: Annotated[Any, Only("", [], {}, remedy="give tools and tool_choice to /v1/chat/completions")] = None
     truncation: Annotated[Any, Only("disabled")] = None
     n: Annotated[Any, Only(1)] = 1
 
 
-class ResponseRequest(OtherResponseParameters, OpenAIRequest):
+class ResponseRequest(OtherResponseParameters, CallRequest):
     """A conversation to answer."""
 
     format_field: ClassVar[str] = "text"
@@ -96,13 +101,30 @@ class ResponseRequest(OtherResponseParameters, OpenAIRequest):
         0, description="report the log-probability of each token, and of this many of the likeliest"
     )
 
+    tools: Annotated[list[ResponseTool], Field(max_length=MAX_TOOLS)] = Field(
+        [], description="functions; tool_choice says which one the answer calls"
+    )
+    tool_choice: ResponseToolChoice = Field("auto", description="the function to call; required: one of tools")
+
     def tokenize_prompts(self, model: LanguageModel) -> list[list[int]]:
         """See `OpenAIRequest`."""
         system = [] if self.instructions is None else [{"role": "system", "content": self.instructions}]
-        return [model.tokenize_chat(system + [item.turn for item in self.input])]
+        turns = system + [item.turn(self.written_call) for item in self.input]
+        return [model.tokenize_chat(turns, [function.described for function in self.called])]
 
     @property
-    def held_to(self) -> dict[str, Any] | None:
+    def offered(self) -> Sequence[Function]:
+        return self.tools
+
+    @property
+    def written_choice(self) -> str | dict[str, str]:
+        """`tool_choice` as an answer repeats it."""
+        if isinstance(self.tool_choice, Named):
+            return {"type": "function", "name": self.tool_choice.name}
+        return "required" if self.called else "none"
+
+    @property
+    def text_schema(self) -> dict[str, Any] | None:
         return self.text.format.held_to
 
     @property

@@ -1,21 +1,43 @@
 """OpenAI's own client, unchanged, with the running service."""
 
+import json
+from contextlib import contextmanager
+from pathlib import Path
+
 import pytest
+from jsonschema import Draft202012Validator
 
 from apps.lm.tests import process, tiny
+from apps.lm.tests.api.test_openai_formats import CONTEXT
+from apps.lm.tests.api.test_openai_tools import PARAMETERS, SEVERAL
+from apps.lm.tests.api.test_responses_tools import TOOLS
 
 pytestmark = pytest.mark.service
 TURNS = [{"role": "user", "content": "the fox"}]
 OPTIONS = {"model": "tiny-gpt2", "max_tokens": 8, "temperature": 0}
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory, openai):
-    folder = tiny.publish(tiny.save("gpt2", tmp_path_factory.mktemp("models") / "tiny-gpt2_v1"))
+@contextmanager
+def connected(openai, folder: Path, context: int):
     with (
-        process.serving(model_name=folder, max_total_tokens=tiny.CONTEXT) as service,
+        process.serving(model_name=tiny.publish(folder), max_total_tokens=context) as service,
         openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0, timeout=60) as client,
     ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory, openai):
+    folder = tiny.save("gpt2", tmp_path_factory.mktemp("models") / "tiny-gpt2_v1")
+    with connected(openai, folder, tiny.CONTEXT) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def ending(tmp_path_factory, openai):
+    """Of a model that ends its answers, as a call must."""
+    folder = tiny.save("gpt2", tmp_path_factory.mktemp("models") / "tiny-gpt2_v1", eos=0, context=CONTEXT)
+    with connected(openai, folder, CONTEXT) as client:
         yield client
 
 
@@ -67,3 +89,28 @@ def test_a_stream_that_is_closed_early_leaves_the_service_free(client):
     next(iter(stream))
     stream.close()
     assert client.completions.create(prompt="the fox", **OPTIONS).usage.completion_tokens == 8
+
+
+def test_a_call_of_several_tools_is_streamed_and_sent_back_with_its_result(ending):
+    options = {"model": "tiny-gpt2", "temperature": 1, "seed": 5, "tools": SEVERAL}
+    message = ending.chat.completions.create(messages=TURNS, tool_choice="required", **options).choices[0].message
+    (call,) = message.tool_calls
+    Draft202012Validator(PARAMETERS[call.function.name]).validate(json.loads(call.function.arguments))
+    with ending.chat.completions.stream(messages=TURNS, tool_choice="required", **options) as stream:
+        (streamed,) = stream.get_final_completion().choices[0].message.tool_calls
+    assert (streamed.function.name, streamed.function.arguments) == (call.function.name, call.function.arguments)
+    result = {"role": "tool", "tool_call_id": call.id, "content": "done"}
+    back = [*TURNS, message, result]
+    assert ending.chat.completions.create(messages=back, tool_choice="none", max_tokens=5, **options).choices[0]
+
+
+def test_a_call_by_responses_is_streamed_and_sent_back_with_its_result(ending):
+    options = {"model": "tiny-gpt2", "temperature": 1, "tools": TOOLS, "extra_body": {"seed": 5}}
+    (call,) = ending.responses.create(input="the fox", tool_choice="required", **options).output
+    Draft202012Validator(PARAMETERS[call.name]).validate(json.loads(call.arguments))
+    with ending.responses.stream(input="the fox", tool_choice="required", **options) as stream:
+        (streamed,) = stream.get_final_response().output
+    assert (streamed.type, streamed.name, streamed.arguments) == ("function_call", call.name, call.arguments)
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": "done"}
+    back = [*TURNS, streamed, result]
+    assert ending.responses.create(input=back, tool_choice="none", max_output_tokens=5, **options).output_text
