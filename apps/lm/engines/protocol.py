@@ -50,8 +50,8 @@ class Logprobs:
     tokens: list[TokenLogprob] = field(default_factory=list)
 
 
-# `Sampling.logit_bias`, `Logprobs.top` and `Logprobs.of_prompt`.
-Computation = Literal["logit_bias", "top_logprobs", "prompt_logprobs"]
+# `Sampling.logit_bias` and `Logprobs.top`.
+Computation = Literal["logit_bias", "top_logprobs"]
 
 
 class SchemaError(ValueError):

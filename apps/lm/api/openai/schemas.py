@@ -166,7 +166,5 @@ class OpenAIRequest(OtherParameters, AnswerRequest):
             raise uncomputed(model, "logit_bias")
         if "top_logprobs" in model.uncomputed and self.top:
             raise uncomputed(model, self.logprobs_field, "give 0")
-        if "prompt_logprobs" in model.uncomputed and self.echoes and self.top is not None:
-            raise uncomputed(model, "echo", "leave it out, or logprobs")
         if unknown := [token for token in self.logit_bias if int(token) >= model.tokenizer.vocabulary]:
             raise unknown_token(model, int(unknown[0]), "logit_bias")

@@ -23,8 +23,8 @@ PRECISION = {  # the same on every CPU, whatever it prefers
     "KV_CACHE_PRECISION": "u8",
     "DYNAMIC_QUANTIZATION_GROUP_SIZE": 64,  # activations that share a scale: a fifth faster than the default, 32
 }
-# What the pipeline does not compute. It has log-probabilities of the tokens that it chooses, and of no others.
-UNCOMPUTED: frozenset[Computation] = frozenset({"logit_bias", "top_logprobs", "prompt_logprobs"})
+# What the pipeline does not compute. It has log-probabilities of a sequence's own tokens, and of no others.
+UNCOMPUTED: frozenset[Computation] = frozenset({"logit_bias", "top_logprobs"})
 MAX_MIN_P = 0.9999  # the pipeline refuses 1, with which only the most likely token can be drawn
 PROPERTIES = PRECISION | {"ENABLE_CPU_PINNING": False}  # a pinned thread would wait while another process has its core
 
@@ -89,10 +89,7 @@ class OpenVinoBatch:
         try:
             while handle.can_read():
                 (output,) = handle.read().values()
-                sequence.tokens += output.generated_ids
-                if (logprobs := sequence.request.logprobs) is not None:
-                    scores = zip(output.generated_ids, output.generated_log_probs, strict=True)
-                    logprobs.tokens += [TokenLogprob(token, logprob, []) for token, logprob in scores]
+                _receive(sequence, output)
             if not sequence.finished and handle.get_status() != GenerationStatus.RUNNING:
                 sequence.error = RuntimeError(f"The pipeline has ended a sequence as {handle.get_status().name}.")
         except Exception as error:  # concerns only this sequence
@@ -103,6 +100,21 @@ class OpenVinoBatch:
         return sequence.finished or len(sequence.tokens) > before
 
 
+def _receive(sequence: BatchSequence, output: Output) -> None:
+    """Record what was read of a sequence. The first output of one with `echo` begins with its prompt."""
+    request = sequence.request
+    echoed = len(request.prompt) if _echoes(request) and not sequence.tokens else 0
+    sequence.tokens += output.generated_ids[echoed:]
+    if request.logprobs is not None:
+        scores = list(zip(output.generated_ids, output.generated_log_probs, strict=True))
+        # The first token of a prompt follows nothing; the pipeline gives it 1.
+        request.logprobs.tokens += [TokenLogprob(token, score, []) for token, score in scores[min(echoed, 1) :]]
+
+
+def _echoes(request: GenerationRequest) -> bool:
+    return request.logprobs is not None and request.logprobs.of_prompt
+
+
 def _configuration(request: GenerationRequest) -> GenerationConfig:
     configuration, sampling = GenerationConfig(), request.sampling
     configuration.max_new_tokens = request.max_tokens
@@ -111,7 +123,7 @@ def _configuration(request: GenerationRequest) -> GenerationConfig:
     configuration.repetition_penalty = sampling.repetition_penalty
     configuration.presence_penalty = sampling.presence_penalty
     configuration.frequency_penalty = sampling.frequency_penalty
-    configuration.logprobs = int(request.logprobs is not None)
+    configuration.logprobs, configuration.echo = int(request.logprobs is not None), _echoes(request)
     configuration.do_sample = sampling.temperature > 0
     if configuration.do_sample:
         configuration.temperature = sampling.temperature

@@ -26,6 +26,8 @@ class Handle:
         if self.prefill_steps:
             self.prefill_steps -= 1
             return
+        if self.configuration.echo and not self.generated:
+            self._unread += self.prompt[0]
         self._unread.append(100 + self.generated)
         self.generated += 1
         if self.generated == self.configuration.max_new_tokens or self._unread[-1] in self.configuration.stop_token_ids:

@@ -88,6 +88,16 @@ def test_log_probabilities_of_tokens_are_recorded_if_requested(batch):
     assert logprobs.tokens == [TokenLogprob(100, -100.0, []), TokenLogprob(101, -101.0, [])]
 
 
+def test_log_probabilities_of_the_prompt_but_its_first_token_come_before_those_of_the_answer(batch):
+    logprobs = Logprobs(of_prompt=True)
+    echoing = sequence([1, 2, 3], 2, logprobs=logprobs)
+    batch.join(echoing)
+    assert batch.step() == batch.step() == [echoing]
+    assert (echoing.tokens, echoing.finished) == ([100, 101], True)
+    scores = {2: -2.0, 3: -3.0, 100: -100.0, 101: -101.0}
+    assert logprobs.tokens == [TokenLogprob(token, score, []) for token, score in scores.items()]
+
+
 def test_an_end_token_ends_a_sequence(batch):
     ended = sequence([1], 9, end_tokens=frozenset({101}))
     batch.join(ended)
@@ -138,7 +148,7 @@ def test_greedy_requests_do_not_sample_and_end_only_at_end_tokens(batch, pipelin
     batch.join(sequence([1], 5))
     with_end, without_end = (vars(handle.configuration) for handle in pipeline.handles)
     neutral = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "min_new_tokens": 0}
-    expected = {"max_new_tokens": 5, "do_sample": False, "logprobs": 0} | neutral
+    expected = {"max_new_tokens": 5, "do_sample": False, "logprobs": 0, "echo": False} | neutral
     assert with_end == expected | {"stop_token_ids": {2, 3}, "ignore_eos": False}
     assert without_end == expected | {"stop_token_ids": set(), "ignore_eos": True}
 

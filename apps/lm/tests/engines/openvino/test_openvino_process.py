@@ -241,6 +241,20 @@ def test_logprobs_of_its_tokens_are_the_models_own_about_as_on_torch(openvino, t
     assert all(abs(one - other) < 1 for one, other in pairs), pairs
 
 
+@pytest.mark.parametrize("repeat", [1, 12])
+def test_logprobs_of_a_prompt_are_about_those_on_torch_and_change_no_answer(openvino, torch, repeat):
+    body = {"prompt": "The capital of France is Paris. " * repeat, "max_tokens": 8}
+    echoed, scored = (complete(client, echo=True, logprobs=0, **body)["choices"][0] for client in (openvino, torch))
+    assert echoed["text"] == body["prompt"] + complete(openvino, **body)["choices"][0]["text"]
+    ours, theirs = echoed["logprobs"], scored["logprobs"]
+    prompt = 1 + 7 * repeat
+    assert ours["tokens"][:prompt] == theirs["tokens"][:prompt]
+    assert "".join(ours["tokens"]) == echoed["text"]
+    assert ours["token_logprobs"][0] is theirs["token_logprobs"][0] is None
+    pairs = list(zip(ours["token_logprobs"][1:prompt], theirs["token_logprobs"][1:prompt], strict=True))
+    assert all(abs(one - other) < 1 for one, other in pairs), pairs
+
+
 def test_the_best_of_several_answers_has_the_highest_mean_logprob(openvino):
     body = {"temperature": 1, "seed": 1, "max_tokens": 8}
     several = complete(openvino, n=4, logprobs=0, **body)["choices"]
@@ -253,12 +267,12 @@ def test_the_best_of_several_answers_has_the_highest_mean_logprob(openvino):
     [
         {"logit_bias": {"1": 1}},
         {"logprobs": 1},
-        {"echo": True, "logprobs": 0},
+        {"echo": True, "logprobs": 1},
         {"response_format": {"type": "json_object"}},
     ],
 )
 def test_what_its_pipeline_does_not_compute_is_refused_by_name(openvino, body):
     error = complete(openvino, **body)["error"]
-    name = next(iter(body))
+    name = list(body)[-1]
     assert (error["param"], error["code"]) == (name, "unsupported_parameter")
     assert error["message"].startswith(f"#/{name}: is not computed by the engine 'openvino' of '{SHIPPED}'; ")
