@@ -1,7 +1,10 @@
 // Chats with the model, or lets it continue a text. One answer at a time; closing its connection stops it.
 
+import { History } from "./history.js";
 import { markdown } from "./markdown.js";
 import { ask, chat, continuation, asCommand, DEFAULT_TOKENS } from "./requests.js";
+import { Timing } from "./timing.js";
+import { part, question, removeFrom, turn } from "./turns.js";
 
 const element = (id) => document.getElementById(id);
 const EXAMPLES = {
@@ -17,7 +20,8 @@ let name = "";
 let messages = [];
 let running = null;
 let last = null;
-let asked = null; // the message of the last answer, and the conversation before it
+let asked = null; // the last message, {text, before, article}: `before` is the conversation before it
+let editing = null; // an earlier one that is being changed, with the draft that was in the field
 
 const mode = () => (element("chat").checked ? "chat" : "text");
 
@@ -40,6 +44,7 @@ async function showModel() {
   if (!model.chat) {
     element("chat").disabled = true;
     element("text").checked = true;
+    element("history").hidden = true;
   }
   choose();
 }
@@ -68,12 +73,12 @@ function choose() {
 
 function clear() {
   running?.abort();
-  messages = [];
+  leaveEdit();
   last = null;
-  asked = null;
+  showTurns([]);
   element("again").disabled = true;
-  element("turns").replaceChildren();
   element("examples").hidden = false;
+  kept.use();
   for (const id of ["problem", "status"]) element(id).textContent = "";
   element("budget").value = 0;
   element("counts").textContent = "nothing used yet";
@@ -89,7 +94,8 @@ function settings() {
 
 function conversation(text) {
   const system = element("system").value.trim();
-  return [...(system ? [{ role: "system", content: system }] : []), ...messages, { role: "user", content: text }];
+  const before = editing ? editing.before : messages;
+  return [...(system ? [{ role: "system", content: system }] : []), ...before, { role: "user", content: text }];
 }
 
 function request(text) {
@@ -102,17 +108,53 @@ function showCommand() {
   element("copied").textContent = "";
 }
 
-function turn(role, title, text) {
-  const article = document.createElement("article");
-  article.className = `turn ${role}`;
-  const heading = document.createElement("h2");
-  heading.textContent = title;
-  const content = document.createElement("div");
-  content.textContent = text;
-  article.append(heading, content);
-  element("turns").append(article);
-  article.scrollIntoView({ block: "nearest" });
-  return content;
+/** Add a message of the user, which can be changed later. */
+function addQuestion(text) {
+  const at = { text, before: messages };
+  at.article = question(text, () => edit(at));
+  return at;
+}
+
+/** Show a conversation, and go on from its end. */
+function showTurns(list) {
+  [messages, asked] = [[], null];
+  element("turns").replaceChildren();
+  for (const message of list) {
+    if (message.role === "user") asked = addQuestion(message.content);
+    else turn("assistant", name, "").replaceChildren(...markdown(message.content));
+    messages = [...messages, message];
+  }
+}
+
+function open(list) {
+  element("chat").checked = true;
+  choose();
+  showTurns(list);
+  element("examples").hidden = true;
+  element("again").disabled = false;
+  element("counts").textContent = "counted with the next answer";
+  element("prompt").focus();
+}
+
+function edit(at) {
+  leaveEdit();
+  editing = { ...at, draft: element("prompt").value };
+  for (let article = at.article; article; article = article.nextElementSibling) article.classList.add("replaced");
+  element("asks").textContent = "Change your message; it replaces all that follows";
+  element("cancel").disabled = false;
+  element("prompt").value = at.text;
+  element("prompt").focus();
+  showCommand();
+}
+
+function leaveEdit() {
+  if (!editing) return;
+  element("prompt").value = editing.draft;
+  editing = null;
+  for (const article of document.querySelectorAll(".replaced")) article.classList.remove("replaced");
+  element("asks").textContent = WORDS[mode()].ask;
+  element("cancel").disabled = true;
+  showCommand();
 }
 
 function fill({ prompt_tokens: read, completion_tokens: written, total_tokens: total }) {
@@ -127,27 +169,6 @@ function change(from, to) {
   from.disabled = true;
 }
 
-const tokens = (count) => (count === 1 ? "1 token" : `${count} tokens`);
-
-/** The number of an answer's tokens, and when the first and the latest came, in words. */
-class Timing {
-  constructor() { this.begun = performance.now(); this.first = null; this.count = 0; }
-
-  add({ usage }) {
-    if (!(usage?.completion_tokens > this.count)) return;
-    this.count = usage.completion_tokens;
-    this.latest = { count: this.count, seconds: (performance.now() - this.begun) / 1000 };
-    this.first ??= this.latest;
-  }
-
-  toString() {
-    if (this.first === null) return tokens(0);
-    const seconds = this.latest.seconds - this.first.seconds;
-    const rate = seconds > 0 ? `, ${((this.count - this.first.count) / seconds).toFixed(1)} tokens/s` : "";
-    return `${tokens(this.count)}${rate}, the first after ${this.first.seconds.toFixed(2)} s`;
-  }
-}
-
 function begin(text) {
   running = new AbortController();
   element("problem").textContent = "";
@@ -157,15 +178,13 @@ function begin(text) {
   element("again").disabled = true;
   element("turns").setAttribute("aria-busy", "true"); // a screen reader waits for the whole answer
   if (mode() === "chat") {
-    turn("user", "You", text);
+    asked = addQuestion(text);
     return turn("assistant", name, "");
   }
+  asked = { text, before: messages };
   element("turns").replaceChildren();
   const content = turn("assistant continued", name, "");
-  const original = document.createElement("span");
-  original.className = "original";
-  original.textContent = text;
-  content.append(original);
+  part(content, "original", text);
   return content;
 }
 
@@ -176,8 +195,10 @@ function end() {
   element("again").disabled = !asked;
 }
 
-async function run(text) {
+/** Ask; `replaced` is the conversation that returns if there is no answer. */
+async function run(text, replaced = null) {
   const chatting = mode() === "chat";
+  const earlier = asked;
   const [content, timing] = [begin(text), new Timing()];
   last = request(text);
   if (chatting && element("prompt").value === text) element("prompt").value = ""; // otherwise it is the next message
@@ -200,49 +221,59 @@ async function run(text) {
     }
   } catch (error) {
     const stopped = error.name === "AbortError";
-    element("status").textContent = stopped ? `Stopped: ${timing.first === null ? "nothing came yet" : timing}` : "";
+    const reached = `Stopped: ${timing.first === null ? "nothing came yet" : timing}`;
+    element("status").textContent = stopped && content.isConnected ? reached : "";
     element("problem").textContent = stopped ? "" : error.message;
-    if (!answer) undo(content, text);
+    if (!answer) undo(content, text, replaced, earlier);
   }
   if (content.isConnected) {
-    asked = { text, before: messages };
-    if (!answer) empty(content);
-    else if (chatting) messages = [...messages, { role: "user", content: text }, { role: "assistant", content: answer }];
+    if (!answer) part(content, "none", "The model ended without a word.");
+    else if (chatting) {
+      messages = [...messages, { role: "user", content: text }, { role: "assistant", content: answer }];
+      kept.keep(messages);
+    }
   }
   end();
 }
 
+/** Ask `text` in the place of an earlier message; what follows that one is replaced. */
+function replace({ before, article }, text) {
+  const replaced = messages;
+  messages = before;
+  if (article) removeFrom(article);
+  run(text, replaced);
+}
+
 /** Ask the last message again; its answer is drawn anew. */
 function repeat() {
-  const { text, before } = asked;
-  asked = null;
-  messages = before;
-  if (mode() === "chat") for (const article of [...document.querySelectorAll(".turn")].slice(-2)) article.remove();
-  run(text);
+  leaveEdit();
+  replace(asked, asked.text);
   element("stop").focus(); // the button that had the focus is hidden now
 }
 
 /** Whether the user has scrolled to the end, and not back to read what came before. */
 const atEnd = () => element("filled").getBoundingClientRect().top < innerHeight + 60;
 
-/** Take a refused message back into the field, so that it can be changed and sent again. */
-function undo(content, text) {
+/** Take a message back that got no answer, so that it can be changed and sent again. */
+function undo(content, text, replaced, earlier) {
   if (!content.isConnected) return; // the user has started again
-  if (mode() === "chat") content.closest("article").previousElementSibling.remove();
-  content.closest("article").remove();
-  element("prompt").value = text;
-}
-
-function empty(content) {
-  const note = document.createElement("span");
-  note.className = "none";
-  note.textContent = "The model ended without a word.";
-  content.append(note);
+  const restored = replaced?.[messages.length]?.content === text;
+  if (replaced) showTurns(replaced);
+  else {
+    removeFrom(asked.article ?? content.closest("article"));
+    asked = earlier;
+  }
+  if (!restored) element("prompt").value = text;
 }
 
 element("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (!running) run(element("prompt").value);
+  if (running) return;
+  const text = element("prompt").value;
+  if (!editing) return run(text);
+  const at = editing;
+  leaveEdit();
+  replace(at, text);
 });
 element("prompt").addEventListener("keydown", (event) => {
   const plain = mode() === "chat" && !event.shiftKey && !event.isComposing;
@@ -251,11 +282,17 @@ element("prompt").addEventListener("keydown", (event) => {
   element("form").requestSubmit();
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") running?.abort();
+  if (event.key !== "Escape") return;
+  if (running) running.abort();
+  else leaveEdit();
 });
 element("form").addEventListener("input", showCommand);
 element("stop").addEventListener("click", () => running?.abort());
 element("again").addEventListener("click", repeat);
+element("cancel").addEventListener("click", () => {
+  leaveEdit();
+  element("prompt").focus();
+});
 element("clear").addEventListener("click", () => {
   clear();
   element("prompt").focus();
@@ -266,4 +303,5 @@ element("copy").addEventListener("click", async () => {
   element("copied").textContent = copied ? "Copied" : "Selected: press Ctrl and C";
 });
 for (const id of ["chat", "text"]) element(id).addEventListener("change", choose);
+const kept = new History(open, clear);
 showModel();

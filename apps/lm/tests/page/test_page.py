@@ -8,50 +8,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from apps.lm.tests import process, tiny
+from apps.lm.tests import process
+from apps.lm.tests.page.browsing import CONTEXT, expect_status, send, turns
 from apps.serving.tests import pages
-from apps.serving.tests.browser import DESKTOP, PHONE, complaints, expect_roles, fits, open_page
+from apps.serving.tests.browser import complaints, expect_roles, fits
 from apps.serving.tests.processes import until
 
-CONTEXT = 4096
-PAGE = Path(__file__).parents[1] / "page"
+PAGE = Path(__file__).parents[2] / "page"
 
 
 def test_the_page_loads_nothing_from_other_origins(client):
     pages.is_complete(client, PAGE)
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    """A service whose answers can take longer than a test waits."""
-    folder = tiny.publish(tiny.save("gpt2", tmp_path_factory.mktemp("models") / "endless_v1", context=CONTEXT))
-    with process.serving(model_name=folder, max_total_tokens=CONTEXT) as service:
-        yield service
-
-
-@pytest.fixture(params=[PHONE, DESKTOP], ids=["phone", "desktop"])
-def page(request, service, browser):
-    with open_page(browser, service.url, request.param) as page:
-        expect(page.locator("#model")).to_have_text("endless v1")
-        yield page
-
-
-def send(page, text: str, most: int | None = None) -> None:
-    """Set the length of the answer, then send a text with the keyboard alone."""
-    page.locator("details").first.evaluate("details => { details.open = true }")
-    page.locator("#most").fill("" if most is None else str(most))
-    page.locator("#prompt").focus()
-    page.keyboard.press("ControlOrMeta+A")
-    page.keyboard.insert_text(text)
-    page.keyboard.press("ControlOrMeta+Enter")
-
-
-def expect_status(page, start: str) -> None:
-    expect(page.locator("#status")).to_have_text(re.compile(f"^{start}"))
-
-
-def turns(page) -> list[str]:
-    return page.locator("#turns .turn > div").all_text_contents()
 
 
 @pytest.mark.service
@@ -233,7 +200,8 @@ def test_markdown_is_shown_and_cannot_act(page):
 
 @pytest.mark.service
 def test_everything_usable_has_a_name_for_screen_readers(page):
-    page.locator("details").first.evaluate("details => { details.open = true }")
+    for details in page.locator("details").all():
+        details.evaluate("details => { details.open = true }")
     expect_roles(
         page,
         ("heading", "endless v1"),
@@ -243,6 +211,8 @@ def test_everything_usable_has_a_name_for_screen_readers(page):
         ("textbox", "Your message"),
         ("button", "Send"),
         ("button", "Start again"),
+        ("button", "Delete all"),
+        ("checkbox", "Keep new ones"),
         ("meter", "Budget"),
         ("spinbutton", "Most tokens"),
         ("spinbutton", "Temperature"),
