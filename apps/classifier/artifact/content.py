@@ -40,9 +40,14 @@ class UnreadableError(Exception):
     """Why a file cannot be read, in one line without its path."""
 
 
+def process_bytes() -> int:
+    """Return how many bytes of memory this process may use."""
+    return memory_limit() or MAX_BYTES * SHARES
+
+
 def max_bytes() -> int:
     """Return how many bytes a file and its decompressed content may have together."""
-    return min(MAX_BYTES, (memory_limit() or MAX_BYTES * SHARES) // SHARES)
+    return min(MAX_BYTES, process_bytes() // SHARES)
 
 
 def expanded(content: bytes, limit: int) -> bytes:

@@ -32,7 +32,10 @@ class Checked:
 
 
 def parse(content: bytes) -> Checked:
-    """Return the model in an ONNX file; raise UnreadableError, in one line without its path, where it is refused."""
+    """Return the model in an ONNX file; raise UnreadableError, in one line without its path, where it is refused.
+
+    Raises MemoryError where memory is bounded, and reading the file takes more.
+    """
     model = _checked(content)
     names = labels(model)
     if _drop_maps(model):
@@ -43,7 +46,9 @@ def parse(content: bytes) -> Checked:
 def _checked(content: bytes) -> onnx.ModelProto:
     try:
         model = onnx.load_model_from_string(content)
-    except (DecodeError, ValueError):
+    except (DecodeError, ValueError) as error:
+        if "alloc failed" in str(error):
+            raise MemoryError from None
         raise UnreadableError("it is not an ONNX model, or is damaged") from None
     if not model.graph.node or not model.graph.output:
         raise UnreadableError("it is not an ONNX model, or has no nodes or outputs")

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from apps.classifier.artifact.content import UnreadableError
+from apps.classifier.artifact.content import UnreadableError, process_bytes
 from apps.classifier.evaluator import RowError
 from apps.classifier.onnx import checking
 from apps.classifier.onnx.inputs import FLOATS, Inputs
 from apps.classifier.onnx.session import RunError, Session
+from apps.serving.machine import memory
 from apps.serving.problems import ClientGone
 from apps.serving.runtime import Work
 from models.features import Feature
@@ -31,6 +32,15 @@ class OnnxModel:
 
         `features` are those of the manifest, by default numbers.
         """
+        most = process_bytes()
+        try:
+            with memory.bounded(most):
+                self._load(content, features, classes)
+        except MemoryError:
+            reason = f"loading it takes more than the memory limit, {most / 1e6:.0f} MB, leaves"
+            raise UnreadableError(f"{reason}. If you trust the file, raise the limit") from None
+
+    def _load(self, content: bytes, features: Sequence[Feature] | None, classes: Sequence[str]) -> None:
         checked = checking.parse(content)
         self.classes = tuple(classes) or checked.labels
         self._session = Session(checked.content)

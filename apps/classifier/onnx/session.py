@@ -29,12 +29,14 @@ class Session:
     """A loaded model; several threads may run it at once."""
 
     def __init__(self, content: bytes) -> None:
-        """Load an ONNX file; raise UnreadableError, in one line without its path."""
+        """Load an ONNX file; raise UnreadableError, in one line without its path, and MemoryError."""
         try:
             self._session = onnxruntime.InferenceSession(
                 content, _options(), providers=["CPUExecutionProvider"], disabled_optimizers=UNBOUNDED
             )
         except Exception as error:  # onnxruntime has no class for all of its errors
+            if "bad_alloc" in str(error):
+                raise MemoryError from None
             raise UnreadableError(f"onnxruntime does not load it: {_line(error)}") from None
         self.inputs, self.outputs = self._session.get_inputs(), self._session.get_outputs()
         self._running: dict[object, Work] = {}
@@ -85,4 +87,5 @@ def _bound_memory() -> None:
 def _line(error: Exception | str) -> str:
     """Return an error of onnxruntime in one line, without the place in its source."""
     text = " ".join(str(error).split()).removeprefix("[ONNXRuntimeError] : ")
-    return PLACE.sub("", text.rpartition("Status Message: ")[2])[:300]
+    text = PLACE.sub("", text.rpartition("Status Message: ")[2])
+    return text.replace("std::bad_alloc", "it takes more memory than is left")[:300]

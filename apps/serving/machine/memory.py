@@ -1,7 +1,10 @@
 """How much memory this process may use. The kernel kills a pod that uses more, so other bounds derive from it."""
 
 import ctypes
-from contextlib import suppress
+import re
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from apps.serving.machine.cgroups import CGROUPS, PROC, groups, read
@@ -20,6 +23,25 @@ def memory_limit(cgroups: Path = CGROUPS, proc: Path = PROC) -> int | None:
 def _limit(folder: Path) -> int | None:
     text = (read(folder / "memory.max") or read(folder / "memory.limit_in_bytes")).strip()
     return int(text) if text.isdecimal() and int(text) < UNLIMITED else None
+
+
+@contextmanager
+def bounded(limit: int, proc: Path = PROC) -> Iterator[None]:
+    """Let allocations fail, those of C libraries too, with which this process would use more than `limit` bytes.
+
+    It holds for all threads, and has no effect where the system is not Linux.
+    """
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    usage = dict(re.findall(r"^(VmRSS|VmData):\s+(\d+) kB$", read(proc / "self/status"), re.MULTILINE))
+    if usage:
+        room = max(0, limit - int(usage["VmRSS"]) * 1024)
+        most = int(usage["VmData"]) * 1024 + room
+        soft = most if before[0] == resource.RLIM_INFINITY else min(most, before[0])
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 def return_large_blocks() -> None:

@@ -102,6 +102,40 @@ def squares() -> onnx.ModelProto:
     return model(nodes, [("x", TensorProto.FLOAT, [None, 1])], [("y", TensorProto.FLOAT, [None, 1])], [none])
 
 
+def expanding(part: str, megabytes: int) -> bytes:
+    """Return a file whose empty parts take many times more memory than they take in the file.
+
+    `part` says what it has many of: nodes, inputs of nodes, texts in attributes, or texts in constants.
+    """
+    content, count = [softmax().SerializeToString()], 1000
+    for number in range(megabytes * 1000 // 2):  # each part takes two bytes; files that are joined are one graph
+        piece = onnx.ModelProto()
+        if part == "nodes":
+            piece.graph.node.extend([onnx.NodeProto()] * count)
+        elif part == "inputs":
+            piece.graph.node.add(op_type="Sum", input=[""] * count)
+        elif part == "texts in attributes":
+            piece.graph.node.add(op_type="Abs").attribute.add(name="a", strings=[b""] * count)
+        elif part == "texts in constants":
+            piece.graph.initializer.append(helper.make_tensor(f"t{number}", TensorProto.STRING, [count], [b""] * count))
+        content.append(piece.SerializeToString())
+    return b"".join(content)
+
+
+def texts(length: int, count: int) -> onnx.ModelProto:
+    """Return a small file that makes `count` copies of a text."""
+    text = helper.make_tensor("text", TensorProto.STRING, [1], [b"t" * length])
+    shape = helper.make_tensor("shape", TensorProto.INT64, [1], [count])
+    nodes = [
+        helper.make_node("Expand", ["text", "shape"], ["texts"]),
+        helper.make_node("Size", ["texts"], ["size"]),
+        helper.make_node("Cast", ["size"], ["number"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["x", "number"], ["y"]),
+    ]
+    inputs, outputs = [("x", TensorProto.FLOAT, [None, 1])], [("y", TensorProto.FLOAT, [None, 1])]
+    return model(nodes, inputs, outputs, [text, shape])
+
+
 def publish(file: onnx.ModelProto, artifact: Path, features: list[Feature], **keys) -> Path:
     """Write artifact and manifest; `keys` are those of the manifest."""
     table = {"kind": "table", "shape": [len(features)], "features": [feature.to_json() for feature in features]}

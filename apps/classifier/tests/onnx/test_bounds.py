@@ -116,6 +116,31 @@ def test_more_memory_than_the_bound_fails_in_the_model_and_not_in_the_process():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("part", ["nodes", "inputs", "texts in attributes", "texts in constants"])
+def test_a_file_that_takes_more_memory_than_the_limit_leaves_is_refused_while_it_is_read(part):
+    printed = in_a_process(
+        "model.process_bytes = lambda: 250_000_000",
+        f"try: model.OnnxModel(graphs.expanding({part!r}, 10))",
+        "except model.UnreadableError as error: print(error)",
+        "assert model.OnnxModel(graphs.expanding('none', 10)).classes == ()",  # the bound ends with the reading
+    )
+    rule = "loading it takes more than the memory limit, 250 MB, leaves. If you trust the file, raise the limit\n"
+    assert printed == rule
+
+
+@pytest.mark.slow
+def test_texts_that_take_more_memory_than_the_limit_leaves_are_refused():
+    """onnxruntime holds long texts outside of its arena."""
+    printed = in_a_process(
+        "model.process_bytes = lambda: 250_000_000",
+        "assert model.OnnxModel(graphs.texts(1000, 1000).SerializeToString()).n_features == 1",
+        "try: model.OnnxModel(graphs.texts(1000, 1_000_000).SerializeToString())",
+        "except model.UnreadableError as error: print(error)",
+    )
+    assert printed == "onnxruntime does not evaluate it: it takes more memory than is left\n"
+
+
+@pytest.mark.slow
 def test_rows_that_do_not_fit_at_once_are_evaluated_in_smaller_portions():
     printed = in_a_process(
         "served = model.OnnxModel(graphs.wide(100_000).SerializeToString())",
