@@ -15,15 +15,13 @@ from typing import Any
 import numpy as np
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
-from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import Pipeline
 
 from apps.classifier.artifact.content import UnreadableError
 from apps.classifier.onnx.model import OnnxModel
 from apps.classifier.table import Table
 from models.features import Feature
 from training.classifier.features import learn
-from training.classifier.onnx import agreement, families, foreign, sampling
+from training.classifier.onnx import agreement, families, foreign, sampling, structure
 from training.classifier.onnx.agreement import Difference
 from training.classifier.onnx.original import Original
 from training.errors import TrainingError
@@ -81,6 +79,8 @@ def _converted(
             measured = agreement.measure(model, rows, expected, labels)
         except UnreadableError as error:
             failures.append(f"{precision}: {error}")
+        except NotImplementedError as error:  # by a converter of ours
+            raise TrainingError(f"The {original.name} is not converted: {error}. Nothing is published.") from None
         except Difference as error:
             failures.append(f"{precision}: {error.text(requests)}")
         except Exception as error:  # converters raise whatever they like for what they do not know
@@ -95,21 +95,17 @@ def _converted(
 def convert(original: Original, learnt: Sequence[Feature], tensor: Any) -> bytes:
     """Return the original as ONNX, whose numbers have the type `tensor`."""
     families.register()
-    options = {id(original.model): {"zipmap": False}} if original.is_classifier else None
-    if _takes_columns(original.model):
+    model = structure.with_missing_texts(original.model)
+    options = {id(model): {"zipmap": False}} if original.is_classifier else None
+    if structure.takes_columns(model) or any(map(_is_text, learnt)):
         inputs = [(f.name, (StringTensorType if _is_text(f) else tensor)([None, 1])) for f in learnt]
     else:
         inputs = [("rows", tensor([None, len(learnt)]))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        converted = convert_sklearn(original.model, initial_types=inputs, options=options, target_opset=OPSETS)
+        converted = convert_sklearn(model, initial_types=inputs, options=options, target_opset=OPSETS)
     content: bytes = converted.SerializeToString()
     return content
-
-
-def _takes_columns(model: Any) -> bool:
-    first = model.steps[0][1] if isinstance(model, Pipeline) else model
-    return isinstance(first, ColumnTransformer)
 
 
 def _is_text(feature: Feature) -> bool:

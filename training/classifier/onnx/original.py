@@ -1,6 +1,6 @@
 """The model as its user saved it: unpickled, which runs the file; so only a file that the user trusts comes here."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
-from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
 from models.features import Feature
-from training.classifier.onnx import loading
+from training.classifier.onnx import loading, structure
 from training.errors import TrainingError
 
 
@@ -32,6 +31,8 @@ class Original:
         if not hasattr(self.model, "fit"):
             remedy = "Save an XGBClassifier, an LGBMRegressor or the like"
             raise TrainingError(f"{subject}, which is no estimator of scikit-learn's interface. {remedy}.")
+        if reason := structure.refusal(self.model):
+            raise TrainingError(f"{subject}, {reason}.")
         if not hasattr(self.model, "n_features_in_"):
             raise TrainingError(f"{subject} that is not fitted. Call its fit, and save it again.")
         self.is_classifier = is_classifier(self.model)
@@ -67,7 +68,7 @@ class Original:
     @cached_property
     def vocabulary(self) -> dict[str, tuple[str, ...]]:
         """The texts that each feature's encoders know."""
-        return dict(_vocabulary(self.model, self.feature_names))
+        return structure.vocabulary(self.model, self.feature_names)
 
     def frame(self, features: Sequence[Feature], requests: Sequence[Sequence[Any]]) -> Any:
         """Return rows in JSON as the model takes them: a frame if it was fitted on one."""
@@ -96,33 +97,3 @@ def _column(feature: Feature, values: Sequence[Any]) -> Any:
     if feature.kind in ("float", "int"):
         return np.array(values, np.float64 if None in values or feature.kind == "float" else np.int64)
     return pd.Series(values, dtype=bool if feature.kind == "bool" and None not in values else None)
-
-
-def _vocabulary(model: Any, names: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the texts of each feature that an encoder in `model` knows, whose input columns have these `names`."""
-    if isinstance(model, Pipeline):
-        for _, step in model.steps:
-            yield from _vocabulary(step, names)
-            if hasattr(step, "get_feature_names_out") and type(step).__name__ not in (
-                "SimpleImputer",
-                "StandardScaler",
-            ):
-                return
-    elif isinstance(model, ColumnTransformer):
-        for _, transformer, columns in model.transformers_:
-            if not isinstance(transformer, str):
-                yield from _vocabulary(transformer, _selected(columns, names))
-    elif isinstance(getattr(model, "categories_", None), list):
-        for name, categories in zip(names, model.categories_, strict=False):
-            texts = tuple(value for value in categories.tolist() if isinstance(value, str))
-            if texts:
-                yield name, texts
-
-
-def _selected(columns: Any, names: Sequence[str]) -> list[str]:
-    if isinstance(columns, str):
-        return [columns]
-    if isinstance(columns, slice):
-        return list(names[columns])
-    array = np.asarray(columns)
-    return [str(name) for name in (array if array.dtype.kind in "OUT" else np.asarray(names, object)[array])]
