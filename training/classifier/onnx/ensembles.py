@@ -8,7 +8,10 @@ from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, String
 
 from training.classifier.onnx import trees
 
-LIGHTGBM_OBJECTIVES = {"binary", "multiclass", "regression", "regression_l1", "huber", "fair", "quantile"}
+LIGHTGBM_OBJECTIVES = {
+    "binary", "multiclass", "regression", "regression_l1", "huber", "fair", "quantile", "mape",
+    "poisson", "gamma", "tweedie",
+}  # fmt: skip
 
 
 class Graph:
@@ -118,21 +121,27 @@ def xgboost(scope: Any, operator: Any, container: Any) -> None:
     booster = model.get_booster()
     if getattr(model, "early_stopping_rounds", None) is not None:
         booster = booster[: model.best_iteration + 1]
-    members, groups, base = trees.of_xgboost(booster)
+    members, groups, base, objective = trees.of_xgboost(booster)
     count = int(groups.max()) + 1
     total = graph.summed(graph.leaves(members, single=True, mode=trees.LESS), groups, count)
-    _answer(graph, graph.add("Add", [total, graph.constant(base.reshape(1, -1))], 14), count)
+    margins = graph.add("Add", [total, graph.constant(base.reshape(1, -1))], 14)
+    if not hasattr(model, "classes_") and objective in trees.LOGITS:
+        margins = graph.add("Sigmoid", [margins])
+    _answer(graph, graph.add("Exp", [margins]) if objective in trees.LOGARITHMS else margins, count)
 
 
 def lightgbm(scope: Any, operator: Any, container: Any) -> None:
     """LightGBM: the sum of each class's leaves, compared in float64."""
     graph = Graph(scope, operator, container)
     model = graph.model.booster_.dump_model()
-    if model["average_output"] or model["objective"].split()[0] not in LIGHTGBM_OBJECTIVES:
-        raise NotImplementedError(f"LightGBM's objective {model['objective'][:80]}, or its boosting 'rf'")
+    objective, *options = model["objective"].split()
+    if model["average_output"] or objective not in LIGHTGBM_OBJECTIVES or "sqrt" in options:
+        known = ", ".join(sorted(LIGHTGBM_OBJECTIVES))
+        rule = f"LightGBM's objective {model['objective'][:80]!r}, or its boosting 'rf'"
+        raise NotImplementedError(f"{rule}. Train it with boosting 'gbdt' and one of {known}")
     members, count = trees.of_lightgbm(model), model["num_tree_per_iteration"]
     margins = graph.summed(graph.leaves(members, single=False), np.arange(len(members)) % count, count)
-    _answer(graph, margins, count)
+    _answer(graph, graph.add("Exp", [margins]) if objective in trees.LOGARITHMS else margins, count)
 
 
 def voting(scope: Any, operator: Any, container: Any) -> None:

@@ -13,6 +13,9 @@ from onnx import TensorProto, helper
 
 LESS_OR_EQUAL, LESS = "BRANCH_LEQ", "BRANCH_LT"
 MAX_LEAVES = 2**24  # whose places float32 holds exactly: TreeEnsembleRegressor answers in float32
+# Objectives of XGBoost and LightGBM whose margins are logits, and those whose margins are logarithms of values.
+LOGITS = {"binary:logistic", "reg:logistic"}
+LOGARITHMS = {"count:poisson", "reg:gamma", "reg:tweedie", "poisson", "gamma", "tweedie"}
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,8 @@ def of_histograms(predictor: Any) -> Tree:
     return Tree(left, right, nodes["feature_idx"], nodes["num_threshold"], nodes["missing_go_to_left"] != 0, values)
 
 
-def of_xgboost(booster: Any) -> tuple[list[Tree], np.ndarray, np.ndarray]:
-    """Return the trees of a Booster, the output that each adds to, and the margins that it starts with."""
+def of_xgboost(booster: Any) -> tuple[list[Tree], np.ndarray, np.ndarray, str]:
+    """Return the trees of a Booster, the output that each adds to, the margins that it starts with, the objective."""
     learner = json.loads(bytes(booster.save_raw("json")))["learner"]
     if learner["gradient_booster"]["name"] != "gbtree":
         raise NotImplementedError(f"XGBoost's {learner['gradient_booster']['name']}; train it with booster='gbtree'")
@@ -54,9 +57,12 @@ def of_xgboost(booster: Any) -> tuple[list[Tree], np.ndarray, np.ndarray]:
     if any(tree["categories_nodes"] for tree in model["trees"]):
         raise NotImplementedError("XGBoost that splits by categories; encode them by OneHotEncoder")
     base = np.array(json.loads(learner["learner_model_param"]["base_score"]), np.float64).reshape(-1)
-    if learner["objective"]["name"] in ("binary:logistic", "reg:logistic"):
+    objective = str(learner["objective"]["name"])
+    if objective in LOGITS:
         base = np.log(base / (1 - base))
-    return [_of_xgboost(tree) for tree in model["trees"]], np.array(model["tree_info"]), base
+    elif objective in LOGARITHMS:
+        base = np.log(base)
+    return [_of_xgboost(tree) for tree in model["trees"]], np.array(model["tree_info"]), base, objective
 
 
 def _of_xgboost(tree: dict[str, Any]) -> Tree:
