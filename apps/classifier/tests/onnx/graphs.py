@@ -117,14 +117,19 @@ def expanding(part: str, megabytes: int) -> bytes:
         elif part == "texts in attributes":
             piece.graph.node.add(op_type="Abs").attribute.add(name="a", strings=[b""] * count)
         elif part == "texts in constants":
-            piece.graph.initializer.append(helper.make_tensor(f"t{number}", TensorProto.STRING, [count], [b""] * count))
+            piece.graph.initializer.append(text_tensor(f"t{number}", b"", count))
         content.append(piece.SerializeToString())
     return b"".join(content)
 
 
+def text_tensor(name: str, text: bytes, count: int = 1) -> TensorProto:
+    """Return a constant of one dimension; the type of `helper.make_tensor` has no texts."""
+    return TensorProto(name=name, data_type=TensorProto.STRING, dims=[count], string_data=[text] * count)
+
+
 def texts(length: int, count: int) -> onnx.ModelProto:
     """Return a small file that makes `count` copies of a text."""
-    text = helper.make_tensor("text", TensorProto.STRING, [1], [b"t" * length])
+    text = text_tensor("text", b"t" * length)
     shape = helper.make_tensor("shape", TensorProto.INT64, [1], [count])
     nodes = [
         helper.make_node("Expand", ["text", "shape"], ["texts"]),
