@@ -25,19 +25,19 @@ class Sync:
 def infer(observation: Observation) -> list[Sync]:
     """All syncs from the first that was seen to the end of what was observed; [] if none was seen."""
     period = observation.controller.sync_seconds
-    seen = [
+    observed_syncs = [
         Sync(after.t - LATENCY_SECONDS, True, after)
         for before, after in pairwise(observation.hpa)
         if _status(before) != _status(after)
     ]
-    if not seen:
+    if not observed_syncs:
         return []
     first = observation.hpa[0]
     return [
-        *_before(seen[0].t, first.t, period, first),
-        *(sync for earlier, later in pairwise(seen) for sync in (earlier, *_between(earlier, later, period))),
-        seen[-1],
-        *_after(seen[-1], _end(observation), period),
+        *_before(observed_syncs[0].t, first.t, period, first),
+        *(sync for earlier, later in pairwise(observed_syncs) for sync in (earlier, *_between(earlier, later, period))),
+        observed_syncs[-1],
+        *_after(observed_syncs[-1], _end(observation), period),
     ]
 
 

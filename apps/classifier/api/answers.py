@@ -34,7 +34,7 @@ class Predictions(BaseModel):
     model_version: str
 
 
-class Seen(Ranking):
+class PicturePrediction(Ranking):
     """The answer to a picture."""
 
     probabilities: list[Score] = Field(description="of every class, in their order")

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from apps.classifier.api.answers import Seen
+from apps.classifier.api.answers import PicturePrediction
 from apps.classifier.model import SCALES, Classifier, scaled
 from apps.classifier.pictures import digit
 from apps.classifier.pictures.decoding import Bounds, bounds_within_memory
@@ -26,7 +26,7 @@ router = APIRouter(route_class=DirectRoute, responses=RESPONSES)
     "/predict/image",
     tags=["prediction"],
     summary="Classify a picture of a digit, PNG or JPEG, of any size",
-    responses={200: {"model": Seen}} | COMPUTED,
+    responses={200: {"model": PicturePrediction}} | COMPUTED,
     openapi_extra={"requestBody": {"required": True, "content": dict.fromkeys(digit.FORMATS, BINARY)}},
 )
 async def predict_image(request: Request) -> Response:

@@ -91,7 +91,7 @@ def _labels(model: Inert) -> tuple[str, ...]:
     values = [plain(value) for value in classes] if isinstance(classes, list) else classes.tolist()
     if wrong := [value for value in values if not _is_label(value)]:
         raise UnreadableError(
-            f"one of its classes is {_shown(wrong[0])}; classes are named by texts or finite numbers. "
+            f"one of its classes is {_short_text(wrong[0])}; classes are named by texts or finite numbers. "
             "Train it with labels as texts: y.astype(str)"
         )
     labels = tuple(str(value) for value in values)
@@ -106,7 +106,7 @@ def _is_label(value: Any) -> bool:
     return type(value) in (int, bool) or (type(value) is float and math.isfinite(value))
 
 
-def _shown(value: Any) -> str:
+def _short_text(value: Any) -> str:
     return f"{value!a}"[:80] if type(value) in (str, float, bytes, type(None)) else f"a {type(value).__name__}"
 
 

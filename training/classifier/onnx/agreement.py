@@ -9,7 +9,7 @@ import numpy as np
 from apps.classifier.onnx.model import OnnxModel
 
 BOUND = 1e-6  # of a probability or value, relative for values above 1
-SHOWN = 3
+MAX_EXAMPLES = 3
 
 
 class Difference(Exception):
@@ -23,7 +23,7 @@ class Difference(Exception):
         """Return which rows differ, and the first of them."""
         examples = [
             f"{json.dumps(requests[n])[:200]} gives {self.actual[n].tolist()[:4]}, not {self.expected[n].tolist()[:4]}"
-            for n in self.rows[:SHOWN]
+            for n in self.rows[:MAX_EXAMPLES]
         ]
         count = f"{len(self.rows)} of {len(self.expected)} rows"
         return f"{count} differ by more than {BOUND} or in their label: {', '.join(examples)}"
