@@ -15,6 +15,7 @@ def answered(page, text: str, most: int = 3) -> list[str]:
     """Send a text; return the turns when its answer has ended."""
     send(page, text, most)
     expect_status(page, "(Cut|Ended)")
+    expect(page.locator("#turns")).to_have_attribute("aria-busy", "false")  # it is kept then
     return turns(page)
 
 
