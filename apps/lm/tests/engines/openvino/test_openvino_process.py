@@ -1,6 +1,7 @@
 """The engine `openvino` as in its image, without torch, keeps the contract of the same model on torch."""
 
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -99,17 +100,22 @@ def test_it_needs_neither_torch_nor_transformers(python, service, openvino):
     assert {line["level"] for line in service.log} == {"info"}, "OpenVINO's telemetry would log a warning"
 
 
-@pytest.mark.parametrize(("version", "max_seconds"), [("v2", 3), ("v1", 6)], ids=["openvino", "torch"])
-def test_it_is_ready_within_seconds_with_a_warm_page_cache(python, models, version, max_seconds):
+@pytest.mark.parametrize(("version", "max_seconds"), [("v2", 3.5), ("v1", 9)], ids=["openvino", "torch"])
+def test_a_start_with_a_warm_page_cache_takes_few_seconds_of_cpu_time(python, models, version, max_seconds):
+    """CPU time, because other processes on the machine multiply the time on the clock."""
     program = Path(sys.executable) if version == "v1" else None
 
-    def seconds() -> float:
-        begun = time.monotonic()
+    def cpu_seconds() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    def start_seconds() -> float:
+        before = cpu_seconds()
         with _starting(models, version, python, program) as service:
             service.expect("ready", SECONDS)
-            return time.monotonic() - begun
+        return cpu_seconds() - before
 
-    assert min(seconds() for _ in range(5)) < max_seconds  # the first start compiles imports
+    assert min(start_seconds() for _ in range(5)) < max_seconds  # the first start compiles imports
 
 
 def test_without_torch_v1_is_refused_and_the_image_for_it_is_named(python, models):
