@@ -39,7 +39,7 @@ def only_error(report):
 
 
 def test_successful_run_exits_0_and_agrees_with_the_counts_of_the_service(load, stub, capsys):
-    status, report = load(requests=20)
+    status, report = load("--workers", "1", requests=20)
     assert status in INTERRUPTED, "the stub ends the run by an interrupt"
     summary = report["summary"]
     assert summary["requests"] == summary["succeeded"] == stub.requests >= 20
