@@ -30,8 +30,12 @@ def run(words: Namespace, mistakes: list[str]) -> list[str]:
         model = fit.fit(document)
     except (ValueError, fit.Unfit) as error:
         mistakes.append(f"{words.file}: {error}")
+    values: dict[str, Any] = {}
     try:
         values = scenario.load(Path(words.hpa)) if words.hpa else {}
+    except ValueError as error:
+        mistakes.append(f"--hpa {error}")
+    try:
         hpa = hpa_of(values, model.hpa) if model else None
     except ValueError as error:
         mistakes.append(f"--hpa {words.hpa}: {error}")

@@ -14,6 +14,14 @@ from loadgen.scenarios import schedule, thresholds
 
 MOST_SECONDS = 30 * 24 * 3600
 MOST_RATE = 1_000_000
+RULES = {  # by pydantic's type of error, where its words are those of Python
+    "missing": "is missing",
+    "model_type": "must be a mapping",
+    "extra_forbidden": "is not known here",
+    "tuple_type": "must be a list",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+}
 
 
 def checked(convert: Callable[[Any], Any], rule: str) -> BeforeValidator:
@@ -35,11 +43,7 @@ class RuleError(ValueError):
 
 def rule(entry: Any) -> str:
     """Return the rule that an error of pydantic tells, as the end of a sentence about the value."""
-    if entry["type"] in ("missing", "model_type"):
-        return "is missing" if entry["type"] == "missing" else "must be a mapping"
-    if entry["type"] == "extra_forbidden":
-        return "is not known here"
-    return str(entry["msg"]).replace("Input should", "must")
+    return RULES.get(entry["type"], str(entry["msg"]).replace("Input should", "must"))
 
 
 def number(minimum: float, maximum: float = math.inf, *, whole: bool) -> Callable[[Any], float]:

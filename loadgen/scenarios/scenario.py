@@ -26,6 +26,7 @@ from loadgen.scenarios.fields import (
     ThresholdText,
     Trace,
     Url,
+    rule,
 )
 from loadgen.text import safe
 
@@ -207,6 +208,8 @@ def combination_mistakes(scenario: Scenario) -> list[str]:
         mistakes.append(f"phases: {', '.join(duplicates)} occurs more than once; name each differently.")
     if scenario.open_loop and scenario.concurrency is not None:
         mistakes.append("--concurrency: is for the closed loop; an open loop has --max-in-flight.")
+    if scenario.open_loop and scenario.obey_retry_after:
+        mistakes.append("--obey-retry-after: is for the closed loop; an open loop sends at the intended times.")
     phases = [phase.name for phase in scenario.all_phases]
     for text in scenario.thresholds:
         parsed = threshold_grammar.parse(text)
@@ -218,6 +221,8 @@ def combination_mistakes(scenario: Scenario) -> list[str]:
             mistakes.append(f"--threshold {text}: needs --observe NAMESPACE/RELEASE.")
     if scenario.settle_seconds and scenario.observe is None:
         mistakes.append("--settle-seconds: needs --observe NAMESPACE/RELEASE.")
+    if (scenario.insecure or scenario.ca is not None) and (scenario.url or "https:").startswith("http:"):
+        mistakes.append(f"--{'insecure' if scenario.insecure else 'ca'}: is for https; the URL begins with http.")
     if scenario.insecure and scenario.ca is not None:
         mistakes.append("--insecure and --ca: the first checks no certificate; remove one of the two.")
     if scenario.target == "http":
@@ -239,9 +244,8 @@ def mistake(entry: Any, name: str, flags: Mapping[str, Any], path: Path | None =
     if entry["type"] == "extra_forbidden" and len(entry["loc"]) == 1:
         return f"{place}: is not a field; there are {', '.join(Scenario.model_fields)}."
     inner = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in entry["loc"][1:])
-    rule = entry["msg"] if entry["type"] == "rule" else entry["msg"].replace("Input should be", "must be")
     value = "" if entry["type"] == "missing" or name == "headers" else f" {_value_text(entry['input'])}"
-    return f"{place}{safe(inner)}{value}: {rule}."
+    return f"{place}{safe(inner)}{value}: {rule(entry)}."
 
 
 def _value_text(value: Any) -> str:

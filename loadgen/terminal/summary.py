@@ -9,6 +9,7 @@ from loadgen.scenarios.scenario import DEFAULT_CONCURRENCY, Scenario
 from loadgen.text import count, duration, error_name, rate, safe
 
 NO_SERVICE_HINT = "             Is the service up? `ci/up` starts both; `--url` is for another address."
+CERTIFICATE_HINT = "             `--ca FILE` trusts the authority of a certificate, `--insecure` checks none."
 WIDTH = 79
 FIGURES = ("p50", "p90", "p95", "p99", "max", "mean")
 LATENCIES = {
@@ -45,7 +46,7 @@ def summary_text(document: Mapping[str, Any]) -> str:
         "",
         *_request_lines(document),
         *error_lines(summary["errors"]),
-        *([NO_SERVICE_HINT] if summary["requests"] and not summary["served_by"] else []),
+        *_hints(summary),
         *_latency_lines(summary),
         *_phase_lines(document["phases"]),
         *_model_lines(summary),
@@ -56,6 +57,13 @@ def summary_text(document: Mapping[str, Any]) -> str:
         lines.append("\n" + textwrap.fill(document["verdict"], WIDTH))
     lines += ["\n" + textwrap.fill(f"WARNING: {safe(warning, 600)}", WIDTH) for warning in warnings]
     return "\n".join(lines)
+
+
+def _hints(summary: Mapping[str, Any]) -> list[str]:
+    if not summary["requests"] or summary["served_by"]:
+        return []
+    certificate = (summary["errors"][0]["detail"] or "").startswith("certificate refused")
+    return [CERTIFICATE_HINT if certificate else NO_SERVICE_HINT]
 
 
 def _request_lines(document: Mapping[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from loadgen.client.tests.test_tls import certificate, serving
 from loadgen.commands.cli import main
 from loadgen.tests.stub import PREDICTION, answer, answering
 
@@ -107,6 +108,14 @@ def test_what_is_no_document_is_refused(tmp_path, capsys):
     assert main(["report", str(tmp_path / "a.json"), str(tmp_path / "none.json")]) == 2
     error = capsys.readouterr().err
     assert "a.json: is not the document of a run" in error and "none.json: No such file or directory." in error
+
+
+def test_a_refused_certificate_is_told_with_the_flags_for_it(load, tmp_path):
+    with serving(certificate(tmp_path, "own", "-addext", "subjectAltName=IP:127.0.0.1")) as stub:
+        status, document, printed = load(*OPEN, url=stub.url)
+        assert status in (1, 98) and document["summary"]["errors"][0]["outcome"] == "tls"
+        assert "`--ca FILE` trusts the authority" in printed and "Is the service up?" not in printed
+        assert load(*OPEN, "--ca", str(tmp_path / "own.pem"), url=stub.url)[0] in (0, 98)
 
 
 def test_a_scenario_file_names_the_target(stub, tmp_path, capsys):

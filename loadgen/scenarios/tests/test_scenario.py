@@ -68,6 +68,16 @@ def test_a_file_tells_all_mistakes_with_its_name_and_the_fields(file):
     ]
 
 
+def test_the_words_are_those_of_yaml_and_not_of_python(file):
+    path = file("target: lm\nthresholds: p99<1s\nobey_retry_after: often\nphases: [{name: a, secs: 3}]\n")
+    assert [line.removeprefix(f"{path}: ") for line in read("--scenario", path)[1]] == [
+        "phases[0].seconds: is missing.",
+        "phases[0].secs 3: is not known here.",
+        "obey_retry_after often: must be true or false.",
+        "thresholds p99<1s: must be a list.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "rule"),
     [
@@ -76,6 +86,8 @@ def test_a_file_tells_all_mistakes_with_its_name_and_the_fields(file):
         (["--phase", "a:1:1", "--phase", "b:1"], "b without a rate"),
         (["--phase", "a:1:1", "--phase", "a:1:2"], "a occurs more than once"),
         (["--rate", "5", "--concurrency", "3"], "is for the closed loop"),
+        (["--rate", "5", "--obey-retry-after"], "is for the closed loop"),
+        (["--url", "http://host", "--insecure"], "is for https; the URL begins with http."),
         (["--threshold", "p99{phase=x}<1s"], "there is no phase x; there are load"),
         (["--threshold", "replicas.max>2"], "needs --observe"),
     ],
