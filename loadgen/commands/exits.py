@@ -9,8 +9,8 @@ SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 
 DESCRIPTION = (
     "Exit status, the first that applies: 2 the command line is wrong, 98 the generator was saturated, 96 the cluster "
-    "could not be observed, 99 a threshold was missed, 1 a request failed (unless a threshold on errors allows it), "
-    "130, 143 or 129 interrupted by SIGINT, SIGTERM or SIGHUP, else 0."
+    "could not be observed, 99 a threshold was missed, 1 a request failed (unless a threshold on errors allows it) or "
+    "a result could not be written in full, 130, 143 or 129 interrupted by SIGINT, SIGTERM or SIGHUP, else 0."
 )
 
 
