@@ -61,7 +61,7 @@ def _lm(arguments: Namespace) -> int:
 def _register(arguments: Namespace) -> int:
     from training.register import register
 
-    names = ("models_dir", "version_id", "sample", "features", "trust_pickle", "force")
+    names = ("models_dir", "version_id", "sample", "features", "classes", "trust_pickle", "force")
     options = {name: getattr(arguments, name) for name in names}
     return _report(register(arguments.path, **options))
 

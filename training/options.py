@@ -60,6 +60,11 @@ Options = dict[str, tuple[str, Rule[Any], object]]  # flag -> help, rule, defaul
 MODELS_DIR: Options = {"--models-dir": ("folder of the registry", Rule("a path", Path), Path("models"))}
 FOLDER = Rule("a folder that exists", str, lambda path: Path(path).is_dir())
 FILE = Rule("a file that exists", Path, lambda path: path.is_file())
+CLASSES = Rule(
+    "at least two different names with commas between them, such as cat,dog",
+    lambda text: tuple(name.strip() for name in text.split(",")),
+    lambda names: len({*names}) == len(names) > 1 and all(name.isprintable() and name for name in names),
+)
 DATA_DIR: Options = {"--data-dir": ("folder of IDX files or an .npz; default: the cache", FOLDER, None)}
 COMMANDS: dict[str, tuple[str, Options]] = {
     "data": ("get MNIST into the cache", DATA_DIR),
@@ -91,6 +96,7 @@ COMMANDS: dict[str, tuple[str, Options]] = {
             "--version-id": ("version to publish; default: the file's name", VERSION_ID, None),
             "--sample": ("CSV of training data: names, kinds and ranges of the features", FILE, None),
             "--features": ("JSON of the features: name, kind, unit, range, values, missing", FILE, None),
+            "--classes": ("classes that an .onnx file gives probabilities of, in their order", CLASSES, None),
             **MODELS_DIR,
         },
     ),

@@ -30,17 +30,18 @@ def register(
     *,
     sample: Path | None = None,
     features: Path | None = None,
+    classes: tuple[str, ...] | None = None,
     trust_pickle: bool = False,
     force: bool = False,
 ) -> Manifest:
     """Publish the forest (.joblib or pickle), .onnx file or model folder at `path`; its file name is the default id.
 
     With `trust_pickle` any other fitted model is converted to ONNX, which runs its file. `sample`, a CSV, and
-    `features`, JSON, tell of the rows. A model of MLflow, by its URI or its folder, brings these, its run and its
-    commit. Raises TrainingError if the services cannot serve it as its original answers, RegistryError if the version
-    exists.
+    `features`, JSON, tell of the rows; `classes` name what an .onnx file answers probabilities of. A model of MLflow,
+    by its URI or its folder, brings these, its run and its commit. Raises TrainingError if the services cannot serve it
+    as its original answers, RegistryError if the version exists.
     """
-    options: dict[str, Any] = {"trust_pickle": trust_pickle, "force": force}
+    options: dict[str, Any] = {"classes": classes, "trust_pickle": trust_pickle, "force": force}
     if not logged.is_logged(path):
         return _register(
             Path(path), models_dir, version_id, sample, features, {"source": "trained elsewhere"}, **options
@@ -63,6 +64,7 @@ def _register(
     features: Path | None,
     origin: dict[str, str],
     *,
+    classes: tuple[str, ...] | None,
     trust_pickle: bool,
     force: bool,
 ) -> Manifest:
@@ -72,6 +74,8 @@ def _register(
         raise TrainingError(
             f"--sample and --features are for models of tables, and '{model}' is a folder. Leave them out."
         )
+    if classes and (model.is_dir() or model.suffix != ONNX_SUFFIX):
+        raise TrainingError(f"--classes is for .onnx files, and '{model}' is none. Leave it out.")
     version_id = version_id or ENDINGS.sub("", artifact_id(model.resolve()))
     split_id(version_id)
     content = None if model.is_dir() else _content(model)
@@ -84,7 +88,9 @@ def _register(
     if converts:
         return _convert(model, artifact, sample, features, trust_pickle, origin, force)
     with step(f"reading {model}"):
-        description = _describe_folder(model) if content is None else _describe_file(model, content, sample, features)
+        description = (
+            _describe_folder(model) if content is None else _describe_file(model, content, sample, features, classes)
+        )
     description["data"] = origin
     with step(f"publishing {artifact}"):
         if in_place:
@@ -147,12 +153,14 @@ def _convert(
             return publishing.publish(staged, artifact, force=force, **description, data=origin)
 
 
-def _describe_file(path: Path, content: bytes, sample: Path | None, features: Path | None) -> dict[str, object]:
+def _describe_file(
+    path: Path, content: bytes, sample: Path | None, features: Path | None, classes: tuple[str, ...] | None
+) -> dict[str, object]:
     from training.classifier import foreign
     from training.classifier.onnx import environment
 
     if path.suffix == ONNX_SUFFIX:
-        return environment.describe(path, None, sample, features)
+        return environment.describe(path, None, sample, features, classes=classes)
     if not _is_forest(content):
         try:
             foreign.describe_file(path, content, sample, features)

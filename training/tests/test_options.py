@@ -84,3 +84,10 @@ def test_defaults_are_as_documented():
 
 def test_depth_none_means_no_limit():
     assert options.parse(["classifier", "--version-id", "a_v1", "--max-depth", "none"]).max_depth is None
+
+
+@pytest.mark.parametrize("names", ["cat", "cat,cat", "cat,", ""])
+def test_classes_are_at_least_two_different_names(capsys, names):
+    rule = "must be at least two different names with commas between them, such as cat,dog."
+    assert mistakes(capsys, "register", "own_v1.onnx", "--classes", names) == [f"--classes is {names!r} and {rule}"]
+    assert options.parse(["register", "own_v1.onnx", "--classes", "cat, dog"]).classes == ("cat", "dog")

@@ -1,7 +1,8 @@
 """Converts a model to ONNX in the first precision that agrees; runs in the environment of the conversion.
 
 `python -m training.classifier.onnx.converting '{"model": PATH, "out": PATH, "sample": PATH, "features": PATH or null}'`
-writes `out` and prints the manifest's keys, or `{"error": …}`. Where `out` is null, `model` is ONNX and only described.
+writes `out` and prints the manifest's keys, or `{"error": …}`. Where `out` is null, `model` is
+ONNX and only described; "classes" may name its classes.
 """
 
 import json
@@ -163,11 +164,13 @@ def _line(error: Exception) -> str:
 
 def main() -> int:
     """Convert what the argument names; return the exit status."""
-    paths = {key: value and Path(value) for key, value in json.loads(sys.argv[1]).items()}
+    argument = json.loads(sys.argv[1])
+    classes = argument.pop("classes", None)
+    paths = {key: value and Path(value) for key, value in argument.items()}
     out = paths.pop("out")
     try:
         trusted = sys.argv[2:] == ["--trust-pickle"]
-        description = describe(out=out, trusted=trusted, **paths) if out else foreign.describe(**paths)
+        description = describe(out=out, trusted=trusted, **paths) if out else foreign.describe(**paths, classes=classes)
         print(json.dumps(description, allow_nan=False))
     except TrainingError as error:
         print(json.dumps({"error": str(error)}))

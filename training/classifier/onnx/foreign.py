@@ -21,6 +21,7 @@ from training.errors import TrainingError
 from training.libraries import versions
 
 PROBES = 10
+SUM_BOUND = 1e-3  # of probabilities in float16, whose sum is rounded
 
 
 class Nameless:
@@ -32,14 +33,21 @@ class Nameless:
         self.n_features = model.n_features
 
 
-def describe(model: Path, sample: Path | None, features: Path | None) -> dict[str, Any]:
-    """Return the manifest's keys for the ONNX file `model`; raise TrainingError where it is not served."""
+def describe(
+    model: Path, sample: Path | None, features: Path | None, classes: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Return the manifest's keys for the ONNX file `model`; raise TrainingError where it is not served.
+
+    `classes` are the names of the classes, where the file does not tell them and answers their probabilities.
+    """
     try:
         content = read_file(model, max_bytes())
         unnamed = OnnxModel(content)
         named = learn(Nameless(unnamed), True, sample, features)
         learnt = [_typed(feature, dtype) for feature, dtype in zip(named, unnamed.inputs.types, strict=True)]
-        loaded = OnnxModel(content, learnt)
+        if classes and unnamed.classes:
+            raise ValueError(f"it names its classes itself: {', '.join(unnamed.classes[:12])}. Leave --classes out")
+        loaded = OnnxModel(content, learnt, classes or ())
         probes = list(islice(_probes(loaded, learnt, sample), PROBES))
     except (UnreadableError, OSError, ValueError) as error:
         raise TrainingError(f"'{model}' is not served: {error}.") from None
@@ -65,7 +73,19 @@ def _probes(model: OnnxModel, learnt: Sequence[Feature], sample: Path | None) ->
         with contextlib.suppress(RowError):
             (row,) = model.evaluate(table.rows([((), request)]))
             if np.isfinite(row).all():
+                if model.classes:
+                    _require_probabilities(row)
                 yield {"features": request, **_answer(model, row.tolist()), "tolerance": agreement.BOUND}
+
+
+def _require_probabilities(row: np.ndarray) -> None:
+    if (row < 0).any() or abs(row.sum() - 1) > SUM_BOUND:
+        subject = f"it answers a row by {row[:4].tolist()}"
+        remedy = "end the model with a softmax (torch.nn.Softmax(dim=1)) and export it again"
+        raise ValueError(
+            f"{subject}, and probabilities of classes lie from 0 to 1 and sum to 1. If these are logits, {remedy}, "
+            "or leave --classes out: they are served as values then"
+        )
 
 
 def _typed(feature: Feature, dtype: str) -> Feature:

@@ -30,6 +30,16 @@ def softmax() -> onnx.ModelProto:
     return model(nodes, [("x", TensorProto.DOUBLE, [None, 2])], [("p", TensorProto.DOUBLE, [None, 2])], [weights])
 
 
+def mapped() -> onnx.ModelProto:
+    """Return softmax(rows) as a map of the classes no and yes, as skl2onnx writes it by default."""
+    maps = helper.make_node("ZipMap", ["p"], ["y"], domain="ai.onnx.ml", classlabels_strings=["no", "yes"])
+    inputs, outputs = [("x", TensorProto.FLOAT, [None, 2])], [("y", TensorProto.FLOAT, [None, 2])]
+    result = model([helper.make_node("Softmax", ["x"], ["p"]), maps], inputs, outputs)
+    inner = helper.make_map_type_proto(TensorProto.STRING, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    result.graph.output[0].type.CopyFrom(helper.make_sequence_type_proto(inner))
+    return result
+
+
 def colours() -> onnx.ModelProto:
     """Return a regressor that answers 1 for red, 2 for green, 3 for a missing colour and 0 for all others."""
     node = helper.make_node(

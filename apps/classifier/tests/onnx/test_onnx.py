@@ -133,11 +133,7 @@ def test_inputs_that_are_no_rows_are_refused():
 
 def test_a_map_of_probabilities_is_answered_as_numbers():
     """skl2onnx writes one by default."""
-    maps = helper.make_node("ZipMap", ["p"], ["y"], domain="ai.onnx.ml", classlabels_strings=["no", "yes"])
-    model = graphs.model([helper.make_node("Softmax", ["x"], ["p"]), maps], [("x", 1, [None, 2])], Y)
-    inner = helper.make_map_type_proto(TensorProto.STRING, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
-    model.graph.output[0].type.CopyFrom(helper.make_sequence_type_proto(inner))
-    served = OnnxModel(model.SerializeToString())
+    served = OnnxModel(graphs.mapped().SerializeToString())
     assert served.classes == ("no", "yes")
     assert served.evaluate(np.array([[3.0, 3.0]])).tolist() == [[0.5, 0.5]]
 
