@@ -111,13 +111,13 @@ def _onnx(path: Path, manifest: Manifest, content: bytes) -> Evaluator:
 
 def _table(path: Path, manifest: Manifest, forest: Evaluator) -> Table | None:
     """Return what the manifest says of the rows; None for pixels."""
-    shape, kind = manifest.input.get("shape"), manifest.input.get("kind")
+    shape, layout = manifest.input.get("shape"), manifest.input.get("kind")
     if shape != [forest.n_features]:
         says = f"its manifest says {str(shape)[:80]}"
         raise LoadError(f"{str(path)!r} takes {forest.n_features} features, and {says}. {_remedy(path)}")
-    if kind is None and not _are_pixels(manifest):  # from before tables
+    if layout is None and not _are_pixels(manifest):  # from before tables
         return Table([features.Feature(name=f"x{number}") for number in range(forest.n_features)])
-    if kind in (None, PIXELS) and forest.classes:
+    if layout in (None, PIXELS) and forest.classes:
         return None
     dtype = np.float64 if manifest.engine == engines.ONNX else np.float32
     return Table(_described(path, manifest), dtype, forest.outputs)
@@ -131,11 +131,11 @@ def _are_pixels(manifest: Manifest) -> bool:
 
 def _described(path: Path, manifest: Manifest) -> tuple[features.Feature, ...]:
     """Return the features in the manifest's input; raise LoadError where it is malformed."""
-    kind, (count,) = manifest.input.get("kind"), manifest.input["shape"]
+    layout, (count,) = manifest.input.get("kind"), manifest.input["shape"]
     try:
         described = features.parse(manifest.input.get("features"))
-        if kind != TABLE or len(described) != count:
-            raise ValueError(f"{str(kind)[:80]!r} of {len(described)} features; {TABLE!r} of {count} is needed")
+        if layout != TABLE or len(described) != count:
+            raise ValueError(f"{str(layout)[:80]!r} of {len(described)} features; {TABLE!r} of {count} is needed")
     except ValueError as error:
         raise LoadError(f"The input in the manifest of {str(path)!r} is malformed: {error}. {_remedy(path)}") from None
     return described

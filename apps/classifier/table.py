@@ -146,8 +146,8 @@ class Table:
                 yield place, f"must hold exactly {len(self.features)} values; {len(row)} were given"
             values = enumerate(row[: len(self.features)])
         else:
-            given = JSON_NAMES.get(type(row), "a number")
-            yield place, f"must be an array of {len(self.features)} values, or an object by name; {given} was given"
+            json_type = JSON_NAMES.get(type(row), "a number")
+            yield place, f"must be an array of {len(self.features)} values, or an object by name; {json_type} was given"
             return
         for key, value in values:
             coder = self._coders[key if isinstance(key, int) else self.places[key]]

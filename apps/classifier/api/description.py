@@ -53,8 +53,8 @@ def feature_schema(feature: Feature) -> dict[str, Any]:
         return described | {"enum": [*(feature.values or BOOLEANS), *([None] if may_miss else [])]}
     if feature.kind == "category":
         described["examples"] = list(feature.values[:MAX_SHOWN])
-    kind = JSON_TYPES[feature.kind]
-    return described | {"type": [kind, "null"] if may_miss else kind}
+    json_type = JSON_TYPES[feature.kind]
+    return described | {"type": [json_type, "null"] if may_miss else json_type}
 
 
 def _request(model: Classifier) -> dict[str, Any]:

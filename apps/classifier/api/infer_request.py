@@ -129,8 +129,8 @@ def _columns(request: InferRequest, content: memoryview, table: Table) -> tuple[
         if tensor.name in columns:
             raise mistake(f"{place}/name", "must name each feature once")
         if tensor.shape not in ([count], [count, 1]) or count == 0:
-            given = f"{tensor.shape} was given"
-            raise mistake(f"{place}/shape", f"must be [n] or [n, 1], the same n, at least 1, for every tensor; {given}")
+            rule = "must be [n] or [n, 1], the same n, at least 1, for every tensor"
+            raise mistake(f"{place}/shape", f"{rule}; {tensor.shape} was given")
         values, content = tensor.values(content, place)
         columns[tensor.name] = (
             ("inputs", number, "data"),
