@@ -122,5 +122,7 @@ def _selected(columns: Any, names: Sequence[str]) -> Sequence[str]:
         return [columns]
     if isinstance(columns, slice):
         return list(names[columns])
+    if not names:  # of a model that was fitted on an array
+        return []
     array = np.asarray(columns)
     return [str(name) for name in (array if array.dtype.kind in "OUT" else np.asarray(names, object)[array])]

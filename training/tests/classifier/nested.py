@@ -73,6 +73,9 @@ def cases() -> Iterator[tuple[str, Any, pd.DataFrame]]:
     yield "xgboost with categories", xgboost.XGBClassifier(enable_categorical=True).fit(categories, codes), categories
     numbered = HistGradientBoostingClassifier(categorical_features=["grade"])
     yield "boosting with numbered categories", numbered.fit(frame.drop(columns="colour"), label), frame
+    numbers = frame[["income", "rooms"]]
+    positions = ColumnTransformer([("scaler", StandardScaler(), [1])], remainder="passthrough")
+    yield "columns by position", make_pipeline(positions, GaussianNB()).fit(numbers.to_numpy(), label), numbers
     texts = frame[["colour"]]
     yield "encoder of missing texts", make_pipeline(OneHotEncoder(), LogisticRegression()).fit(texts, label), texts
     yield "targets of missing texts", make_pipeline(TargetEncoder(), LogisticRegression()).fit(texts, label), texts

@@ -30,6 +30,7 @@ SERVED = {
     "union of selections",
     "boosting behind an encoder",
     "lightgbm behind an encoder",
+    "columns by position",
     "encoder of missing texts",
     "targets of missing texts",
     "steps behind free texts",
