@@ -83,7 +83,7 @@ class Pool:
             if self._renewal:
                 self._idle.append(connection)
             else:
-                connection.close()
+                connection.abort()  # the answer is complete; TLS would wait for the server's part of the closing
         self._end(exchange)
 
     def cut_off(self) -> None:
