@@ -71,6 +71,7 @@ def test_a_failed_check_shows_name_output_and_remedy_and_all_others_run(check, f
     assert len(calls) == 3 + len(checks.UNIT) and done.stdout.count("  ok  ") == len(calls) - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("failing", "totals"),
     [

@@ -84,6 +84,7 @@ def interrupted(pipe: Pipe, number: int, command: str, **scripts: str) -> str:
             process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "number"),
     [("ci/up", signal.SIGTERM), ("ci/up", signal.SIGHUP), ("ci/test", signal.SIGTERM), ("ci/test", signal.SIGINT)],

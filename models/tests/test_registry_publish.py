@@ -99,10 +99,12 @@ def test_existing_version_is_kept_without_force_and_replaced_with_it(artifact):
     assert len(list(artifact.parent.iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_crash_at_any_step_of_a_new_version_leaves_none_or_all_of_it(artifact):
     assert outcomes(artifact, "new") == ["absent", "no manifest", "two"]
 
 
+@pytest.mark.slow
 def test_crash_at_any_step_of_a_replacement_leaves_no_manifest_for_other_content(artifact):
     states = outcomes(artifact, "replace")
     assert (states[0], states[-1]) == ("one", "two")

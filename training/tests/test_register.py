@@ -44,6 +44,7 @@ def register(models_dir):
     return lambda *arguments: main(["register", *map(str, arguments), "--models-dir", str(models_dir)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     [

@@ -24,6 +24,7 @@ def render(template: str) -> str:
     return ChatTemplate(template, {"bos_token": "<s>"}).render(MESSAGES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "template",
     [
@@ -77,6 +78,7 @@ def test_a_template_that_takes_too_much_is_an_error_and_takes_little_of_the_serv
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("template", "message"),
     [

@@ -38,6 +38,7 @@ def test_a_template_that_raises_is_a_400_with_the_reason_and_does_nothing_else(f
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 def test_a_pattern_without_end_in_a_tokenizer_refuses_its_prompt_only(folder):
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
     split = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}

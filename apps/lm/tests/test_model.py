@@ -88,6 +88,7 @@ def test_cancelling_stops_within_one_step(model):
     assert len(answer(model, max_tokens=20, cancelled=cancelled).tokens) <= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -151,6 +152,7 @@ def test_neither_end_token_nor_stop_sequence_ends_an_answer_before_its_least_num
     assert len(answer(model, max_tokens=20, stops=[whole.text[1:3]], min_tokens=9).tokens) >= 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{"repetition_penalty": 1.3}, {"temperature": 1.2, "min_p": 0.05}],

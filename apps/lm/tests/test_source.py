@@ -103,6 +103,7 @@ REFUSED: dict[str, tuple[str, dict[str, object], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_folder_that_leads_outside_or_to_endless_work_is_refused_before_it_is_loaded(folder, load, monkeypatch, name):
     file, changes, message = REFUSED[name]

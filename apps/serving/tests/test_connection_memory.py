@@ -33,6 +33,7 @@ async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISend
     await send({"type": "http.response.body", "body": b""})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "request_bytes, has_answer",
     [

@@ -86,6 +86,7 @@ def test_requests_beyond_the_queue_are_refused_at_once_while_the_others_are_answ
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("waiting", [False, True], ids=["computing", "waiting"])
 def test_a_client_that_closes_frees_its_place(toy, waiting):
     async def scenario():

@@ -31,6 +31,7 @@ def start(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_cpu_time_and_memory_include_child_processes(start, tmp_path):
     core, serve = start
     with serve(PROGRAM) as server:

@@ -153,6 +153,7 @@ def test_what_cannot_be_computed_is_told(pods, message):
     assert message in str(error.value)
 
 
+@pytest.mark.slow
 @given(SETS, st.integers(1, 8), st.integers(1, 150))
 def test_proposals_never_contradict_their_ratio(pods, current, target):
     try:
@@ -165,6 +166,7 @@ def test_proposals_never_contradict_their_ratio(pods, current, target):
         assert (proposal.replicas - current) * (proposal.second_ratio - 1) >= 0
 
 
+@pytest.mark.slow
 @given(SETS, st.integers(1, 8), st.integers(1, 150), st.randoms())
 def test_the_order_of_pods_does_not_matter(pods, current, target, random):
     def result(members):

@@ -119,6 +119,7 @@ def test_body_is_read_up_to_16_mib_and_not_beyond(stub):
     assert outcome(stub) == (Outcome.INVALID, 200, "a body of over 16 MiB")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("head", "endless", "detail"),
     [

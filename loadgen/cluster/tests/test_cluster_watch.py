@@ -192,6 +192,7 @@ def test_a_version_that_is_too_old_is_listed_anew(api: Api, watch: Watch):
     eventually(watch, lambda o: o.hpa[-1].desired_replicas == 4)
 
 
+@pytest.mark.slow
 def test_missing_metrics_are_told_once_and_asked_for_again(api: Api, watch: Watch):
     api.refusals["metrics pods"] = 503
     eventually(watch, lambda o: any("pod metrics" in error for error in o.errors))

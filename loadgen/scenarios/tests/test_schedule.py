@@ -25,6 +25,7 @@ def test_arrivals_are_sorted_within_the_run_and_as_many_as_expected(segments):
     assert len(times) == 0 or (times[0] >= 0 and times[-1] <= sum(segment.seconds for segment in segments) + 1e-6)
 
 
+@pytest.mark.slow
 @given(SEGMENTS)
 def test_expected_number_at_each_arrival_is_its_place(segments):
     """The inverse, computed forwards: the area under the rates up to the nth arrival is n."""

@@ -80,6 +80,7 @@ PHOTOGRAPHS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
 def test_depth_transparency_light_and_noise_make_little_difference(name):
     assert difference(read_picture(drawn()), read_picture(PHOTOGRAPHS[name])) < 0.06

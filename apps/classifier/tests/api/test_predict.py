@@ -144,6 +144,7 @@ def test_a_number_that_is_not_finite_is_a_422_with_its_place(client, literal, nu
     assert error == {"pointer": "#/features/1", "detail": f"{RULE} 1; {number} was given."}
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.recursive(

@@ -187,6 +187,7 @@ def test_rows_that_leave_out_features_are_bounded(serve, tmp_path):
     assert answer.json()["errors"][0]["detail"] == "must hold at most 2000 rows of 500 features."
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.recursive(

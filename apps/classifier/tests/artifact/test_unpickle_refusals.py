@@ -135,6 +135,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", BOMBS)
 def test_decompression_of_a_bomb_stops_at_the_limit(compression):
     bomb, limit = BOMBS[compression](bytes(32_000_000)), 500_000
@@ -220,6 +221,7 @@ def small(tmp_path_factory) -> bytes:
     return path.read_bytes()
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_a_damaged_file_is_either_a_forest_or_refused(small, data):

@@ -70,6 +70,7 @@ def test_without_stream_options_a_stream_has_no_usage(client, path):
     assert not any("usage" in chunk for chunk in events(post(client, path, stream=True)))
 
 
+@pytest.mark.slow
 def test_tokens_are_sampled_unless_the_temperature_is_zero(client):
     def text(**body) -> str:
         return post(client, "/v1/completions", max_tokens=20, **body).json()["choices"][0]["text"]

@@ -138,6 +138,7 @@ def test_the_models_turn_may_be_empty_and_no_other_may(client):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changing",
     [

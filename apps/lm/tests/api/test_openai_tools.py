@@ -80,6 +80,7 @@ def test_of_several_functions_the_model_chooses_one_and_its_arguments_fit_that_o
     assert arguments == {'"north"', '"south"', '{"to": 1}', '{"to": 2}', '{"to": 3}'}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_the_chosen_call_is_streamed_with_its_name_first(client, seed):
     body = {"tools": SEVERAL, "tool_choice": "required", "temperature": 1.5, "seed": seed, "logprobs": True}

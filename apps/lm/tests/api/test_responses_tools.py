@@ -25,6 +25,7 @@ def client(calling):
     return calling
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("demand", "chat"),
     [

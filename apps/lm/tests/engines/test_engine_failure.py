@@ -45,6 +45,7 @@ def computations(client) -> float:
     return float(count)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "stops", "status"),
     [("step", False, 500), ("collect", False, 500), ("leave", False, 500), ("leave", True, 200)],

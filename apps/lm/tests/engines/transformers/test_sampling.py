@@ -44,6 +44,7 @@ def expected(logits: torch.Tensor, generated: list[int], seed: int | None, *proc
     return int(torch.multinomial(processed.softmax(-1), 1, generator=generator))
 
 
+@pytest.mark.slow
 @given(some.integers(0, 99), some.lists(tokens, max_size=4), some.integers(-(2**63), 2**63 - 1))
 def test_all_together_are_those_of_transformers_in_its_order(case, generated, seed):
     sampling = {"temperature": 0.7, "top_k": 12, "top_p": 0.9, "min_p": 0.02, "seed": seed}
