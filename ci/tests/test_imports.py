@@ -77,6 +77,7 @@ def test_no_modules_import_each_other_in_a_circle():
     TopologicalSorter(imports()).prepare()  # raises CycleError with the modules of a circle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", sorted({module.rpartition(".")[0] for module in modules()}))
 def test_no_folder_and_modules_outside_it_import_each_other_in_a_circle(folder: str):
     def node(module: str) -> str:

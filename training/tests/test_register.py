@@ -150,6 +150,7 @@ NATURAL: dict[str, tuple[Any, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NATURAL)
 def test_natural_values_are_registered_and_every_row_is_served_exactly(name, tmp_path, register, models_dir):
     x, y = NATURAL[name]

@@ -118,6 +118,7 @@ def test_device_without_room_is_an_error_that_names_it(run):
         write("/dev/full", run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["-", "/dev/stdout"])
 def test_standard_output_keeps_what_was_printed_before(tmp_path, path):
     code = (

@@ -130,6 +130,7 @@ def test_run_without_a_request_has_no_figures(summary):
     assert figures["requests"] == 0 and figures["response_seconds"] is None and figures["served_by"] == []
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(
     st.lists(

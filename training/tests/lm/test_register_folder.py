@@ -42,6 +42,7 @@ def t5():
     return T5ForConditionalGeneration(T5Config(vocab_size=99, d_model=16, d_ff=16, d_kv=8, num_layers=1, num_heads=2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model_type", "context"), [("llama", 64), ("gpt_neo", tiny_classes.WINDOW)])
 def test_a_model_that_the_service_serves_is_published_with_the_longest_sequence(
     register, save, tmp_path, model_type, context

@@ -21,6 +21,7 @@ def stream(client, **body) -> list[dict]:
     return events
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", sorted(tiny.FAMILIES))
 def test_pieces_join_to_the_whole_answer(folders, family):
     body = {"prompt": "once 😀", "max_new_tokens": 30}

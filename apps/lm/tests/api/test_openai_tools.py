@@ -37,6 +37,7 @@ def choice(client, **body) -> dict[str, Any]:
     return choice
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "demand",
     [{"tools": [OTHER, TOOL], "tool_choice": NAMED}, {"tools": [TOOL], "tool_choice": "required"}],

@@ -43,6 +43,7 @@ def tokens(engine, *prompt: int, max_tokens: int = 8, cancelled=never) -> list[i
     return answer
 
 
+@pytest.mark.slow
 def test_concurrent_callers_each_get_their_own_answer(engine):
     prompts = [(n, n + 1) for n in range(12)]
     expected = [tokens(engine, *prompt) for prompt in prompts]
