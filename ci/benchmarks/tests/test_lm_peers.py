@@ -57,19 +57,23 @@ def wait_for_rest(processes: list[Server]) -> None:
         assert time.monotonic() < deadline, "a server keeps computing"
 
 
-# Usual ratios: 3.8 to 4.7 to generate's rate, 1.5 to 1.7 to vLLM's with a p99 of 0.7 to 1.0 of its; 1.46 was the lowest
-# on a busy machine. The figures come from `ci/bench lm`; this test fails only if the lead is lost.
+# Usual ratios: 3.8 to 4.7 to generate's rate; to vLLM's 1.65 to 1.75 with prompts of 32 tokens and 1.5 to 1.6 with 128
+# (1.46 on a busy machine), with a p99 of 0.7 to 1.0 of its. The figures come from `ci/bench lm`; this test fails only
+# if the lead is lost.
 @pytest.mark.parametrize(
-    ("ours", "peer", "min_ratio", "rounds"),
-    [("ours, torch", "generate behind FastAPI", 3.0, 3), ("ours, openvino", "vLLM", 1.3, 11)],
+    ("ours", "peer", "min_ratios", "rounds"),
+    [
+        ("ours, torch", "generate behind FastAPI", {32: 3.0, 128: 3.0}, 3),
+        ("ours, openvino", "vLLM", {32: 1.5, 128: 1.4}, 11),
+    ],
 )
 def test_tokens_per_second_are_higher_and_inter_token_latency_is_no_higher_than_the_peers(
-    ours: str, peer: str, min_ratio: float, rounds: int
+    ours: str, peer: str, min_ratios: dict[int, float], rounds: int
 ):
     results = alternate((ours, peer), rounds)
     for tokens in PROMPT_TOKENS:
         rates = {name: median(result.rate for result in results[name, tokens]) for name in (ours, peer)}
         p99s = {name: median(r.inter_token_seconds(99) for r in results[name, tokens]) for name in (ours, peer)}
         print(f"prompts of {tokens} tokens: tokens/s {rates}, p99 of inter-token latency {p99s} s")
-        assert rates[ours] >= min_ratio * rates[peer]
+        assert rates[ours] >= min_ratios[tokens] * rates[peer]
         assert p99s[ours] <= NOISE * p99s[peer]
