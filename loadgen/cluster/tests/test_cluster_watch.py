@@ -134,13 +134,17 @@ def test_a_scale_up_from_decision_to_endpoint(api: Api, watch: Watch):
     put_pod(api, "b")
     put_pod(api, "b", False)
     put_pod(api, "b", True)
-    put_endpoints(api, "a", "b")
+    eventually(watch, lambda o: len(o.pods) == 2 and len(o.pods[1].ready) == 2)
+    put_endpoints(api, "a", "b")  # pods and endpoints come by watches of their own, in any order
     rescale = {"involvedObject": {"kind": "HorizontalPodAutoscaler", "name": "classifier-service"}}
     api.put("events", "rescale", reason="SuccessfulRescale", message="New size: 2", count=1, **rescale)
     api.put("events", "rescale", reason="SuccessfulRescale", message="New size: 2", count=2, **rescale)
     api.put("events", "foreign", reason="Killing", involvedObject={"kind": "Pod", "name": "other"})
     put_sample(api, "b", "2026-11-26T08:00:10Z", "200m")
-    observation = eventually(watch, lambda o: len(o.samples) == 2 and len(o.events) == 2)
+    observation = eventually(
+        watch,
+        lambda o: len(o.hpa) == len(o.samples) == len(o.events) == len(o.pods[1].endpoint) == 2,
+    )
     assert [(hpa.desired_replicas, hpa.utilization) for hpa in observation.hpa] == [(1, 5), (2, 250)]
     pod = observation.pods[1]
     assert [phase for _, phase in pod.phase] == ["Pending", "Running"]
