@@ -143,6 +143,7 @@ def test_ignoring_end_tokens_goes_on_to_the_last_token(model):
     assert answer(ended, max_tokens=20, ignore_end=True) == whole
 
 
+@pytest.mark.slow
 def test_neither_end_token_nor_stop_sequence_ends_an_answer_before_its_least_number_of_tokens(model, reference):
     whole = answer(model, max_tokens=20)
     ended = dataclasses.replace(model, end_tokens=frozenset({whole.tokens[2]}))

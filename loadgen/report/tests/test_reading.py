@@ -20,6 +20,7 @@ def changed(**changes):
     return json.dumps(documents.complete() | changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "mistake"),
     [

@@ -153,6 +153,7 @@ def test_manifest_has_origin_precision_and_probes_that_greedy_decoding_reproduce
             ids.append(expected)
 
 
+@pytest.mark.slow
 def test_folder_source_keeps_its_precision(exported, tmp_path):
     model, tokenizer = load(exported)
     model.to(torch.bfloat16).save_pretrained(tmp_path / "half"), tokenizer.save_pretrained(tmp_path / "half")

@@ -57,6 +57,7 @@ def test_a_model_with_weights_of_16_bits_is_published(register, save):
     assert register(save(causal("llama").half())) == (0, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "reason"),
     [

@@ -222,6 +222,7 @@ REGRESSORS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [1, 2, 3])
 @pytest.mark.parametrize("model", REGRESSORS, ids=str)
 def test_a_regressor_gives_scikit_learns_values_bit_for_bit(model, outputs):

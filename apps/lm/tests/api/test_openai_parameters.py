@@ -175,6 +175,7 @@ def test_what_an_engine_does_not_compute_is_refused_by_name_unless_it_changes_no
     )
 
 
+@pytest.mark.slow
 def test_with_ignore_eos_and_min_tokens_an_answer_is_as_long_as_it_must_be(tmp_path):
     folder = tiny.save("gpt2", tmp_path / "ended_v1")
     with serving(tiny.publish(folder), max_total_tokens=40) as client:

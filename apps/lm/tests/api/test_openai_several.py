@@ -165,12 +165,14 @@ def test_log_probabilities_that_the_engine_does_not_compute_are_refused_by_name(
         assert post(client, PATH, **computed).status_code == 200
 
 
+@pytest.mark.slow
 def test_prompts_of_a_request_that_computes_wait_however_many_others_do(folders):
     """Refusing one of them would waste the answers to the others."""
     with serving(folders["gpt2"], max_in_flight=4, max_queue=0, max_total_tokens=tiny.CONTEXT) as client:
         assert len(texts(post(client, PATH, prompt=PROMPTS * 4, max_tokens=8))) == 16
 
 
+@pytest.mark.slow
 def test_one_request_leaves_half_of_the_places_to_others(folders, monkeypatch):
     with serving(folders["gpt2"], max_in_flight=4, max_total_tokens=tiny.CONTEXT) as client:
         admission, computing = runtime_in(client).admission, []

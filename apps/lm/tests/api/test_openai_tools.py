@@ -139,6 +139,7 @@ def test_a_call_that_is_cut_before_its_name_is_known_is_none(client):
     assert (stopped["message"]["tool_calls"], stopped["finish_reason"]) == (None, "stop")
 
 
+@pytest.mark.slow
 def test_the_template_shows_the_model_the_function_that_it_must_call(client):
     body = {"messages": TURNS, "tools": [OTHER, TOOL], "tool_choice": NAMED}
     shown = json.dumps(

@@ -55,6 +55,7 @@ def test_an_answer_that_the_model_or_a_stop_sequence_ends_is_completed(client):
     assert response.output_text == whole[: whole.index(whole[4:6])]
 
 
+@pytest.mark.slow
 def test_a_stream_has_the_events_of_openai_in_order_and_the_same_answer(client):
     whole = post(client).json()
     streamed = events(post(client, stream=True))

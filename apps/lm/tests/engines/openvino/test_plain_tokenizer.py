@@ -41,6 +41,7 @@ def test_text_becomes_the_same_tokens_and_tokens_the_same_text(tokenizers, text)
             assert ours.decode(ids, skip_special_tokens=skip) == expected
 
 
+@pytest.mark.slow
 def test_a_conversation_becomes_the_same_text(tokenizers):
     ours, theirs = tokenizers
     messages = [{"role": "user", "content": "the fox"}, {"role": "assistant", "content": "jumps"}]

@@ -73,6 +73,7 @@ REASONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", REASONS)
 def test_a_model_that_cannot_be_served_is_refused_with_the_reason(model_type):
     model = tiny_classes.tiny_model(model_type)
