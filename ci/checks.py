@@ -74,8 +74,8 @@ def tests(
     """A step for each group of unit tests. It writes pytest's report to `reports`, under its name with `.xml`."""
     steps = []
     for name, paths in ((f"tests {group}", paths) for group, paths in groups.items()):
-        options = [*measuring(coverage), *([f"--junitxml={reports}/{name}.xml"] if reports else [])]
-        options += ["-p", "ci.quick"] if marker == QUICK else []
+        options = ["-p", "ci.pytest_plugin", *measuring(coverage)]
+        options += [f"--junitxml={reports}/{name}.xml"] if reports else []
         remedy = "Correct the tests or the code under test. `ci/check PATH` runs the tests of a folder or file only."
         steps.append(_step(name, pytest(paths, marker, *options), remedy, name in LOW_PRIORITY))
     return steps

@@ -97,7 +97,7 @@ def test_a_path_selects_tests_with_the_slow_ones_and_lint_and_types_are_checked_
 def test_without_a_path_slow_tests_are_left_out_and_the_cpu_time_of_the_others_is_bounded(check):
     _, calls = check("nothing")
     tests = [call for call in calls if "-m pytest" in call]
-    assert all(f"-p ci.quick -m {checks.QUICK} " in call for call in tests)
+    assert all(f"-p ci.pytest_plugin -m {checks.QUICK} " in call for call in tests)
 
 
 def test_fix_runs_before_the_checks(check):
