@@ -13,8 +13,9 @@ import torch
 
 from apps.lm.engines.batching import BatchSequence
 from apps.lm.engines.protocol import GenerationRequest, Sampling
+from apps.lm.engines.sampling import chooser
 from apps.lm.engines.transformers import support
-from apps.lm.engines.transformers.sampling import chooser
+from apps.lm.engines.transformers.drawing import drawing
 from apps.lm.engines.transformers.schedules import AlternatingBatch
 from apps.lm.tests import tiny_classes
 from apps.serving.identity import LoadError
@@ -79,9 +80,10 @@ def _requests(context: int) -> list[GenerationRequest]:
 
 @torch.inference_mode()
 def _plain(model: Any, request: GenerationRequest) -> list[int]:
-    tokens, choose = list[int](), chooser(request)
+    tokens, choose = list[int](), chooser(request, drawing)
     for _ in range(request.max_tokens):
-        tokens.append(choose(model(torch.tensor([[*request.prompt, *tokens]])).logits[0, -1], tokens))
+        logits = model(torch.tensor([[*request.prompt, *tokens]])).logits[0, -1]
+        tokens.append(choose(logits.numpy(), tokens))
     return tokens
 
 

@@ -14,10 +14,11 @@ from transformers import PreTrainedModel
 
 from apps.lm.engines.batching import BatchSequence
 from apps.lm.engines.protocol import GenerationRequest
+from apps.lm.engines.sampling import Choose, chooser
 from apps.lm.engines.transformers.cache import RowCache
+from apps.lm.engines.transformers.drawing import drawing
 from apps.lm.engines.transformers.forward import next_logits
 from apps.lm.engines.transformers.logprobs import record
-from apps.lm.engines.transformers.sampling import Choose, chooser
 
 
 @dataclass(eq=False)
@@ -78,7 +79,7 @@ class TransformersBatch(ABC):
         """
 
     def _row(self, sequence: BatchSequence) -> Row:
-        return Row(sequence, chooser(sequence.request))
+        return Row(sequence, chooser(sequence.request, drawing))
 
     def _next_prefill(self) -> Row | None:
         """The sequence to prefill next, if a row is free for it."""
@@ -126,7 +127,7 @@ class TransformersBatch(ABC):
     def _choose(self, rows: list[Row], logits: torch.Tensor) -> list[BatchSequence]:
         for row, row_logits in zip(rows, logits, strict=True):
             try:
-                token = row.choose(row_logits, row.sequence.tokens)
+                token = row.choose(row_logits.numpy(), row.sequence.tokens)
                 if (logprobs := row.sequence.request.logprobs) is not None:
                     record(logprobs, [token], row_logits[None])
                 row.sequence.tokens.append(token)

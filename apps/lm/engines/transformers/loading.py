@@ -23,9 +23,9 @@ from transformers.utils import logging as transformers_logging
 
 from apps.lm.engines import vocabulary
 from apps.lm.engines.batching import BatchEngine
+from apps.lm.engines.grammar import Grammars
 from apps.lm.engines.protocol import EngineSettings, LoadedModel
 from apps.lm.engines.transformers import packing, precision, support
-from apps.lm.engines.transformers.grammar import Grammars
 from apps.lm.engines.transformers.schedules import AlternatingBatch, OverlappingBatch
 from apps.lm.engines.transformers.tokenizer import TransformersTokenizer
 from apps.serving.identity import LoadError as LoadError  # training catches it
@@ -51,7 +51,8 @@ def load(folder: Path, settings: EngineSettings) -> LoadedModel:
     executor = prefill_executor(device)
     batch = OverlappingBatch(*shape, executor) if executor else AlternatingBatch(*shape)
     ends = end_tokens(tokenizer, model)
-    grammars = Grammars(tokenizer, model.config.get_text_config().vocab_size, ends)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    grammars = Grammars(backend, model.config.get_text_config().vocab_size, ends)
     facts = {
         "dtype": str(dtype).removeprefix("torch."),
         "device": device.type,

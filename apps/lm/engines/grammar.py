@@ -6,12 +6,12 @@ llguidance computes which: it has no dependencies, and vLLM, SGLang and llama.cp
 import threading
 from collections.abc import Collection, Sequence
 from copy import copy
-from functools import cached_property
 from typing import Any
 
-import torch
+import numpy as np
 from llguidance import LLMatcher, LLTokenizer
-from transformers import PreTrainedTokenizerBase
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from apps.lm.engines.protocol import SchemaError
 
@@ -31,7 +31,7 @@ class Grammar:
         """The same for another answer, from its start."""
         return Grammar(self._matcher.deep_copy())
 
-    def restrict(self, logits: torch.Tensor, generated: Sequence[int]) -> torch.Tensor:
+    def restrict(self, logits: NDArray[np.float32], generated: Sequence[int]) -> NDArray[np.float32]:
         """Return `logits`, of shape (vocabulary,), with only those that may follow the `generated` tokens.
 
         Raises SchemaError if that cannot be computed within llguidance's limits.
@@ -39,17 +39,21 @@ class Grammar:
         if not self._matcher.consume_tokens(list(generated[self._consumed :])):
             raise _error(self._matcher.get_error())
         self._consumed = len(generated)
-        allowed = torch.frombuffer(bytearray(self._matcher.compute_logit_bias()), dtype=torch.uint8)
+        allowed = np.frombuffer(self._matcher.compute_logit_bias(), np.uint8)
         if self._matcher.is_error():
             raise _error(self._matcher.get_error())
-        return logits.masked_fill(allowed[: len(logits)] == 0, -torch.inf)
+        return np.where(allowed[: len(logits)] == 0, np.float32(-np.inf), logits)
 
 
 class Grammars:
-    """Makes the grammars of one model, for its tokenizer. Any thread may call."""
+    """Makes the grammars of one model, for its tokenizer. Any thread may call.
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, vocabulary: int, end_tokens: Collection[int]) -> None:
-        self._backend: Any = getattr(tokenizer, "backend_tokenizer", None)  # None: a tokenizer written in Python
+    `backend` is None for a tokenizer that is written in Python.
+    """
+
+    def __init__(self, backend: Tokenizer | None, vocabulary: int, end_tokens: Collection[int]) -> None:
+        self._backend = backend
+        self._made: LLTokenizer | None = None
         self._vocabulary, self._end_tokens = vocabulary, sorted(end_tokens)
         self._lock = threading.Lock()
 
@@ -58,7 +62,7 @@ class Grammars:
         if self._backend is None or not self._end_tokens:
             raise SchemaError("the model's tokenizer cannot be held to a schema")
         with self._lock:
-            tokenizer = self._tokenizer
+            tokenizer = self._tokenizer(self._backend)
         try:
             matcher = LLMatcher(tokenizer, LLMatcher.grammar_from_json_schema(schema, overrides=FORM), log_level=0)
         except ValueError as error:
@@ -67,13 +71,14 @@ class Grammars:
             raise _error(matcher.get_error())
         return Grammar(matcher)
 
-    @cached_property
-    def _tokenizer(self) -> LLTokenizer:
+    def _tokenizer(self, backend: Tokenizer) -> LLTokenizer:
         """Takes a second for a large vocabulary, so it is made when it is first needed."""
-        backend = copy(self._backend)
-        backend.no_padding()
-        backend.no_truncation()
-        return LLTokenizer(backend.to_str(), n_vocab=self._vocabulary, eos_token=self._end_tokens)
+        if self._made is None:
+            plain = copy(backend)
+            plain.no_padding()
+            plain.no_truncation()
+            self._made = LLTokenizer(plain.to_str(), n_vocab=self._vocabulary, eos_token=self._end_tokens)
+        return self._made
 
 
 def _error(text: str) -> SchemaError:
