@@ -47,7 +47,7 @@ class Batch(Protocol):
     def step(self) -> list[BatchSequence]:
         """Compute for some or all sequences, of which there is at least one.
 
-        Return those that have one more token or an error. Those that have finished are no longer in the batch.
+        Return those that have more tokens or an error. Those that have finished are no longer in the batch.
         """
 
 
@@ -106,7 +106,7 @@ class BatchEngine:
         for sequence in sequences:
             caller = self._callers[sequence]
             try:
-                enough = sequence.error is None and caller.receive(sequence.tokens[-1])
+                enough = sequence.error is None and caller.receive_new()
             except Exception as error:  # concerns only this caller
                 self._end(caller, error)
                 continue
@@ -136,7 +136,8 @@ class _Caller:
 
     def __init__(self, request: GenerationRequest, receive: Receive, cancelled: Callable[[], bool]) -> None:
         self.sequence = BatchSequence(request)
-        self.receive, self.cancelled = receive, cancelled
+        self.cancelled = cancelled
+        self._receive, self._received = receive, 0
         self._ended = threading.Event()
         self._error: Exception | None = None
 
@@ -146,6 +147,11 @@ class _Caller:
             pass
         if self._error is not None:
             raise self._error
+
+    def receive_new(self) -> bool:
+        """Hand over the tokens since the last call; return whether the caller needs no more."""
+        start, self._received = self._received, len(self.sequence.tokens)
+        return any(self._receive(token) for token in self.sequence.tokens[start:])
 
     def end(self, error: Exception | None) -> None:
         """Let the thread go on; it raises `error`."""

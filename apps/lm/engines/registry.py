@@ -27,7 +27,7 @@ class Entry:
 
 ENGINES = {
     "transformers": Entry("torch", "apps.lm.engines.transformers.loading", "lm-service:v1", "lm"),
-    "openvino": Entry("openvino_genai", "apps.lm.engines.openvino.loading", "lm-service:v1-openvino", "lm-openvino"),
+    "openvino": Entry("openvino", "apps.lm.engines.openvino.loading", "lm-service:v1-openvino", "lm-openvino"),
 }
 
 

@@ -8,13 +8,11 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
-from openvino import Tensor
-from openvino_genai import ContinuousBatchingPipeline, GenerationConfig
-
 from apps.lm.engines.batching import BatchSequence
-from apps.lm.engines.openvino import batch as openvino_batch
-from apps.lm.engines.protocol import GenerationRequest
+from apps.lm.engines.openvino.batch import OpenVinoBatch
+from apps.lm.engines.openvino.chunk import BLOCK
+from apps.lm.engines.openvino.paged_model import PagedModel
+from apps.lm.engines.protocol import GenerationRequest, Logprobs
 from training.libraries import versions
 from training.lm.openvino.agreement import Reading
 
@@ -24,22 +22,18 @@ ROWS = 8
 def main() -> None:
     """Read standard input, write standard output."""
     request = json.load(sys.stdin)
-    texts, probes = request["texts"], request["probes"]
-    longest = max(map(len, [*texts, *([*prompt, *range(count)] for prompt, count in probes)])) + 1
-    pipeline = openvino_batch.pipeline(Path(sys.argv[1]), ROWS, ROWS * longest, 1)
-    answers = _generate(pipeline, [GenerationRequest(*probe) for probe in probes])
-    libraries = versions("openvino", "openvino-genai", "nncf", "optimum-intel", "transformers", "torch")
-    readings = [_reading(pipeline, text) for text in texts]
-    json.dump({"readings": readings, "answers": answers, "libraries": libraries}, sys.stdout)
+    texts = [(GenerationRequest(text, 1, logprobs=Logprobs(1, of_prompt=True))) for text in request["texts"]]
+    probes = [GenerationRequest(*probe) for probe in request["probes"]]
+    blocks = ROWS * (max(each.total_tokens for each in [*texts, *probes]) // BLOCK + 1)
+    batch = OpenVinoBatch(PagedModel(Path(sys.argv[1]), blocks, 1), ROWS, blocks, 1)
+    answers = _generate(batch, probes)
+    _generate(batch, texts)
+    libraries = versions("openvino", "nncf", "optimum-intel", "transformers", "torch")
+    json.dump({"readings": list(map(_reading, texts)), "answers": answers, "libraries": libraries}, sys.stdout)
 
 
-def _reading(pipeline: ContinuousBatchingPipeline, text: list[int]) -> Reading:
-    best = _generate(pipeline, [GenerationRequest(text[:length], 1) for length in range(1, len(text) + 1)])
-    return {"best": [token for (token,) in best], "log_probabilities": _log_probabilities(pipeline, text)}
-
-
-def _generate(pipeline: ContinuousBatchingPipeline, requests: list[GenerationRequest]) -> list[list[int]]:
-    batch, sequences = openvino_batch.OpenVinoBatch(pipeline), [BatchSequence(request) for request in requests]
+def _generate(batch: OpenVinoBatch, requests: list[GenerationRequest]) -> list[list[int]]:
+    sequences = [BatchSequence(request) for request in requests]
     for sequence in sequences:
         batch.join(sequence)
     while not all(sequence.finished for sequence in sequences):
@@ -47,14 +41,14 @@ def _generate(pipeline: ContinuousBatchingPipeline, requests: list[GenerationReq
     return [sequence.tokens for sequence in sequences]
 
 
-def _log_probabilities(pipeline: ContinuousBatchingPipeline, text: list[int]) -> list[float]:
-    """Return those of the second and further tokens; with `echo` the pipeline reports them for the prompt."""
-    config = GenerationConfig(max_new_tokens=1, echo=True, logprobs=1, do_sample=False)
-    handle = pipeline.add_request(0, Tensor(np.array([text], np.int64)), config)
-    while pipeline.has_non_finished_requests():
-        pipeline.step()
-    (output,) = handle.read_all()
-    return list(output.generated_log_probs[1 : len(text)])
+def _reading(request: GenerationRequest) -> Reading:
+    """The most likely token after each token of a text, and the log-probabilities of its tokens but the first."""
+    assert request.logprobs is not None
+    tokens = request.logprobs.tokens
+    return {
+        "best": [token.top[0][0] for token in tokens],
+        "log_probabilities": [token.logprob for token in tokens[: len(request.prompt) - 1]],
+    }
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The engine `openvino`: models with 8-bit weights, on OpenVINO GenAI, without torch."""
+"""The engine `openvino`: models with 8-bit weights, on OpenVINO, without torch."""

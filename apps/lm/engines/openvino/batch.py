@@ -1,135 +1,132 @@
-"""The batch on OpenVINO GenAI: its ContinuousBatchingPipeline schedules, computes and samples.
+"""Computes the next tokens of many sequences in one forward pass of a model with a paged KV cache."""
 
-The KV cache consists of blocks of 32 tokens that are allocated once. The precision of weights and cache is part of a
-model's version: agreement with the original model was measured with exactly these properties.
-"""
-
-import secrets
-from itertools import count
-from pathlib import Path
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
-from openvino import Tensor
-from openvino_genai import ContinuousBatchingPipeline, GenerationConfig, GenerationStatus, SchedulerConfig
 
 from apps.lm.engines.batching import BatchSequence
-from apps.lm.engines.protocol import Computation, GenerationRequest, TokenLogprob
+from apps.lm.engines.openvino.chunk import BLOCK, Chunk
+from apps.lm.engines.openvino.row import Row
+from apps.lm.engines.sampling import Logits
 
-BLOCK = 32  # tokens; fixed by the CPU plugin
-PREFILL_TOKENS = 8  # per thread in a step in which all other sequences decode: a long prompt delays no other sequence
-PRECISION = {  # the same on every CPU, whatever it prefers
-    "INFERENCE_PRECISION_HINT": "f32",
-    "KV_CACHE_PRECISION": "u8",
-    "DYNAMIC_QUANTIZATION_GROUP_SIZE": 64,  # activations that share a scale: a fifth faster than the default, 32
-}
-# What the pipeline does not compute. It has log-probabilities of a sequence's own tokens, and of no others.
-UNCOMPUTED: frozenset[Computation] = frozenset({"logit_bias", "top_logprobs"})
-MAX_MIN_P = 0.9999  # the pipeline refuses 1, with which only the most likely token can be drawn
-PROPERTIES = PRECISION | {"ENABLE_CPU_PINNING": False}  # a pinned thread would wait while another process has its core
+# Tokens of prompts in one step, per thread: while others decode, which a long prompt must not delay, and otherwise.
+CHUNK, LARGE_CHUNK = 8, 64
+# Proposed tokens of one sequence in a step, and the tokens of all up to which a step has proposed ones. One takes 7% of
+# a step for one sequence, but 40% of a sequence's share in a step for eight: then only safer ones are worth it.
+PROPOSALS, MAX_WITH_PROPOSALS = 4, 24
+FEW, FEWEST_OF_FEW, FEWEST = 2, 2, 5  # tokens that must have occurred before, for up to two sequences and for more
+NO_LOGITS = np.empty((0, 0), np.float32)
 
 
-def pipeline(folder: Path, rows: int, tokens: int, threads: int) -> ContinuousBatchingPipeline:
-    """Compile the model in `folder` for at most `rows` sequences, which have at most `tokens` tokens together."""
-    scheduler = SchedulerConfig()
-    scheduler.max_num_seqs, scheduler.max_num_batched_tokens = rows, rows + PREFILL_TOKENS * threads
-    scheduler.num_kv_blocks = tokens // BLOCK + rows + 1  # the last block of each sequence is partly empty
-    return ContinuousBatchingPipeline(folder, scheduler, "CPU", PROPERTIES | {"INFERENCE_NUM_THREADS": threads})
+class Model(Protocol):
+    """See `PagedModel`."""
 
-
-class Output(Protocol):
-    """What a handle has read."""
-
-    generated_ids: list[int]
-    generated_log_probs: list[float]
-
-
-class Handle(Protocol):
-    """The parts of GenerationHandle, the pipeline's object for a sequence, that are used here."""
-
-    def can_read(self) -> bool: ...
-    def read(self) -> dict[int, Output]: ...
-    def get_status(self) -> GenerationStatus: ...
-    def cancel(self) -> None: ...
+    def logits(self, chunks: Sequence[Chunk]) -> Logits: ...
 
 
 class OpenVinoBatch:
-    """See `apps.lm.engines.batching.Batch`. The pipeline prefills and decodes in the same steps."""
+    """See `apps.lm.engines.batching.Batch`. At most `rows` sequences are computed at once; any number may wait.
 
-    def __init__(self, pipeline: ContinuousBatchingPipeline) -> None:
-        self._pipeline, self._ids = pipeline, count()
-        self._handles: dict[BatchSequence, Handle] = {}
+    Each step decodes all sequences, and prefills a small part of a prompt. If more sequences await prefill than decode,
+    they form a group: decoding pauses until all their prompts are prefilled, in large chunks. Small chunks take twice
+    as long, and a group that decoded from its first prompt on would wait for each further chunk.
+    """
 
-    def cache_bytes(self) -> int:
-        """Generate one token, upon which the pipeline allocates the whole KV cache; return the size of that."""
-        sequence = BatchSequence(GenerationRequest([0], 1))
-        self.join(sequence)
-        while not sequence.finished:
-            self.step()
-        return int(self._pipeline.get_metrics().kv_cache_size_in_bytes)
+    def __init__(self, model: Model, rows: int, blocks: int, threads: int) -> None:
+        self._model, self._rows, self._blocks = model, rows, blocks
+        self._chunk, self._large_chunk = CHUNK * threads, LARGE_CHUNK * threads
+        self._free_blocks = list(range(blocks))
+        self._waiting: deque[Row] = deque()  # for a row and blocks
+        self._computing: list[Row] = []  # in the order of arrival
+        self._group: dict[Row, Logits] = {}  # with the logits after their prompts, empty before
 
     def join(self, sequence: BatchSequence) -> None:
-        """Add a sequence; raise RuntimeError for sampling parameters that the pipeline refuses."""
-        prompt = Tensor(np.array([sequence.request.prompt], np.int64))
-        configuration = _configuration(sequence.request)
-        self._handles[sequence] = self._pipeline.add_request(next(self._ids), prompt, configuration)
+        """Add a sequence; raise ValueError if it cannot fit into the KV cache."""
+        row = Row(sequence)
+        if not row.prefilling or row.block_count > self._blocks:
+            prompt, new = len(sequence.request.prompt), sequence.request.max_tokens
+            raise ValueError(f"{prompt} + {new} tokens do not fit in 1 to {self._blocks * BLOCK}.")
+        self._waiting.append(row)
 
     def leave(self, sequence: BatchSequence) -> None:
-        """Remove a sequence that has not finished; the next step frees its blocks."""
-        self._handles.pop(sequence).cancel()
+        """Remove a sequence that has not finished, and free its blocks."""
+        self._remove(next(row for row in [*self._computing, *self._waiting] if row.sequence is sequence))
 
     def step(self) -> list[BatchSequence]:
-        """Compute one step; return the sequences that have one more token or an error."""
-        self._pipeline.step()
-        return [sequence for sequence in list(self._handles) if self._collect(sequence)]
+        """Compute one step; return the sequences that have more tokens or an error."""
+        self._admit()
+        prefilling = [row for row in self._computing if row.prefilling]
+        decoding = [row for row in self._computing if row.decoding]
+        if not self._group and len(prefilling) > len(decoding):
+            self._group = dict.fromkeys(prefilling, NO_LOGITS)
+        return self._prefill_group() if self._group else self._decode(decoding, prefilling)
 
-    def _collect(self, sequence: BatchSequence) -> bool:
-        """Whether the step has given `sequence` a token, or has ended it."""
-        handle, before = self._handles[sequence], len(sequence.tokens)
-        try:
-            while handle.can_read():
-                (output,) = handle.read().values()
-                _receive(sequence, output)
-            if not sequence.finished and handle.get_status() != GenerationStatus.RUNNING:
-                sequence.error = RuntimeError(f"The pipeline has ended a sequence as {handle.get_status().name}.")
-        except Exception as error:  # concerns only this sequence
-            sequence.error = error
-            handle.cancel()
-        if sequence.finished:
-            del self._handles[sequence]
-        return sequence.finished or len(sequence.tokens) > before
+    def _admit(self) -> None:
+        """Give rows and blocks to those that wait, in the order of arrival."""
+        while self._waiting and len(self._computing) < self._rows:
+            if (count := self._waiting[0].block_count) > len(self._free_blocks):
+                break
+            row = self._waiting.popleft()
+            row.blocks = [self._free_blocks.pop() for _ in range(count)]
+            self._computing.append(row)
+
+    def _prefill_group(self) -> list[BatchSequence]:
+        """Prefill a large chunk; after the last one, choose the first tokens of the whole group."""
+        computed = self._compute(_prompt_chunks(self._group, self._large_chunk))
+        self._group |= {row: logits.copy() for row, logits in computed.items()}
+        if any(row.prefilling for row in self._group):
+            return []
+        group, self._group = self._group, {}
+        return self._choose(group)
+
+    def _decode(self, decoding: Sequence[Row], prefilling: Sequence[Row]) -> list[BatchSequence]:
+        chunks, spare = dict[Row, list[Chunk]](), MAX_WITH_PROPOSALS - len(decoding)
+        fewest = FEWEST_OF_FEW if len(decoding) <= FEW else FEWEST
+        for row in decoding:
+            chunks[row] = row.decoding_chunks(max(0, min(PROPOSALS, spare)), fewest)
+            spare -= len(chunks[row]) - 1
+        return self._choose(self._compute(chunks | _prompt_chunks(prefilling, self._chunk)))
+
+    def _compute(self, chunks: Mapping[Row, Sequence[Chunk]]) -> dict[Row, Logits]:
+        """Add the chunks to the cache; return the logits from which the next tokens are chosen, per row.
+
+        Their shape is (tokens, vocabulary), and they are only valid until the next call.
+        """
+        every_chunk = [chunk for parts in chunks.values() for chunk in parts]
+        logits, results = self._model.logits(every_chunk) if every_chunk else NO_LOGITS, {}
+        for row, parts in chunks.items():
+            kept = sum(chunk.keep for chunk in parts)
+            own, logits = logits[:kept], logits[kept:]
+            if row.prefilling:
+                row.take_prompt(parts[0], own)
+                own = own[-1:]
+            if not row.prefilling:
+                results[row] = own
+        return results
+
+    def _choose(self, logits: Mapping[Row, Logits]) -> list[BatchSequence]:
+        for row, row_logits in logits.items():
+            try:
+                row.choose(list(row_logits))
+            except Exception as error:  # concerns only this sequence
+                row.sequence.error = error
+            if row.sequence.finished:
+                self._remove(row)
+        return [row.sequence for row in logits]
+
+    def _remove(self, row: Row) -> None:
+        (self._computing if row in self._computing else self._waiting).remove(row)
+        self._group.pop(row, None)
+        self._free_blocks += row.blocks
 
 
-def _receive(sequence: BatchSequence, output: Output) -> None:
-    """Record what was read of a sequence. The first output of one with `echo` begins with its prompt."""
-    request = sequence.request
-    echoed = len(request.prompt) if _echoes(request) and not sequence.tokens else 0
-    sequence.tokens += output.generated_ids[echoed:]
-    if request.logprobs is not None:
-        scores = list(zip(output.generated_ids, output.generated_log_probs, strict=True))
-        # The first token of a prompt follows nothing; the pipeline gives it 1.
-        request.logprobs.tokens += [TokenLogprob(token, score, []) for token, score in scores[min(echoed, 1) :]]
-
-
-def _echoes(request: GenerationRequest) -> bool:
-    return request.logprobs is not None and request.logprobs.of_prompt
-
-
-def _configuration(request: GenerationRequest) -> GenerationConfig:
-    configuration, sampling = GenerationConfig(), request.sampling
-    configuration.max_new_tokens = request.max_tokens
-    configuration.stop_token_ids, configuration.ignore_eos = set(request.end_tokens), not request.end_tokens
-    configuration.min_new_tokens = min(request.min_tokens, request.max_tokens)
-    configuration.repetition_penalty = sampling.repetition_penalty
-    configuration.presence_penalty = sampling.presence_penalty
-    configuration.frequency_penalty = sampling.frequency_penalty
-    configuration.logprobs, configuration.echo = int(request.logprobs is not None), _echoes(request)
-    configuration.do_sample = sampling.temperature > 0
-    if configuration.do_sample:
-        configuration.temperature = sampling.temperature
-        configuration.rng_seed = secrets.randbits(32) if sampling.seed is None else sampling.seed % 2**64
-        configuration.top_p = 1.0 if sampling.top_p is None else sampling.top_p
-        if sampling.top_k is not None:
-            configuration.top_k = sampling.top_k
-        configuration.min_p = min(sampling.min_p, MAX_MIN_P)
-    return configuration
+def _prompt_chunks(rows: Iterable[Row], tokens: int) -> dict[Row, list[Chunk]]:
+    """The next parts of the prompts of `rows`, at most `tokens` tokens in all, in their order."""
+    chunks = dict[Row, list[Chunk]]()
+    for row in rows:
+        if row.prefilling and (chunk := row.prompt_chunk(tokens)):
+            chunks[row] = [chunk]
+            tokens -= len(chunk.tokens)
+    return chunks

@@ -7,7 +7,10 @@ from typing import Any
 
 from apps.lm.engines import vocabulary
 from apps.lm.engines.batching import BatchEngine
-from apps.lm.engines.openvino.batch import UNCOMPUTED, OpenVinoBatch, pipeline
+from apps.lm.engines.grammar import Grammars
+from apps.lm.engines.openvino.batch import OpenVinoBatch
+from apps.lm.engines.openvino.chunk import BLOCK
+from apps.lm.engines.openvino.paged_model import PagedModel
 from apps.lm.engines.openvino.plain_tokenizer import PlainTokenizer
 from apps.lm.engines.protocol import EngineSettings, LoadedModel
 from apps.serving.identity import LoadError
@@ -22,8 +25,9 @@ def load(folder: Path, settings: EngineSettings) -> LoadedModel:
     try:
         with ThreadPoolExecutor() as pool:  # compiling takes longest, on one core
             tokenizer_future = pool.submit(PlainTokenizer, folder)
-            batch = OpenVinoBatch(pipeline(folder, settings.max_in_flight, settings.capacity, threads))
-            cache_bytes = batch.cache_bytes()
+            # The last block of each sequence is partly empty.
+            blocks = settings.capacity // BLOCK + settings.max_in_flight + 1
+            model = PagedModel(folder, blocks, threads)
             tokenizer = tokenizer_future.result()
         config = _read(folder / "config.json")
         context = config["max_position_embeddings"]
@@ -40,9 +44,13 @@ def load(folder: Path, settings: EngineSettings) -> LoadedModel:
         "threads": threads,
         "max_total_tokens": max_total_tokens,
         "max_batch_total_tokens": settings.capacity,
-        "kv_cache_bytes": cache_bytes,
+        "kv_cache_bytes": model.cache_bytes,
     }
-    return LoadedModel(BatchEngine(batch), tokenizer, end_tokens, max_total_tokens, MARGIN, facts, UNCOMPUTED)
+    batch = OpenVinoBatch(model, settings.max_in_flight, blocks, threads)
+    grammars = Grammars(tokenizer.backend, tokens, end_tokens)
+    return LoadedModel(
+        BatchEngine(batch), tokenizer, end_tokens, max_total_tokens, MARGIN, facts, make_grammar=grammars.make
+    )
 
 
 def _end_tokens(folder: Path, tokenizer: PlainTokenizer) -> frozenset[int]:

@@ -13,9 +13,9 @@ class PlainTokenizer:
     """The tokenizer of a transformers folder; see `apps.lm.engines.protocol.Tokenizer`."""
 
     def __init__(self, folder: Path) -> None:
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
+        self.backend = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.backend.no_truncation()
+        self.backend.no_padding()
         self.vocabulary = max(self.ids, default=-1) + 1
         settings = json.loads((folder / "tokenizer_config.json").read_text())
         extra = settings.get("extra_special_tokens")  # by name, or a list of tokens that templates cannot name
@@ -29,27 +29,27 @@ class PlainTokenizer:
     @property
     def ids(self) -> Iterable[int]:
         """The ids of all tokens."""
-        return self._tokenizer.get_vocab(with_added_tokens=True).values()
+        return self.backend.get_vocab(with_added_tokens=True).values()
 
     @property
     def eos_token_id(self) -> int | None:
         """The token that ends a text; None if the model has none."""
         end = self.special_tokens_map.get("eos_token")
-        return None if end is None else self._tokenizer.token_to_id(end)
+        return None if end is None else self.backend.token_to_id(end)
 
     def token_bytes(self, token: int) -> bytes:
         """See `Tokenizer.token_bytes`."""
-        written = self._tokenizer.id_to_token(token) or ""
-        added = self._tokenizer.get_added_tokens_decoder()
-        return written.encode() if token in added else token_bytes(written, self._tokenizer.decoder)
+        written = self.backend.id_to_token(token) or ""
+        added = self.backend.get_added_tokens_decoder()
+        return written.encode() if token in added else token_bytes(written, self.backend.decoder)
 
     def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
         """See `Tokenizer.encode`."""
-        return self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
+        return self.backend.encode(text, add_special_tokens=add_special_tokens).ids
 
     def decode(self, tokens: Sequence[int], *, skip_special_tokens: bool = True) -> str:
         """See `Tokenizer.decode`."""
-        return self._tokenizer.decode(list(tokens), skip_special_tokens=skip_special_tokens)
+        return self.backend.decode(list(tokens), skip_special_tokens=skip_special_tokens)
 
 
 def _files(folder: Path) -> Mapping[str, str]:

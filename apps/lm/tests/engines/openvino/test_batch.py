@@ -1,218 +1,238 @@
-"""The batch on OpenVINO, with a fake pipeline: what it hands in, what it collects, and how sequences end."""
+"""The batch on OpenVINO, with a model that shows what it was handed: which tokens are computed together, and when."""
 
-import importlib
-import sys
+import random
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as some
 
-from apps.lm.engines.batching import BatchEngine, EngineError
-from apps.lm.engines.protocol import GenerationRequest, Logprobs, Sampling, TokenLogprob
-from apps.lm.tests.engines.openvino import fake_genai
-from apps.lm.tests.engines.openvino.fake_genai import GenerationStatus
+from apps.lm.engines.batching import BatchEngine, BatchSequence, EngineError
+from apps.lm.engines.openvino.batch import CHUNK, LARGE_CHUNK, MAX_WITH_PROPOSALS, PROPOSALS, OpenVinoBatch
+from apps.lm.engines.openvino.chunk import BLOCK
+from apps.lm.engines.protocol import GenerationRequest, Logprobs
+from apps.lm.tests.engines.openvino.counting_model import CountingModel, Next, plain, repeating, varied
 from apps.lm.tests.engines.sequences import sequence
 
-MODULE = "apps.lm.engines.openvino.batch"
-FOLDER, ROWS, TOKENS, THREADS = Path("model"), 16, 4096, 2
+ROWS, BLOCKS, THREADS = 16, 64, 2
 
 
-@pytest.fixture(scope="module")
-def module():
-    """The module of the batch, with stand-ins for openvino and openvino_genai."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "openvino", fake_genai.OPENVINO)
-        patch.setitem(sys.modules, "openvino_genai", fake_genai.OPENVINO_GENAI)
-        patch.delitem(sys.modules, MODULE, raising=False)
-        yield importlib.import_module(MODULE)
-        sys.modules.pop(MODULE)
+def make(next_token: Next = varied, rows: int = ROWS, blocks: int = BLOCKS) -> tuple[OpenVinoBatch, CountingModel]:
+    model = CountingModel(blocks, next_token)
+    return OpenVinoBatch(model, rows, blocks, THREADS), model
 
 
-@pytest.fixture
-def pipeline(module) -> fake_genai.ContinuousBatchingPipeline:
-    return module.pipeline(FOLDER, ROWS, TOKENS, THREADS)
+def run(batch: OpenVinoBatch, sequences: Sequence[BatchSequence]) -> None:
+    for each in sequences:
+        batch.join(each)
+    while not all(each.finished for each in sequences):
+        batch.step()
 
 
-@pytest.fixture
-def batch(module, pipeline):
-    return module.OpenVinoBatch(pipeline)
+def sizes(model: CountingModel) -> list[list[int]]:
+    """The tokens of each chunk, per call."""
+    return [[len(chunk.tokens) for chunk in chunks] for chunks in model.calls]
 
 
-def test_the_pipeline_is_compiled_for_the_batch_and_the_threads(pipeline):
-    scheduler = pipeline.scheduler
-    assert (pipeline.folder, pipeline.device) == (FOLDER, "CPU")
-    assert scheduler.max_num_seqs == ROWS
-    assert scheduler.max_num_batched_tokens == ROWS + 8 * THREADS, "all sequences decode, and a little prefill"
-    assert scheduler.num_kv_blocks == TOKENS // 32 + ROWS + 1
-    assert pipeline.properties == {
-        "INFERENCE_NUM_THREADS": THREADS,
-        "INFERENCE_PRECISION_HINT": "f32",
-        "KV_CACHE_PRECISION": "u8",
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 64,
-        "ENABLE_CPU_PINNING": False,
-    }
+@pytest.mark.parametrize("next_token", [varied, repeating])
+@settings(max_examples=30)
+@given(some.integers(0, 10**6))
+def test_each_answer_is_that_of_its_prompt_alone_however_others_join_and_leave(next_token, seed):
+    choices = random.Random(seed)
+    batch, _ = make(next_token, rows=choices.randint(1, 6), blocks=choices.randint(8, 30))
+    present, finished = list[BatchSequence](), list[BatchSequence]()
+    for _ in range(60):
+        if choices.random() < 0.4:
+            prompt = [choices.randrange(50) for _ in range(choices.choice([1, 2, 3, 17, 33, 90, 150]))]
+            present.append(sequence(prompt, choices.choice([1, 2, 20, 60])))
+            batch.join(present[-1])
+        if present and choices.random() < 0.1:
+            batch.leave(present.pop(choices.randrange(len(present))))
+        if present:
+            batch.step()
+        finished += [each for each in present if each.finished]
+        present = [each for each in present if not each.finished]
+    for each in finished + present:
+        assert each.tokens == plain(each.request.prompt, len(each.tokens), next_token)
+        assert len(each.tokens) <= each.request.max_tokens
 
 
-def test_sequences_join_between_steps_and_each_gets_a_token_in_a_step(batch):
-    first, second = sequence([1, 2], 3), sequence([3], 2)
+@given(some.lists(some.integers(1, 300), min_size=1, max_size=5))
+@example([LARGE_CHUNK * THREADS + 1])
+@example([LARGE_CHUNK * THREADS - 1, 50])
+def test_no_prompt_is_divided_into_a_part_of_one_token(lengths):
+    batch, model = make()
+    sequences = [sequence([3] * length, 1) for length in lengths]
+    run(batch, sequences)
+    parts = [size for chunk_sizes in sizes(model) for size in chunk_sizes]
+    assert parts.count(1) == lengths.count(1)
+
+
+def test_prompts_that_come_together_are_prefilled_in_large_chunks_before_any_decodes():
+    batch, model = make()
+    sequences = [sequence([1] * 100, 3) for _ in range(3)]
+    for each in sequences:
+        batch.join(each)
+    assert (batch.step(), batch.step()) == ([], [])
+    assert batch.step() == sequences
+    large = LARGE_CHUNK * THREADS
+    assert sizes(model)[:3] == [[100, large - 100], [72, large - 72], [300 - 2 * large]]
+
+
+def test_a_few_prompts_are_prefilled_in_small_chunks_while_more_sequences_decode():
+    batch, model = make()
+    decoding = [sequence([1, 2, 3], 30) for _ in range(2)]
+    for each in decoding:
+        batch.join(each)
+    batch.step()
+    late = sequence([2] * 20, 3)
+    batch.join(late)
+    assert batch.step() == decoding
+    assert batch.step() == [*decoding, late]
+    assert [calls[2:] for calls in sizes(model)[1:]] == [[CHUNK * THREADS], [20 - CHUNK * THREADS]]
+
+
+def test_decoding_pauses_for_a_majority_that_awaits_prefill():
+    batch, model = make()
+    first = sequence([1, 2, 3], 9)
     batch.join(first)
-    assert batch.step() == [first]
-    batch.join(second)
-    assert batch.step() == batch.step() == [first, second]
-    assert (first.tokens, second.tokens) == ([100, 101, 102], [100, 101])
-    assert first.finished and second.finished
-    assert batch.step() == [], "they have left"
-
-
-def test_each_sequence_is_handed_in_once_with_its_prompt(batch, pipeline):
-    for prompt in ([1, 2], [3]):
-        batch.join(sequence(prompt, 2))
-    assert [handle.prompt for handle in pipeline.handles] == [[[1, 2]], [[3]]]
-    assert len({handle.request_id for handle in pipeline.handles}) == 2
-
-
-def test_a_sequence_in_prefill_is_not_returned_while_others_decode(batch, pipeline):
-    first, long = sequence([1], 9), sequence([2] * 500, 9)
-    batch.join(first)
-    batch.join(long)
-    pipeline.handles[1].prefill_steps = 2
-    assert [batch.step() for _ in range(3)] == [[first], [first], [first, long]]
-
-
-def test_log_probabilities_of_tokens_are_recorded_if_requested(batch):
-    logprobs = Logprobs()
-    batch.join(sequence([1], 2, logprobs=logprobs))
-    batch.join(sequence([2], 2))
     batch.step()
-    batch.step()
-    assert logprobs.tokens == [TokenLogprob(100, -100.0, []), TokenLogprob(101, -101.0, [])]
+    group = [sequence([2] * 90, 3) for _ in range(2)]
+    for each in group:
+        batch.join(each)
+    assert batch.step() == [], "it prefills the first 128 of 180 tokens"
+    assert batch.step() == group
+    assert batch.step() == [first, *group]
+    assert sizes(model)[1:3] == [[90, 38], [52]]
 
 
-def test_log_probabilities_of_the_prompt_but_its_first_token_come_before_those_of_the_answer(batch):
-    logprobs = Logprobs(of_prompt=True)
-    echoing = sequence([1, 2, 3], 2, logprobs=logprobs)
-    batch.join(echoing)
-    assert batch.step() == batch.step() == [echoing]
-    assert (echoing.tokens, echoing.finished) == ([100, 101], True)
-    scores = {2: -2.0, 3: -3.0, 100: -100.0, 101: -101.0}
-    assert logprobs.tokens == [TokenLogprob(token, score, []) for token, score in scores.items()]
-
-
-def test_an_end_token_ends_a_sequence(batch):
-    ended = sequence([1], 9, end_tokens=frozenset({101}))
-    batch.join(ended)
-    assert batch.step() == batch.step() == [ended]
-    assert (ended.finished, ended.tokens, ended.error) == (True, [100, 101], None)
-
-
-def test_a_sequence_that_leaves_is_cancelled_and_the_others_go_on(batch, pipeline):
-    leaving, staying = sequence([1], 9), sequence([2], 9)
-    for each in (leaving, staying):
+def test_a_group_goes_on_when_one_of_it_leaves():
+    batch, _ = make()
+    group = [sequence([token] * 100, 2) for token in range(3)]
+    for each in group:
         batch.join(each)
     batch.step()
-    batch.leave(leaving)
-    assert pipeline.handles[0].status is GenerationStatus.CANCEL
-    assert batch.step() == [staying]
-    assert (leaving.tokens, staying.tokens) == ([100], [100, 101])
+    batch.leave(group[2])
+    batch.leave(group[0])
+    while not group[1].finished:
+        batch.step()
+    assert [each.tokens for each in group] == [[], plain([1] * 100, 2, varied), []]
 
 
-def test_a_sequence_whose_tokens_cannot_be_read_ends_alone(batch, pipeline):
-    bad, good = sequence([1], 3), sequence([2], 3)
-    for each in (bad, good):
-        batch.join(each)
-    pipeline.handles[0].read_error = RuntimeError("broken")
-    assert batch.step() == [bad, good]
-    assert (str(bad.error), pipeline.handles[0].status) == ("broken", GenerationStatus.CANCEL)
-    assert batch.step() == batch.step() == [good]
-    assert (good.tokens, good.error) == ([100, 101, 102], None)
+def test_right_proposals_save_steps():
+    batch, model = make(repeating)
+    each = sequence([1, 2, 3, 4, 5, 1, 2, 3], 40)
+    run(batch, [each])
+    assert each.tokens == plain(each.request.prompt, 40, repeating)
+    assert len(model.calls) == 1 + -(-39 // (1 + PROPOSALS)), "the prompt, then five tokens a step"
+    assert all(len(chunks) <= 1 + PROPOSALS for chunks in model.calls)
 
 
-def test_a_sequence_that_the_pipeline_ends_early_has_an_error_with_the_status(batch, pipeline):
-    bad, good = sequence([1], 3), sequence([2], 3)
-    for each in (bad, good):
-        batch.join(each)
-    pipeline.handles[0].status = GenerationStatus.IGNORED
-    assert batch.step() == [bad, good]
-    assert str(bad.error) == "The pipeline has ended a sequence as IGNORED."
-    assert batch.step() == [good]
+def test_proposals_are_bounded_and_none_goes_beyond_the_longest_answer():
+    batch, model = make(repeating)
+    sequences = [sequence([1, 2, 3, 4, token] * 3, 7) for token in range(5, 5 + ROWS)]
+    run(batch, sequences)
+    for each in sequences:
+        assert each.tokens == plain(each.request.prompt, 7, repeating)
+    decoding = [chunks for chunks in model.calls if all(len(chunk.tokens) == 1 for chunk in chunks)]
+    assert max(map(len, decoding)) == MAX_WITH_PROPOSALS
+    assert all(chunk.length < 15 + 7 - 1 for chunks in decoding for chunk in chunks)
 
 
-def test_a_refused_sequence_does_not_join(batch, pipeline):
-    with pytest.raises(RuntimeError, match="the temperature is refused"):
-        batch.join(sequence([1], 3, sampling={"temperature": 3.0}))
-    assert pipeline.handles == batch.step() == []
+@pytest.mark.parametrize(("count", "proposed"), [(2, 1), (3, 0)])
+def test_for_more_than_two_sequences_only_tokens_after_five_that_occurred_before_are_proposed(count, proposed):
+    batch, model = make(lambda tokens: tokens[-3])
+    run(batch, [sequence([1, 2, 3, 1, 2], 3) for _ in range(count)])
+    assert len(model.calls[1]) == count * (1 + proposed)
 
 
-def test_greedy_requests_do_not_sample_and_end_only_at_end_tokens(batch, pipeline):
-    batch.join(sequence([1], 5, end_tokens=frozenset({2, 3})))
-    batch.join(sequence([1], 5))
-    with_end, without_end = (vars(handle.configuration) for handle in pipeline.handles)
-    neutral = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "min_new_tokens": 0}
-    expected = {"max_new_tokens": 5, "do_sample": False, "logprobs": 0, "echo": False} | neutral
-    assert with_end == expected | {"stop_token_ids": {2, 3}, "ignore_eos": False}
-    assert without_end == expected | {"stop_token_ids": set(), "ignore_eos": True}
+def test_an_end_token_ends_an_answer_among_proposals_that_were_right():
+    batch, _ = make(repeating)
+    each = sequence([1, 2, 3, 4, 5, 1, 2, 3], 40, end_tokens=frozenset({2}))
+    run(batch, [each])
+    assert each.tokens == [4, 5, 1, 2]
 
 
-def test_sampling_parameters_are_handed_in_and_seeds_differ_unless_set(batch, pipeline):
-    batch.join(sequence([1], 5, sampling={"temperature": 0.7, "top_p": 0.9, "top_k": 50, "seed": 3}))
-    for _ in range(2):
-        batch.join(sequence([1], 5, sampling={"temperature": 1.0}))
-    full, default, other = (handle.configuration for handle in pipeline.handles)
-    assert (full.do_sample, full.temperature, full.top_p, full.top_k, full.rng_seed) == (True, 0.7, 0.9, 50, 3)
-    assert (default.do_sample, default.temperature, default.top_p) == (True, 1.0, 1.0)
-    assert not hasattr(default, "top_k"), "the pipeline's default"
-    assert default.rng_seed != other.rng_seed
+def test_sampled_answers_do_not_depend_on_company_or_proposals():
+    def answers(count: int) -> list[list[int]]:
+        batch, _ = make(repeating)
+        sequences = [
+            sequence([1, 2, 3, 4, 5] * 2, 30, sampling={"temperature": 2.0, "seed": seed}) for seed in range(count)
+        ]
+        run(batch, sequences)
+        return [each.tokens for each in sequences]
+
+    assert answers(5)[:2] == answers(2)
+    assert len({tuple(tokens) for tokens in answers(5)}) == 5
 
 
-def test_penalties_min_p_and_the_least_number_of_tokens_are_handed_in(batch, pipeline):
-    penalties = {"repetition_penalty": 1.2, "presence_penalty": 0.5, "frequency_penalty": -0.5}
-    batch.join(sequence([1], 5, sampling=penalties | {"temperature": 1.0, "min_p": 0.1, "seed": -1}, min_tokens=9))
-    (handle,) = pipeline.handles
-    assert penalties.items() <= vars(handle.configuration).items()
-    assert (handle.configuration.min_p, handle.configuration.min_new_tokens) == (0.1, 5), "at most all tokens"
-    assert handle.configuration.rng_seed == 2**64 - 1, "the pipeline's seeds have no sign"
-    batch.join(sequence([1], 5, sampling={"temperature": 1.0, "min_p": 1.0}))
-    assert 0.999 < pipeline.handles[1].configuration.min_p < 1, "it refuses 1"
+@pytest.mark.parametrize(("rows", "blocks"), [(2, BLOCKS), (ROWS, 4)])
+def test_sequences_wait_for_rows_and_for_blocks(rows, blocks):
+    batch, model = make(rows=rows, blocks=blocks)
+    sequences = [sequence([token] * (2 * BLOCK - 5), 5) for token in range(3)] + [sequence([9], 3)]
+    run(batch, sequences)
+    for each in sequences:
+        assert each.tokens == plain(each.request.prompt, len(each.tokens), varied)
+    assert max(len({chunk.blocks[0] for chunk in chunks}) for chunks in model.calls) == 2
 
 
-def test_the_size_of_the_cache_is_known_after_one_token_and_its_sequence_has_left(batch, pipeline):
-    assert batch.cache_bytes() == 4096
-    assert [handle.generated for handle in pipeline.handles] == [1]
-    assert batch.step() == []
+@pytest.mark.parametrize(("prompt", "new"), [(0, 1), (BLOCK * 4, 1), (1, BLOCK * 4)])
+def test_a_sequence_that_cannot_fit_does_not_join(prompt, new):
+    batch, _ = make(blocks=4)
+    with pytest.raises(ValueError, match=f"{prompt} \\+ {new} tokens do not fit in 1 to 128"):
+        batch.join(sequence([1] * prompt, new))
 
 
-@pytest.fixture
-def engine(batch) -> BatchEngine:
-    return BatchEngine(batch)
+@pytest.mark.parametrize("length", [1, 2, 17, 200])
+def test_log_probabilities_of_prompt_and_answer_are_recorded_in_order(length):
+    batch, _ = make(repeating)
+    logprobs = Logprobs(top=2, of_prompt=True)
+    prompt = [index % 5 for index in range(length)]
+    echoing, other = sequence(prompt, 12, logprobs=logprobs), sequence([7, 3], 12)
+    run(batch, [other, echoing])
+    assert echoing.tokens == plain(prompt, 12, repeating)
+    assert [entry.token for entry in logprobs.tokens] == [*prompt[1:], *echoing.tokens]
+    answer = logprobs.tokens[length - 1 :]
+    assert all(entry.logprob == pytest.approx(-0.286, abs=0.001) == entry.top[0][1] for entry in answer)
+    assert all(entry.token == entry.top[0][0] and len(entry.top) == 2 for entry in answer)
 
 
-def tokens(engine: BatchEngine, max_tokens: int, **sampling) -> list[int]:
-    request = GenerationRequest([1], max_tokens, sampling=Sampling(**sampling))
-    answer: list[int] = []
-    engine.generate(request, answer.append, lambda: False)
-    return answer
+def test_a_sequence_whose_choice_fails_ends_alone():
+    batch, _ = make()
+    bad, good = sequence([1], 3, sampling={"logit_bias": {10**6: 1.0}}), sequence([2], 3)
+    run(batch, [bad, good])
+    assert isinstance(bad.error, IndexError) and bad.tokens == []
+    assert good.tokens == plain([2], 3, varied)
 
 
-def test_callers_of_the_engine_each_get_their_tokens(engine):
+def test_callers_of_the_engine_each_get_their_tokens_one_by_one():
+    engine = BatchEngine(make(repeating)[0])
+
+    def answer(count: int) -> list[int]:
+        tokens = list[int]()
+        engine.generate(GenerationRequest([1, 2, 3, 4, 5] * 2, count), tokens.append, lambda: False)
+        return tokens
+
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda n: tokens(engine, n), range(1, 9)))
-    assert answers == [list(range(100, 100 + n)) for n in range(1, 9)]
+        answers = list(pool.map(answer, range(1, 30)))
+    assert answers == [plain([1, 2, 3, 4, 5] * 2, count, repeating) for count in range(1, 30)]
 
 
-def test_a_caller_of_the_engine_that_needs_no_more_tokens_cancels_its_sequence(engine, pipeline):
-    engine.generate(GenerationRequest([1], 10**9), lambda _: True, lambda: False)
-    assert tokens(engine, 3) == [100, 101, 102]
-    assert [handle.status for handle in pipeline.handles] == [GenerationStatus.CANCEL, GenerationStatus.FINISHED]
+def test_a_caller_that_needs_no_more_tokens_gets_none_of_those_computed_with_its_last():
+    engine, tokens = BatchEngine(make(repeating)[0]), list[int]()
+
+    def receive(token: int) -> bool:
+        tokens.append(token)
+        return len(tokens) == 3
+
+    engine.generate(GenerationRequest([1, 2, 3, 4, 5] * 2, 30), receive, lambda: False)
+    assert tokens == [1, 2, 3]
 
 
-def test_a_refusal_is_raised_to_its_caller_and_the_next_is_served(engine):
-    with pytest.raises(RuntimeError, match="the temperature is refused"):
-        tokens(engine, 3, temperature=3.0)
-    assert tokens(engine, 2) == [100, 101]
-
-
-def test_a_pipeline_that_fails_ends_the_engine(engine, pipeline):
-    pipeline.step_error = ValueError("out of blocks")
-    with pytest.raises(EngineError, match="out of blocks"):
-        tokens(engine, 3)
+def test_a_model_that_fails_ends_the_engine():
+    batch, model = make()
+    engine, model.failure = BatchEngine(batch), ValueError("out of memory")
+    with pytest.raises(EngineError, match="out of memory"):
+        engine.generate(GenerationRequest([1], 3), lambda _: None, lambda: False)
     assert engine.failure == "The engine has failed (ValueError) and answers nothing until the process is restarted."

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tokenizers import Tokenizer
 
 from apps.lm.tests import process, tiny
 from apps.lm.tests.conftest import SHIPPED, make_shipped
@@ -180,13 +181,15 @@ def test_emoji_are_streamed_whole(openvino):
     assert any(ord(character) > 0xFFFF for character in whole) and "\N{REPLACEMENT CHARACTER}" not in whole
 
 
-def test_a_seed_repeats_a_sampled_answer(openvino):
-    """Not in a batch, where activations are quantised: output then varies with the batch."""
+def test_an_answer_is_the_same_alone_and_in_company_and_a_seed_repeats_it(openvino):
     sampled = {"prompt": "My favourite animal is", "max_new_tokens": 30, "temperature": 1.0, "top_p": 0.95, "top_k": 50}
     bodies = [sampled | {"seed": seed} for seed in range(6)]
     alone = [generate(openvino, **body)["generated_text"] for body in bodies]
-    assert [generate(openvino, **body)["generated_text"] for body in bodies] == alone
-    assert len(set(alone)) == 6
+    greedy = [{"prompt": prompt * repeat, "max_new_tokens": 60} for prompt in PROMPTS for repeat in (1, 6)]
+    alone += [generate(openvino, **body)["generated_text"] for body in greedy]
+    together = generate_concurrently(openvino, bodies + greedy)
+    assert [answer["generated_text"] for answer in together] == alone
+    assert len(set(alone[:6])) == 6
     assert len({generate(openvino, **sampled)["generated_text"] for _ in range(3)}) == 3
 
 
@@ -198,7 +201,7 @@ def test_the_largest_batch_stays_within_its_memory(service, openvino):
     answers = generate_concurrently(openvino, bodies)
     assert {answer["usage"]["total_tokens"] for answer in answers} == {256}
     health = openvino.get("/healthz").json()["model"]
-    token_bytes = 2 * 30 * 3 * 64  # keys and values, layers, key-value heads, 8-bit numbers
+    token_bytes = 2 * 30 * 3 * 64 * 2  # keys and values, layers, key-value heads, numbers of a head, their bytes
     assert 1 < health["kv_cache_bytes"] / (health["max_batch_total_tokens"] * token_bytes) < 2
     assert resident_bytes(service.popen.pid, peak=True) < MEMORY
 
@@ -268,17 +271,39 @@ def test_the_best_of_several_answers_has_the_highest_mean_logprob(openvino):
     assert complete(openvino, n=1, best_of=4, **body)["choices"][0]["text"] == best["text"]
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"logit_bias": {"1": 1}},
-        {"logprobs": 1},
-        {"echo": True, "logprobs": 1},
-        {"response_format": {"type": "json_object"}},
-    ],
-)
-def test_what_its_pipeline_does_not_compute_is_refused_by_name(openvino, body):
-    error = complete(openvino, **body)["error"]
-    name = list(body)[-1]
-    assert (error["param"], error["code"]) == (name, "unsupported_parameter")
-    assert error["message"].startswith(f"#/{name}: is not computed by the engine 'openvino' of '{SHIPPED}'; ")
+def test_the_likeliest_tokens_are_about_those_on_torch(openvino, torch):
+    body = {"prompt": "The capital of France is Paris.", "echo": True, "logprobs": 3, "max_tokens": 1}
+    ours, theirs = (complete(client, **body)["choices"][0]["logprobs"]["top_logprobs"] for client in (openvino, torch))
+    assert ours[0] is theirs[0] is None
+    for one, other in zip(ours[1:], theirs[1:], strict=True):
+        assert len(one) == 3 and list(one.values()) == sorted(one.values(), reverse=True)
+        common = one.keys() & other.keys()
+        assert len(common) >= 2 and all(abs(one[token] - other[token]) < 1 for token in common), (one, other)
+
+
+def test_a_bias_excludes_a_token(openvino, models):
+    first = complete(openvino, logprobs=0)["choices"][0]["logprobs"]["tokens"][0]
+    (token,) = Tokenizer.from_file(str(models / f"{SHIPPED}_v2" / "tokenizer.json")).encode(first).ids
+    biased = complete(openvino, logprobs=0, logit_bias={str(token): -100})["choices"][0]
+    assert biased["logprobs"]["tokens"][0] != first
+
+
+def test_answers_follow_a_schema(openvino):
+    schema = {
+        "type": "object",
+        "properties": {"name": {"type": "string", "maxLength": 20}, "age": {"type": "integer", "minimum": 0}},
+        "required": ["name", "age"],
+        "additionalProperties": False,
+    }
+    form = {"type": "json_schema", "json_schema": {"name": "person", "schema": schema}}
+    for seed in range(3):
+        text = complete(openvino, response_format=form, max_tokens=80, temperature=1, seed=seed)["choices"][0]["text"]
+        assert json.loads(text).keys() == {"name", "age"}
+
+
+def test_logits_are_the_same_to_the_last_bit_however_they_are_computed(python, models):
+    program = [python, "-m", "apps.lm.tests.engines.openvino.exactness", models / f"{SHIPPED}_v2"]
+    for threads in ("1", "2", "4"):
+        output = subprocess.run([*program, threads], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        differences = json.loads(output)
+        assert len(differences) == 8 and set(differences.values()) == {0}, (threads, differences)
