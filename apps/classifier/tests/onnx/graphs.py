@@ -12,6 +12,16 @@ from models.features import Feature
 WEIGHTS = np.array([[1.0, -2.0], [0.5, 3.0]])
 COLOURS = Feature(name="colour", kind="category", values=("red", "green"), unknown="accepted", missing="null")
 
+INTERLEAVED = [
+    Feature(name="a"),
+    COLOURS,
+    Feature(name="count", kind="int"),
+    Feature(name="b", missing="null"),
+    Feature(name="c"),
+    Feature(name="level", kind="category", values=("high", "low"), unknown="accepted"),
+    Feature(name="flag", kind="bool"),
+]
+
 
 def model(nodes, inputs, outputs, initializers=(), **keys) -> onnx.ModelProto:
     """Return a model of opset 19 whose `inputs` and `outputs` are (name, type, shape)."""
@@ -47,6 +57,29 @@ def colours() -> onnx.ModelProto:
         values_floats=[1.0, 2.0, 3.0], default_float=0.0,
     )  # fmt: skip
     return model([node], [("colour", TensorProto.STRING, [None, 1])], [("y", TensorProto.FLOAT, [None, 1])])
+
+
+def interleaved() -> onnx.ModelProto:
+    """Return a regressor that answers its features, INTERLEAVED, which come in inputs of all types and two widths.
+
+    Of a colour it answers 1 for red and 2 for a missing one, of a level 1 for low.
+    """
+    types = {"a": "DOUBLE", "colour": "STRING", "count": "INT64", "bc": "FLOAT", "level": "STRING", "flag": "BOOL"}
+    codes = {"colour": (["red", ""], [1.0, 2.0]), "level": (["low"], [1.0])}
+    inputs, nodes = [], []
+    for name, kind in types.items():
+        inputs.append((name, TensorProto.DataType.Value(kind), [None, 2 if name == "bc" else 1]))
+        if name in codes:
+            keys, values = codes[name]
+            encoder = helper.make_node(
+                "LabelEncoder", [name], [f"{name} code"], domain="ai.onnx.ml",
+                keys_strings=keys, values_floats=values, default_float=0.0,
+            )  # fmt: skip
+            nodes.append(encoder)
+        source = f"{name} code" if name in codes else name
+        nodes.append(helper.make_node("Cast", [source], [f"{name} number"], to=TensorProto.DOUBLE))
+    nodes.append(helper.make_node("Concat", [f"{name} number" for name in types], ["y"], axis=1))
+    return model(nodes, inputs, [("y", TensorProto.DOUBLE, [None, len(INTERLEAVED)])])
 
 
 def large(elements: int) -> onnx.ModelProto:

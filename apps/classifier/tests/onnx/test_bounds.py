@@ -89,6 +89,21 @@ def test_what_takes_longer_than_a_moment_leaves_the_event_loop_free():
     assert OnnxModel(graphs.squares().SerializeToString()).brief_rows == 0  # a row's value says how long it takes
 
 
+def test_a_few_rows_of_a_fast_model_are_answered_without_a_thread(tmp_path):
+    """The way to a thread and back takes longer than they do."""
+    with serving(graphs.publish_colours(tmp_path)) as client:
+        before = compute_threads()
+        for count in range(1, model.BRIEF_ROWS + 1):
+            assert post(client, ["red"] * count).json()["predictions"] == [{"value": 1}] * count
+        assert compute_threads() == before
+        assert post(client, ["red"] * (model.BRIEF_ROWS + 1)).status_code == 200
+        assert len(compute_threads() - before) == 1
+
+
+def compute_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("compute")}
+
+
 def in_a_process(*lines: str) -> str:
     """Run code where onnxruntime has at most 50 MB, which is set once in a process; return what it prints."""
     code = [

@@ -79,6 +79,22 @@ def test_texts_of_a_category_and_unknown_and_missing_ones_reach_the_model():
     assert error.value.mistakes == [((0,), "must be a text; 7 was given (colour)")]
 
 
+def test_each_input_gets_its_own_features_whatever_types_lie_between():
+    model = OnnxModel(graphs.interleaved().SerializeToString(), graphs.INTERLEAVED)
+    values = [[1.5, "red", 2, 0.25, 3.5, "low", True], [2.5, None, 7, None, -1.0, "none of them", False]]
+    rows = Table(graphs.INTERLEAVED, np.float64).rows([((), row) for row in values])
+    expected = [[1.5, 1, 2, 0.25, 3.5, 1, 1], [2.5, 2, 7, np.nan, -1, 0, 0]]
+    assert np.array_equal(model.evaluate(rows), expected, equal_nan=True)
+    assert np.array_equal(model.evaluate(rows[1:]), expected[1:], equal_nan=True)
+
+
+def test_the_features_of_a_type_are_converted_at_once_for_all_inputs():
+    """One by one, the 20 inputs of a pipeline take as long as its evaluation."""
+    inputs = OnnxModel(graphs.interleaved().SerializeToString(), graphs.INTERLEAVED).inputs
+    tensors = inputs.tensors(np.zeros((1, len(graphs.INTERLEAVED))))
+    assert tensors["colour"].base is tensors["level"].base is not None
+
+
 def test_weights_in_other_files_are_refused(tmp_path):
     model = graphs.softmax()
     weights = model.graph.initializer[0]
