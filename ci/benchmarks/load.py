@@ -64,6 +64,12 @@ class LoadResult:
     latencies: list[float] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
 
+    def add(self, other: "LoadResult") -> None:
+        """Add a later result of the same load."""
+        self.seconds += other.seconds
+        self.latencies += other.latencies
+        self.failures += other.failures
+
     @property
     def rate(self) -> float:
         """Correct responses a second."""
