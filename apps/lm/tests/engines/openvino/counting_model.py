@@ -47,8 +47,8 @@ class CountingModel:
             for index in range(chunk.keep)
         ]
         self._logits = np.zeros((len(kept), VOCABULARY), np.float32)
-        for row, tokens in zip(self._logits, kept, strict=True):
-            row[self._next_token(tokens)] = 5
+        for index, tokens in enumerate(kept):
+            self._logits[index, self._next_token(tokens)] = 5
         return self._logits
 
     def _read(self, chunk: Chunk, count: int) -> list[int]:
