@@ -8,9 +8,9 @@ from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, String
 
 from training.classifier.onnx import trees
 
+LIGHTGBM_LOGARITHMS = {"poisson", "gamma", "tweedie"}  # whose margins are logarithms of values
 LIGHTGBM_OBJECTIVES = {
-    "binary", "multiclass", "regression", "regression_l1", "huber", "fair", "quantile", "mape",
-    "poisson", "gamma", "tweedie",
+    "binary", "multiclass", "regression", "regression_l1", "huber", "fair", "quantile", "mape", *LIGHTGBM_LOGARITHMS,
 }  # fmt: skip
 
 
@@ -115,21 +115,6 @@ def histograms(scope: Any, operator: Any, container: Any) -> None:
     _answer(graph, margins, count)
 
 
-def xgboost(scope: Any, operator: Any, container: Any) -> None:
-    """XGBoost: rows and thresholds are float32, and smaller values than a threshold go left."""
-    graph, model = Graph(scope, operator, container), operator.raw_operator
-    booster = model.get_booster()
-    if getattr(model, "early_stopping_rounds", None) is not None:
-        booster = booster[: model.best_iteration + 1]
-    members, groups, base, objective = trees.of_xgboost(booster)
-    count = int(groups.max()) + 1
-    total = graph.summed(graph.leaves(members, single=True, mode=trees.LESS), groups, count)
-    margins = graph.add("Add", [total, graph.constant(base.reshape(1, -1))], 14)
-    if not hasattr(model, "classes_") and objective in trees.LOGITS:
-        margins = graph.add("Sigmoid", [margins])
-    _answer(graph, graph.add("Exp", [margins]) if objective in trees.LOGARITHMS else margins, count)
-
-
 def lightgbm(scope: Any, operator: Any, container: Any) -> None:
     """LightGBM: the sum of each class's leaves, compared in float64."""
     graph = Graph(scope, operator, container)
@@ -141,7 +126,7 @@ def lightgbm(scope: Any, operator: Any, container: Any) -> None:
         raise NotImplementedError(f"{rule}. Train it with boosting 'gbdt' and one of {known}")
     members, count = trees.of_lightgbm(model), model["num_tree_per_iteration"]
     margins = graph.summed(graph.leaves(members, single=False), np.arange(len(members)) % count, count)
-    _answer(graph, graph.add("Exp", [margins]) if objective in trees.LOGARITHMS else margins, count)
+    _answer(graph, graph.add("Exp", [margins]) if objective in LIGHTGBM_LOGARITHMS else margins, count)
 
 
 def voting(scope: Any, operator: Any, container: Any) -> None:

@@ -14,7 +14,7 @@ from sklearn import ensemble, tree
 from sklearn.impute import SimpleImputer
 
 from apps.classifier.onnx.inputs import MISSING
-from training.classifier.onnx import ensembles
+from training.classifier.onnx import ensembles, xgboost_models
 
 CLASSIFIER_OPTIONS = {"nocl": [True, False], "zipmap": [True, False, "columns"], "raw_scores": [True, False]}
 ENSEMBLES: dict[Callable[[Any, Any, Any], None], tuple[type, ...]] = {
@@ -26,7 +26,9 @@ ENSEMBLES: dict[Callable[[Any, Any, Any], None], tuple[type, ...]] = {
     ),
     ensembles.gradient_boosting: (ensemble.GradientBoostingClassifier, ensemble.GradientBoostingRegressor),
     ensembles.histograms: (ensemble.HistGradientBoostingClassifier, ensemble.HistGradientBoostingRegressor),
-    ensembles.xgboost: (xgboost.XGBClassifier, xgboost.XGBRegressor),
+    xgboost_models.convert: (
+        xgboost.XGBClassifier, xgboost.XGBRegressor, xgboost.XGBRFClassifier, xgboost.XGBRFRegressor,
+    ),
     ensembles.lightgbm: (lightgbm.LGBMClassifier, lightgbm.LGBMRegressor),
     ensembles.voting: (ensemble.VotingClassifier,),
 }  # fmt: skip

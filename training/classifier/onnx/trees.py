@@ -4,7 +4,6 @@ ONNX finds the leaf of each tree; the leaves' values are then gathered and added
 add them in float32, and compare there what a scaler made of float64, which takes wrong branches.
 """
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +12,6 @@ from onnx import TensorProto, helper
 
 LESS_OR_EQUAL, LESS = "BRANCH_LEQ", "BRANCH_LT"
 MAX_LEAVES = 2**24  # whose places float32 holds exactly: TreeEnsembleRegressor answers in float32
-# Objectives of XGBoost and LightGBM whose margins are logits, and those whose margins are logarithms of values.
-LOGITS = {"binary:logistic", "reg:logistic"}
-LOGARITHMS = {"count:poisson", "reg:gamma", "reg:tweedie", "poisson", "gamma", "tweedie"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,7 @@ class Tree:
     feature: np.ndarray
     threshold: np.ndarray
     missing_left: np.ndarray
-    values: np.ndarray  # float64 (nodes, width)
+    values: np.ndarray  # (nodes, width)
 
 
 def of_scikit_learn(estimator: Any) -> Tree:
@@ -46,36 +42,6 @@ def of_histograms(predictor: Any) -> Tree:
     left = np.where(nodes["is_leaf"], -1, nodes["left"].astype(np.int64))
     right, values = nodes["right"].astype(np.int64), nodes["value"][:, None].astype(np.float64)
     return Tree(left, right, nodes["feature_idx"], nodes["num_threshold"], nodes["missing_go_to_left"] != 0, values)
-
-
-def of_xgboost(booster: Any) -> tuple[list[Tree], np.ndarray, np.ndarray, str]:
-    """Return the trees of a Booster, the output that each adds to, the margins that it starts with, the objective."""
-    learner = json.loads(bytes(booster.save_raw("json")))["learner"]
-    if learner["gradient_booster"]["name"] != "gbtree":
-        raise NotImplementedError(f"XGBoost's {learner['gradient_booster']['name']}; train it with booster='gbtree'")
-    model = learner["gradient_booster"]["model"]
-    if any(tree["categories_nodes"] for tree in model["trees"]):
-        raise NotImplementedError("XGBoost that splits by categories; encode them by OneHotEncoder")
-    base = np.array(json.loads(learner["learner_model_param"]["base_score"]), np.float64).reshape(-1)
-    objective = str(learner["objective"]["name"])
-    if objective in LOGITS:
-        base = np.log(base / (1 - base))
-    elif objective in LOGARITHMS:
-        base = np.log(base)
-    return [_of_xgboost(tree) for tree in model["trees"]], np.array(model["tree_info"]), base, objective
-
-
-def _of_xgboost(tree: dict[str, Any]) -> Tree:
-    conditions = np.array(tree["split_conditions"], np.float32).astype(np.float64)
-    left = np.array(tree["left_children"])
-    return Tree(
-        left,
-        np.array(tree["right_children"]),
-        np.array(tree["split_indices"]),
-        conditions,
-        np.array(tree["default_left"], bool),
-        conditions[:, None],
-    )
 
 
 def of_lightgbm(model: dict[str, Any]) -> list[Tree]:

@@ -52,7 +52,9 @@ CLASSIFIERS = {
     "VotingClassifier, soft": ensemble.VotingClassifier([LOGISTIC, BAYES], voting="soft"),
     "StackingClassifier": ensemble.StackingClassifier([LOGISTIC, BAYES]),
     "GridSearchCV": GridSearchCV(linear_model.LogisticRegression(), {"C": [0.1, 1]}),
-    "XGBClassifier": xgboost.XGBClassifier(n_estimators=100),
+    "XGBClassifier": xgboost.XGBClassifier(n_estimators=300),
+    "XGBClassifier, three classes": xgboost.XGBClassifier(n_estimators=300),
+    "XGBRFClassifier": xgboost.XGBRFClassifier(n_estimators=300),
     "LGBMClassifier": lightgbm.LGBMClassifier(verbose=-1),
 }
 REGRESSORS = {
@@ -68,13 +70,16 @@ REGRESSORS = {
     "AdaBoostRegressor": ensemble.AdaBoostRegressor(n_estimators=20, random_state=0),
     "VotingRegressor": ensemble.VotingRegressor([RIDGE, LINEAR]),
     "StackingRegressor": ensemble.StackingRegressor([RIDGE, LINEAR]),
-    "XGBRegressor": xgboost.XGBRegressor(n_estimators=100),
+    "XGBRegressor": xgboost.XGBRegressor(n_estimators=300),
     "LGBMRegressor": lightgbm.LGBMRegressor(verbose=-1),
     "LGBMRegressor, poisson": lightgbm.LGBMRegressor(objective="poisson", verbose=-1),
     "LGBMRegressor, gamma": lightgbm.LGBMRegressor(objective="gamma", verbose=-1),
     "LGBMRegressor, tweedie": lightgbm.LGBMRegressor(objective="tweedie", verbose=-1),
-    "XGBRegressor, poisson": xgboost.XGBRegressor(objective="count:poisson", n_estimators=20),
-    "XGBRegressor, logistic": xgboost.XGBRegressor(objective="reg:logistic", n_estimators=20),
+    "XGBRegressor, poisson": xgboost.XGBRegressor(objective="count:poisson", n_estimators=300),
+    "XGBRegressor, gamma": xgboost.XGBRegressor(objective="reg:gamma", n_estimators=300),
+    "XGBRegressor, tweedie": xgboost.XGBRegressor(objective="reg:tweedie", n_estimators=300),
+    "XGBRegressor, logistic": xgboost.XGBRegressor(objective="reg:logistic", n_estimators=300),
+    "XGBRFRegressor": xgboost.XGBRFRegressor(n_estimators=300),
 }
 
 
@@ -113,8 +118,8 @@ def measured(model: Any, name: str, folder: Path) -> dict[str, Any]:
     target: Any = cost if name in REGRESSORS else np.where(cost > 9, "dear", "cheap")
     if name == "XGBRegressor, logistic":
         target = cost / cost.max()
-    if name == "XGBClassifier":  # takes numbers only
-        target = (target == "dear").astype(int)
+    if name.startswith("XGB") and name in CLASSIFIERS:  # takes numbers only
+        target = np.digitize(cost, [8, 11] if "three" in name else [9])
     fitted, path, sample = make_pipeline(prepared(), model).fit(frame, target), folder / "m.joblib", folder / "rows.csv"
     joblib.dump(fitted, path)
     frame.to_csv(sample, index=False)
