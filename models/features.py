@@ -29,6 +29,11 @@ class Feature:
     range: tuple[float, float] | None = None  # of the training data
     missing: str = "refused"
 
+    @property
+    def has_texts(self) -> bool:
+        """Whether it is a category of texts."""
+        return bool(self.values) and isinstance(self.values[0], str)
+
     def to_json(self) -> dict[str, Any]:
         """Return the keys that are set, as the manifest holds them."""
         keys: dict[str, Any] = {"name": self.name, "kind": self.kind, "missing": self.missing}

@@ -209,8 +209,7 @@ def _category(codes: Mapping[Any, float], accepts_unknown: bool, value: Any) -> 
 
 
 def _codes(feature: Feature) -> Mapping[Any, float]:
-    texts = bool(feature.values) and isinstance(feature.values[0], str)
-    return {value: float(place if texts else value) for place, value in enumerate(feature.values)}
+    return {value: float(place if feature.has_texts else value) for place, value in enumerate(feature.values)}
 
 
 def _shown(value: Any) -> str:

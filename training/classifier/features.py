@@ -45,16 +45,19 @@ def learn(
     takes_missing: bool,
     sample: Path | None,
     described: Path | None,
-    vocabulary: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    vocabulary: Mapping[str, tuple[str | float, ...]] = MappingProxyType({}),
 ) -> tuple[Feature, ...]:
     """Return the features of `flat`, each as the model, then `sample`, then `described` tell of it.
 
     `sample` is a CSV of training data with a header, `described` JSON of objects with Feature's fields;
-    `vocabulary` has the texts that the model knows of features. Raises TrainingError for a file that does not fit the
+    `vocabulary` has the values that the model knows of features. Raises TrainingError for a file that does not fit the
     model.
     """
     explicit = _described(described) if described else {}
     columns = read_columns(sample) if sample else {}
+    vocabulary = {
+        name: values for name, values in vocabulary.items() if _are_categories(values, explicit.get(name, {}))
+    }
     declared = {name: {"kind": "category"} for name in vocabulary} | explicit
     names = flat.feature_names or _names_from_files(flat.n_features, explicit, described, columns, sample)
     _require_known(explicit, names, described)
@@ -72,6 +75,11 @@ def learn(
     if not takes_missing and (wrong := [feature.name for feature in learnt if feature.missing != "refused"]):
         raise TrainingError(f"The model takes no missing values, and {wrong[0]!r} may be missing in '{described}'.")
     return learnt
+
+
+def _are_categories(values: Sequence[str | float], explicit: Mapping[str, Any]) -> bool:
+    """Return whether what a model knows of a feature makes it a category: numbers may be described otherwise."""
+    return isinstance(values[0], str) or explicit.get("kind", "category") == "category"
 
 
 def _names_from_files(

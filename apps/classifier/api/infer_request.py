@@ -81,8 +81,7 @@ def rows_of(request: InferRequest, content: memoryview, model: Classifier) -> np
 
 def datatype(feature: Feature) -> str:
     """Return the datatype of a feature's tensor."""
-    texts = bool(feature.values) and isinstance(feature.values[0], str)
-    return "BYTES" if texts else DATATYPES.get(feature.kind, "FP64")
+    return "BYTES" if feature.has_texts else DATATYPES.get(feature.kind, "FP64")
 
 
 def _pixels(request: InferRequest, content: memoryview, n_features: int) -> tuple[np.ndarray, memoryview]:

@@ -83,18 +83,14 @@ def _index(columns: list[int]) -> slice | np.ndarray:
 
 def _texts(feature: Feature) -> np.ndarray:
     """Return what stands for each code of a feature: its values, then missing (-2) and unknown (-1)."""
-    texts = feature.values if _has_texts(feature) else ()
+    texts = feature.values if feature.has_texts else ()
     return np.array([*texts, MISSING, UNKNOWN], object)
-
-
-def _has_texts(feature: Feature) -> bool:
-    return bool(feature.values) and isinstance(feature.values[0], str)
 
 
 def _mistake(feature: Feature, dtype: str) -> str | None:
     """Return what is wrong with a feature for an input of this type: a tensor of integers holds no missing value."""
     rule = f"its input for {feature.name!r} is a {dtype}"
-    if (dtype == TEXT) != _has_texts(feature):
+    if (dtype == TEXT) != feature.has_texts:
         return f"{rule}, and the feature is {'not ' if dtype == TEXT else ''}a category of texts"
     if dtype in WHOLE and feature.missing != "refused":
         return f"{rule}, which holds no missing values, and the feature may be missing"

@@ -22,7 +22,7 @@ from apps.classifier.onnx.model import OnnxModel
 from apps.classifier.table import Table
 from models.features import Feature
 from training.classifier.features import learn
-from training.classifier.onnx import agreement, families, foreign, sampling, structure
+from training.classifier.onnx import agreement, encoders, families, foreign, sampling, structure
 from training.classifier.onnx.agreement import Difference
 from training.classifier.onnx.original import Original
 from training.errors import TrainingError
@@ -96,10 +96,12 @@ def _converted(
 def convert(original: Original, learnt: Sequence[Feature], tensor: Any) -> bytes:
     """Return the original as ONNX, whose numbers have the type `tensor`."""
     families.register()
-    model = structure.with_missing_texts(original.model)
-    options = {id(model): {"zipmap": False}} if original.is_classifier else None
-    if structure.takes_columns(model) or any(map(_is_text, learnt)):
-        inputs = [(f.name, (StringTensorType if _is_text(f) else tensor)([None, 1])) for f in learnt]
+    model = original.model
+    options: dict[Any, Any] = {encoder: {encoders.DOUBLE: tensor is DoubleTensorType} for encoder in encoders.ENCODERS}
+    if original.is_classifier:
+        options[id(model)] = {"zipmap": False}
+    if structure.takes_columns(model) or any(feature.has_texts for feature in learnt):
+        inputs = [(f.name, (StringTensorType if f.has_texts else tensor)([None, 1])) for f in learnt]
     else:
         inputs = [("rows", tensor([None, len(learnt)]))]
     with warnings.catch_warnings():
@@ -109,15 +111,12 @@ def convert(original: Original, learnt: Sequence[Feature], tensor: Any) -> bytes
     return content
 
 
-def _is_text(feature: Feature) -> bool:
-    return bool(feature.values) and isinstance(feature.values[0], str)
-
-
 def _learn(original: Original, sample: Path, described: Path | None) -> tuple[Feature, ...]:
     """Return the features; raise TrainingError where a category lacks a text that the model knows."""
     learnt = learn(original, True, sample, described, original.vocabulary)
     for feature in learnt:
-        if lacking := [text for text in original.vocabulary.get(feature.name, ()) if text not in feature.values]:
+        texts = [value for value in original.vocabulary.get(feature.name, ()) if isinstance(value, str)]
+        if lacking := [text for text in texts if text not in feature.values]:
             subject = f"The model knows {lacking[0][:80]!r} as a value of {feature.name!r}"
             raise TrainingError(f"{subject}, and '{described}' does not name it. Add it, or leave the values out.")
     return _with_unknown(original, learnt, sample)
@@ -131,7 +130,7 @@ def _with_unknown(original: Original, learnt: tuple[Feature, ...], sample: Path)
         changed = [*request[:place], sampling.UNKNOWN, *request[place + 1 :]]
         result.append(
             replace(feature, unknown="accepted")
-            if _is_text(feature) and _answers(original, learnt, changed)
+            if feature.has_texts and _answers(original, learnt, changed)
             else feature
         )
     return tuple(result)

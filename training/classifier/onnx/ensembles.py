@@ -19,7 +19,7 @@ class Graph:
 
     def __init__(self, scope: Any, operator: Any, container: Any) -> None:
         self.scope, self.container, self.model = scope, container, operator.raw_operator
-        (source,) = operator.inputs
+        source = operator.inputs[0]
         self.rows = source.full_name
         self.number = TensorProto.DOUBLE if isinstance(source.type, DoubleTensorType) else TensorProto.FLOAT
         self.outputs = [variable.full_name for variable in operator.outputs]

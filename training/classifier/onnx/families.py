@@ -14,7 +14,7 @@ from sklearn import ensemble, tree
 from sklearn.impute import SimpleImputer
 
 from apps.classifier.onnx.inputs import MISSING
-from training.classifier.onnx import ensembles, xgboost_models
+from training.classifier.onnx import encoders, ensembles, xgboost_models
 
 CLASSIFIER_OPTIONS = {"nocl": [True, False], "zipmap": [True, False, "columns"], "raw_scores": [True, False]}
 ENSEMBLES: dict[Callable[[Any, Any, Any], None], tuple[type, ...]] = {
@@ -38,6 +38,11 @@ ENSEMBLES: dict[Callable[[Any, Any, Any], None], tuple[type, ...]] = {
 def register() -> None:
     """Register the converters that skl2onnx lacks."""
     update_registered_converter(SimpleImputer, "OwnSimpleImputer", _imputer_shape, _convert_imputer)
+    for encoder in encoders.ENCODERS:
+        options = {encoders.DOUBLE: [True, False]}
+        update_registered_converter(
+            encoder, f"Own{encoder.__name__}", encoders.shape, encoders.convert, options=options, parser=encoders.parse
+        )
     for converter, models in ENSEMBLES.items():
         for model in models:
             _register(model, converter)

@@ -66,16 +66,21 @@ class Original:
         return tuple(map(str, self.model.classes_.tolist())) if self.is_classifier else ()
 
     @cached_property
-    def vocabulary(self) -> dict[str, tuple[str, ...]]:
-        """The texts that each feature's encoders know."""
+    def vocabulary(self) -> dict[str, tuple[str | float, ...]]:
+        """The texts that each feature's encoders know, or the numbers where these refuse all others."""
         return structure.vocabulary(self.model, self.feature_names)
+
+    @cached_property
+    def _without_nan(self) -> set[str]:
+        return structure.features_without_nan(self.model, self.feature_names)
 
     def frame(self, features: Sequence[Feature], requests: Sequence[Sequence[Any]]) -> Any:
         """Return rows in JSON as the model takes them: a frame if it was fitted on one."""
         if not self.feature_names:
             return np.array(requests, np.float64)  # None becomes NaN
         columns = zip(features, zip(*requests, strict=True), strict=True)
-        return pd.DataFrame({feature.name: _column(feature, values) for feature, values in columns})
+        without_nan = self._without_nan
+        return pd.DataFrame({f.name: _column(f, values, f.name in without_nan) for f, values in columns})
 
     def answers(self, rows: Any) -> NDArray[np.float64]:
         """Return float64 (n, classes or outputs): probabilities, or values."""
@@ -92,8 +97,10 @@ def _best(model: Any) -> Any:
     return getattr(model, "best_estimator_", model)
 
 
-def _column(feature: Feature, values: Sequence[Any]) -> Any:
-    """Return a column as pandas reads it from a CSV."""
+def _column(feature: Feature, values: Sequence[Any], is_without_nan: bool) -> Any:
+    """Return a column as pandas reads it from a CSV; its missing texts are NaN, or None where the model knows those."""
     if feature.kind in ("float", "int"):
         return np.array(values, np.float64 if None in values or feature.kind == "float" else np.int64)
+    if feature.has_texts:
+        return pd.Series(values, dtype=object if is_without_nan else "str")
     return pd.Series(values, dtype=bool if feature.kind == "bool" and None not in values else None)

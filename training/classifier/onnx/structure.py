@@ -1,6 +1,6 @@
 """What a model is made of: the estimators inside it that take its columns, and why some are not converted."""
 
-import copy
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,11 +13,10 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.feature_extraction import DictVectorizer, FeatureHasher
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 
-from apps.classifier.onnx.inputs import MISSING
-from training.classifier.onnx import families
+from training.classifier.onnx import encoders, families
 
 VECTORIZERS = (CountVectorizer, HashingVectorizer, DictVectorizer, FeatureHasher)
 SAME_COLUMNS = ("SimpleImputer", "StandardScaler")  # transformers that keep the order of columns
@@ -47,30 +46,37 @@ def parts(model: Any, names: Sequence[str], is_member: bool = False) -> Iterator
             yield from parts(member, names, True)
 
 
-def vocabulary(model: Any, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return the texts of each feature that encoders in `model` know, whose input columns have these `names`."""
-    known: dict[str, dict[str, None]] = {}
+def vocabulary(model: Any, names: Sequence[str]) -> dict[str, tuple[str | float, ...]]:
+    """Return the values of each feature that encoders in `model` know, whose input columns have these `names`.
+
+    They are texts, or numbers where an encoder refuses all others.
+    """
+    known: dict[str, dict[str | float, None]] = {}
     for part, columns, _ in parts(model, names):
         categories = getattr(part, "categories_", None)
-        for name, values in zip(columns, categories if isinstance(categories, list) else (), strict=False):
-            if texts := [value for value in values.tolist() if isinstance(value, str)]:
-                known.setdefault(name, {}).update(dict.fromkeys(texts))
-    return {name: tuple(texts) for name, texts in known.items()}
+        refuses = getattr(part, "handle_unknown", "error") == "error"
+        for name, column in zip(columns, categories if isinstance(categories, list) else (), strict=False):
+            values = [value for value in column.tolist() if isinstance(value, str)]
+            values = values or [value for value in column.tolist() if refuses and _is_number(value)]
+            if values:
+                known.setdefault(name, {}).update(dict.fromkeys(values))
+    return {name: tuple(values) for name, values in known.items()}
 
 
-def with_missing_texts(model: Any) -> Any:
-    """Return a copy of `model` whose encoders know the missing value of texts as MISSING, as ONNX models get it."""
-    copied = copy.deepcopy(model)
-    for part, _, _ in parts(copied, ()):
-        if isinstance(part, (OneHotEncoder, TargetEncoder)):
-            part.categories_ = [_without_nan(categories) for categories in part.categories_]
-    return copied
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
 
 
-def _without_nan(categories: np.ndarray) -> np.ndarray:
-    if not any(isinstance(value, str) for value in categories):
-        return categories
-    return np.array([value if isinstance(value, str) else MISSING for value in categories], object)
+def features_without_nan(model: Any, names: Sequence[str]) -> set[str]:
+    """Return the features whose missing value is None to `model`, and not NaN; encoders tell these apart."""
+    result = set()
+    for part, columns, _ in parts(model, names):
+        if isinstance(part, encoders.ENCODERS):
+            pairs = zip(columns, part.categories_, strict=False)
+            result |= {name for name, categories in pairs if None in categories.tolist()}
+        elif isinstance(part, SimpleImputer) and part.missing_values is None:
+            result |= {*columns}
+    return result
 
 
 def takes_columns(model: Any) -> bool:

@@ -1,13 +1,13 @@
 """Registers models with estimators inside estimators, each with the outcome that its user is told.
 
 It runs in the environment of the conversion, `python -m training.tests.classifier.nested`, as `test_nested.py` does:
-a line of JSON for each model, with `refused`, or the largest `difference` from the original.
+a line of JSON for each model, with `refused`, or the largest `difference` from the original and the `features`.
 """
 
 import json
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,21 +92,22 @@ def selections() -> list[ColumnTransformer]:
     return [ColumnTransformer([("n", "passthrough", ["rooms"])]), ColumnTransformer([("c", encoder, ["colour"])])]
 
 
-def main() -> None:
-    """Print a line for each model."""
+def report(models: Iterable[tuple[str, Any, pd.DataFrame]]) -> None:
+    """Register each model by its rows as a CSV; print a line of JSON with its outcome."""
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
         path, out, sample = (Path(folder, name) for name in ("m.joblib", "m.onnx", "rows.csv"))
-        for name, model, rows in cases():
+        for name, model, rows in models:
             joblib.dump(model, path)
             rows.to_csv(sample, index=False)
             try:
-                metrics = converting.describe(path, out, sample, None)["metrics"]
-                outcome = {"difference": metrics["agreement"]["largest_difference"]}
+                keys = converting.describe(path, out, sample, None)
+                difference = keys["metrics"]["agreement"]["largest_difference"]
+                outcome = {"difference": difference, "features": keys["input"]["features"]}
             except TrainingError as error:
                 outcome = {"refused": str(error)}
             print(json.dumps({"model": name, **outcome}), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    report(cases())
