@@ -9,6 +9,7 @@ import onnx.numpy_helper
 from google.protobuf.message import DecodeError
 
 from apps.classifier.artifact.content import UnreadableError
+from models.features import MAX_NAME
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 GROWING = {"StringConcat"}  # texts lie outside the bound on memory
@@ -19,6 +20,9 @@ CHANGES_OF_FORM, SELECTIONS = {"Cast", "Flatten", "Identity", "Reshape", "Squeez
 # Operators whose results can be as large as a value of a row says, so that one row may take long.
 SIZED = {"ConstantOfShape", "DFT", "Expand", "OneHot", "Pad", "Range", "Resize", "STFT", "Scan", "Tile", "Upsample"}
 MAX_NODES, MAX_FUNCTIONS = 100_000, 500
+MAX_TEXT_BYTES = 4 * MAX_NAME
+NUMBER_BYTES = 32  # of a number that becomes a text
+TEXT_ATTRIBUTES = {"default_string", "value_string"}  # beside those that list texts
 TEXTS_OR_INTEGERS = (onnx.TensorProto.STRING, onnx.TensorProto.INT64, onnx.TensorProto.INT32)  # types of labels
 
 
@@ -29,6 +33,7 @@ class Checked:
     content: bytes
     labels: tuple[str, ...]  # the names of the classes; none for a regressor
     has_sizes_from_values: bool
+    longest_text: int  # bytes, of those that the graph makes
 
 
 def parse(content: bytes) -> Checked:
@@ -37,10 +42,14 @@ def parse(content: bytes) -> Checked:
     Raises MemoryError where memory is bounded, and reading the file takes more.
     """
     model = _checked(content)
+    longest = max(_text_lengths(model), default=0)
+    if longest > MAX_TEXT_BYTES:
+        raise UnreadableError(f"it holds a text of {longest} bytes; at most {MAX_TEXT_BYTES} are served. Shorten it")
     names = labels(model)
     if _drop_maps(model):
         content = model.SerializeToString()
-    return Checked(content, names, any(node.op_type in SIZED for node in _all_nodes(model)))
+    sized = any(node.op_type in SIZED for node in _all_nodes(model))
+    return Checked(content, names, sized, longest)
 
 
 def _checked(content: bytes) -> onnx.ModelProto:
@@ -97,6 +106,20 @@ def _drop_maps(model: onnx.ModelProto) -> bool:
         model.graph.node.remove(node)
         output.CopyFrom(onnx.helper.make_tensor_value_info(node.input[0], onnx.TensorProto.FLOAT, None))
     return bool(dropped)
+
+
+def _text_lengths(model: onnx.ModelProto) -> Iterator[int]:
+    """Yield the bytes of each text that the graph may make values of."""
+    for tensor in _tensors(model):
+        yield from map(len, tensor.string_data)
+    for node in _all_nodes(model):
+        for attribute in node.attribute:
+            if attribute.name != "nodes_modes":  # of a tree's comparisons
+                yield from map(len, attribute.strings)
+            if attribute.name in TEXT_ATTRIBUTES:
+                yield len(attribute.s)
+            if attribute.name == "to" and attribute.i == onnx.TensorProto.STRING:
+                yield NUMBER_BYTES
 
 
 def _refuse(noun: str, names: set[str]) -> None:

@@ -43,7 +43,8 @@ class OnnxModel:
     def _load(self, content: bytes, features: Sequence[Feature] | None, classes: Sequence[str]) -> None:
         checked = checking.parse(content)
         self.classes = tuple(classes) or checked.labels
-        self._session = Session(checked.content)
+        texts = [value for feature in features or () if feature.has_texts for value in feature.values]
+        self._session = Session(checked.content, max([checked.longest_text, *(len(str(t).encode()) for t in texts)]))
         self.inputs = Inputs(self._session.inputs)
         self.n_features = len(self.inputs.types)
         if features is not None:

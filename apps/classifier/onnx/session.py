@@ -14,7 +14,11 @@ from apps.serving.runtime import Work
 
 UNBOUNDED = ["ConstantFolding"]  # evaluates parts of a model while it is loaded, outside the bound on memory
 PLACE = re.compile(r"\S*\.(cc|h):\d+ .*?\([^()]*\)( \[with .*\])? ")  # file, line and function in onnxruntime's source
+TEXT_BYTES, SHORT_BYTES = 32, 15  # of a std::string in the arena; characters that it holds itself
+OUTSIDE_BYTES = 32  # that malloc adds to the characters of a longer text
 STOP_SECONDS = 10  # onnxruntime stops between two operators; none should take longer
+
+_is_bounded = False  # once in a process, which serves one model
 
 
 class RunError(Exception):
@@ -28,11 +32,14 @@ class RunError(Exception):
 class Session:
     """A loaded model; several threads may run it at once."""
 
-    def __init__(self, content: bytes) -> None:
-        """Load an ONNX file; raise UnreadableError, in one line without its path, and MemoryError."""
+    def __init__(self, content: bytes, longest_text: int) -> None:
+        """Load an ONNX file, whose longest text has so many bytes.
+
+        Raises UnreadableError, in one line without its path, and MemoryError.
+        """
         try:
             self._session = onnxruntime.InferenceSession(
-                content, _options(), providers=["CPUExecutionProvider"], disabled_optimizers=UNBOUNDED
+                content, _options(longest_text), providers=["CPUExecutionProvider"], disabled_optimizers=UNBOUNDED
             )
         except Exception as error:  # onnxruntime has no class for all of its errors
             if "bad_alloc" in str(error):
@@ -65,8 +72,11 @@ class Session:
         return np.asarray(result)
 
 
-def _options() -> Any:
-    _bound_memory()
+def _options(longest_text: int) -> Any:
+    global _is_bounded
+    if not _is_bounded:
+        _bound_memory(longest_text)
+        _is_bounded = True
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # requests run beside each other
     options.log_severity_level = 4  # errors come as exceptions
@@ -74,13 +84,17 @@ def _options() -> Any:
     return options
 
 
-@functools.cache
-def _bound_memory() -> None:
-    """Give all sessions of this process one arena, whose bound makes an operator fail instead of the pod."""
+def _bound_memory(longest_text: int) -> None:
+    """Give all sessions of this process one arena, whose bound makes an operator fail instead of the pod.
+
+    The characters of longer texts lie outside of the arena, so that it has to be smaller by as much: where they cannot
+    be allocated, some operators end the process.
+    """
+    share = TEXT_BYTES / (TEXT_BYTES + OUTSIDE_BYTES + longest_text) if longest_text > SHORT_BYTES else 1
     info = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
-    arena = onnxruntime.OrtArenaCfg({"max_mem": max_bytes(), "arena_extend_strategy": 1})
+    arena = onnxruntime.OrtArenaCfg({"max_mem": int(max_bytes() * share), "arena_extend_strategy": 1})
     onnxruntime.create_and_register_allocator(info, arena)
 
 

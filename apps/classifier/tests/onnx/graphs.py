@@ -171,17 +171,38 @@ def text_tensor(name: str, text: bytes, count: int = 1) -> TensorProto:
 
 
 def texts(length: int, count: int) -> onnx.ModelProto:
-    """Return a small file that makes `count` copies of a text."""
-    text = text_tensor("text", b"t" * length)
-    shape = helper.make_tensor("shape", TensorProto.INT64, [1], [count])
+    """Return a regressor that makes `count` copies of a text for each row, and answers the row."""
+    table = text_tensor("table", b"t" * length)
+    places = helper.make_tensor("places", TensorProto.FLOAT, [1, count], np.zeros(count))
     nodes = [
-        helper.make_node("Expand", ["text", "shape"], ["texts"]),
+        helper.make_node("Mul", ["x", "places"], ["zeros"]),
+        helper.make_node("Cast", ["zeros"], ["indices"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["table", "indices"], ["texts"]),
+        helper.make_node(
+            "LabelEncoder", ["texts"], ["codes"], domain="ai.onnx.ml", keys_strings=["a"], values_floats=[1.0],
+            default_float=0.0,
+        ),
+        helper.make_node("ReduceMax", ["codes"], ["most"], keepdims=0),
+        helper.make_node("Add", ["x", "most"], ["y"]),
+    ]  # fmt: skip
+    inputs, outputs = [("x", TensorProto.FLOAT, [None, 1])], [("y", TensorProto.FLOAT, [None, 1])]
+    return model(nodes, inputs, outputs, [table, places])
+
+
+def expanded_texts() -> onnx.ModelProto:
+    """Return a regressor that makes as many copies of a text as the row says."""
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["most"], keepdims=1),
+        helper.make_node("Cast", ["most"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Squeeze", ["whole", "axis"], ["count"]),
+        helper.make_node("Expand", ["text", "count"], ["texts"]),
         helper.make_node("Size", ["texts"], ["size"]),
         helper.make_node("Cast", ["size"], ["number"], to=TensorProto.FLOAT),
         helper.make_node("Add", ["x", "number"], ["y"]),
     ]
     inputs, outputs = [("x", TensorProto.FLOAT, [None, 1])], [("y", TensorProto.FLOAT, [None, 1])]
-    return model(nodes, inputs, outputs, [text, shape])
+    axis = helper.make_tensor("axis", TensorProto.INT64, [1], [1])
+    return model(nodes, inputs, outputs, [text_tensor("text", b"t" * 100), axis])
 
 
 def publish(file: onnx.ModelProto, artifact: Path, features: list[Feature], **keys) -> Path:

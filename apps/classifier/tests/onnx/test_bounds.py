@@ -144,15 +144,35 @@ def test_a_file_that_takes_more_memory_than_the_limit_leaves_is_refused_while_it
 
 
 @pytest.mark.slow
-def test_texts_that_take_more_memory_than_the_limit_leaves_are_refused():
-    """onnxruntime holds long texts outside of its arena."""
+def test_texts_that_take_more_memory_than_the_bound_fail_in_the_model_and_not_in_the_process():
+    """onnxruntime holds the characters of long texts outside of its arena."""
     printed = in_a_process(
-        "model.process_bytes = lambda: 250_000_000",
-        "assert model.OnnxModel(graphs.texts(1000, 1000).SerializeToString()).n_features == 1",
-        "try: model.OnnxModel(graphs.texts(1000, 1_000_000).SerializeToString())",
+        "try: model.OnnxModel(graphs.texts(700, 400_000).SerializeToString())",
         "except model.UnreadableError as error: print(error)",
     )
-    assert printed == "onnxruntime does not evaluate it: it takes more memory than is left\n"
+    assert "does not evaluate it: Available memory of" in printed
+
+
+@pytest.mark.slow
+def test_rows_whose_texts_do_not_fit_at_once_are_evaluated_in_smaller_portions():
+    """256 rows of 5,000 texts of 700 bytes would take 900 MB."""
+    printed = in_a_process(
+        "served = model.OnnxModel(graphs.texts(700, 5_000).SerializeToString())",
+        "rows = np.arange(600.0)[:, None]",
+        "print((served.evaluate(rows) == rows).all())",
+    )
+    assert printed == "True\n"
+
+
+@pytest.mark.slow
+def test_a_row_that_says_how_many_texts_it_takes_fails_alone():
+    printed = in_a_process(
+        "served = model.OnnxModel(graphs.expanded_texts().SerializeToString())",
+        "print(served.evaluate(np.array([[10.0]])))",
+        "try: served.evaluate(np.array([[1e6]]))",
+        "except model.RowError as error: print(error)",
+    )
+    assert printed.startswith("[[20.]]\ndoes not evaluate it: Available memory of")
 
 
 @pytest.mark.slow

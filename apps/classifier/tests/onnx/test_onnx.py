@@ -225,3 +225,8 @@ def test_sparse_tensors_are_refused():
 def test_texts_that_grow_are_refused():
     nodes = [helper.make_node("StringConcat", ["x", "x"], ["t"]), helper.make_node("Shape", ["t"], ["y"])]
     assert "StringConcat" in refusal(graphs.model(nodes, [("x", TensorProto.STRING, [None, 1])], Y))
+
+
+def test_long_texts_are_refused():
+    assert OnnxModel(graphs.texts(800, 2).SerializeToString()).n_features == 1
+    assert refusal(graphs.texts(801, 2)) == "it holds a text of 801 bytes; at most 800 are served. Shorten it"
