@@ -101,12 +101,17 @@ def convert(original: Original, learnt: Sequence[Feature], tensor: Any) -> bytes
     if original.is_classifier:
         options[id(model)] = {"zipmap": False}
     if structure.takes_columns(model) or any(feature.has_texts for feature in learnt):
-        inputs = [(f.name, (StringTensorType if f.has_texts else tensor)([None, 1])) for f in learnt]
+        texts = {feature.name for feature in learnt if feature.has_texts}
+        names = original.columns or [feature.name for feature in learnt]
+        inputs = [(name, (StringTensorType if name in texts else tensor)([None, 1])) for name in names]
     else:
         inputs = [("rows", tensor([None, len(learnt)]))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         converted = convert_sklearn(model, initial_types=inputs, options=options, target_opset=OPSETS)
+    unused = {*original.columns} - {*original.feature_names}
+    for value in [value for value in converted.graph.input if value.name in unused]:
+        converted.graph.input.remove(value)
     content: bytes = converted.SerializeToString()
     return content
 

@@ -53,12 +53,17 @@ class Original:
     @property
     def n_features(self) -> int:
         """The values of a row."""
-        return int(self.model.n_features_in_)
+        return len(self.feature_names) or int(self.model.n_features_in_)
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
+    def columns(self) -> tuple[str, ...]:
         """The columns of the frame that it was fitted on; none for an array."""
         return tuple(map(str, getattr(self.model, "feature_names_in_", ())))
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        """The columns that it uses."""
+        return structure.used(self.model, self.columns)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -68,11 +73,11 @@ class Original:
     @cached_property
     def vocabulary(self) -> dict[str, tuple[str | float, ...]]:
         """The texts that each feature's encoders know, or the numbers where these refuse all others."""
-        return structure.vocabulary(self.model, self.feature_names)
+        return structure.vocabulary(self.model, self.columns)
 
     @cached_property
     def _without_nan(self) -> set[str]:
-        return structure.features_without_nan(self.model, self.feature_names)
+        return structure.features_without_nan(self.model, self.columns)
 
     def frame(self, features: Sequence[Feature], requests: Sequence[Sequence[Any]]) -> Any:
         """Return rows in JSON as the model takes them: a frame if it was fitted on one."""
@@ -80,7 +85,8 @@ class Original:
             return np.array(requests, np.float64)  # None becomes NaN
         columns = zip(features, zip(*requests, strict=True), strict=True)
         without_nan = self._without_nan
-        return pd.DataFrame({f.name: _column(f, values, f.name in without_nan) for f, values in columns})
+        used = {f.name: _column(f, values, f.name in without_nan) for f, values in columns}
+        return pd.DataFrame({name: used.get(name, np.nan) for name in self.columns})
 
     def answers(self, rows: Any) -> NDArray[np.float64]:
         """Return float64 (n, classes or outputs): probabilities, or values."""

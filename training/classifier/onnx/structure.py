@@ -79,6 +79,17 @@ def features_without_nan(model: Any, names: Sequence[str]) -> set[str]:
     return result
 
 
+def used(model: Any, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns, of those with these `names`, that `model` does not drop at once."""
+    while isinstance(model, Pipeline):
+        model = model.steps[0][1]
+    if not isinstance(model, ColumnTransformer):
+        return tuple(names)
+    kept = [_selected(columns, names) for _, part, columns in getattr(model, "transformers_", ()) if part != "drop"]
+    selected = {name for columns in kept for name in columns}
+    return tuple(name for name in names if name in selected)
+
+
 def takes_columns(model: Any) -> bool:
     """Return whether a model selects columns of its rows."""
     return any(isinstance(part, ColumnTransformer) for part, _, _ in parts(model, ()))

@@ -76,6 +76,11 @@ def cases() -> Iterator[tuple[str, Any, pd.DataFrame]]:
     numbers = frame[["income", "rooms"]]
     positions = ColumnTransformer([("scaler", StandardScaler(), [1])], remainder="passthrough")
     yield "columns by position", make_pipeline(positions, GaussianNB()).fit(numbers.to_numpy(), label), numbers
+    named = frame.assign(name=[f"house {n}" for n in frame.index], day=pd.Timestamp("2026-01-01"))
+    yield "unused columns", make_pipeline(prepared(), GaussianNB()).fit(named, label), named
+    first = ColumnTransformer([("scaler", StandardScaler(), [2, 3])])
+    some = named[["name", "day", "income", "rooms"]]
+    yield "unused columns by position", make_pipeline(first, GaussianNB()).fit(some, label), some
     texts = frame[["colour"]]
     yield "encoder of missing texts", make_pipeline(OneHotEncoder(), LogisticRegression()).fit(texts, label), texts
     yield "targets of missing texts", make_pipeline(TargetEncoder(), LogisticRegression()).fit(texts, label), texts

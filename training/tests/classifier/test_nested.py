@@ -31,6 +31,8 @@ SERVED = {
     "boosting behind an encoder",
     "lightgbm behind an encoder",
     "columns by position",
+    "unused columns",
+    "unused columns by position",
     "encoder of missing texts",
     "targets of missing texts",
     "steps behind free texts",
@@ -55,3 +57,10 @@ def test_each_remedy_is_served_as_it_answers(outcomes):
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_not_converted_is_refused_by_name_with_a_remedy(outcomes, name):
     assert REFUSED[name] in outcomes[name]["refused"]
+
+
+@pytest.mark.full
+def test_columns_that_a_model_drops_are_no_features(outcomes):
+    names = {feature["name"] for feature in outcomes["unused columns"]["features"]}
+    assert names == {"age", "income", "rooms", "new", "colour", "grade"}
+    assert [f["name"] for f in outcomes["unused columns by position"]["features"]] == ["income", "rooms"]
