@@ -14,7 +14,7 @@ from sklearn import ensemble, tree
 from sklearn.impute import SimpleImputer
 
 from apps.classifier.onnx.inputs import MISSING
-from training.classifier.onnx import encoders, ensembles, xgboost_models
+from training.classifier.onnx import encoders, ensembles, preprocessing, xgboost_models
 
 CLASSIFIER_OPTIONS = {"nocl": [True, False], "zipmap": [True, False, "columns"], "raw_scores": [True, False]}
 ENSEMBLES: dict[Callable[[Any, Any, Any], None], tuple[type, ...]] = {
@@ -38,6 +38,8 @@ ENSEMBLES: dict[Callable[[Any, Any, Any], None], tuple[type, ...]] = {
 def register() -> None:
     """Register the converters that skl2onnx lacks."""
     update_registered_converter(SimpleImputer, "OwnSimpleImputer", _imputer_shape, _convert_imputer)
+    for transformer, converters in preprocessing.CONVERTERS.items():
+        update_registered_converter(transformer, f"Own{transformer.__name__}", *converters)
     for encoder in encoders.ENCODERS:
         options = {encoders.DOUBLE: [True, False]}
         update_registered_converter(

@@ -29,7 +29,14 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline, make_union
-from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    PolynomialFeatures,
+    PowerTransformer,
+    StandardScaler,
+    TargetEncoder,
+)
 from sklearn.svm import LinearSVC
 
 from training.classifier.onnx import converting
@@ -81,6 +88,15 @@ def cases() -> Iterator[tuple[str, Any, pd.DataFrame]]:
     first = ColumnTransformer([("scaler", StandardScaler(), [2, 3])])
     some = named[["name", "day", "income", "rooms"]]
     yield "unused columns by position", make_pipeline(first, GaussianNB()).fit(some, label), some
+    columns = frame[["income", "rooms"]]
+    for name, step in {
+        "logarithms": FunctionTransformer(np.log1p),
+        "function of one's own": FunctionTransformer(doubled),
+        "polynomials": make_pipeline(StandardScaler(), PolynomialFeatures(3)),
+        "powers": make_pipeline(StandardScaler(), PowerTransformer()),
+        "powers of positive numbers": PowerTransformer("box-cox"),
+    }.items():
+        yield name, make_pipeline(step, StandardScaler(), LogisticRegression()).fit(columns, label), columns
     texts = frame[["colour"]]
     yield "encoder of missing texts", make_pipeline(OneHotEncoder(), LogisticRegression()).fit(texts, label), texts
     yield "targets of missing texts", make_pipeline(TargetEncoder(), LogisticRegression()).fit(texts, label), texts
@@ -89,6 +105,11 @@ def cases() -> Iterator[tuple[str, Any, pd.DataFrame]]:
     yield "free texts", vectorized, notes.to_frame()
     words = pd.DataFrame(vectorized[:1].transform(notes).toarray(), columns=vectorized[0].get_feature_names_out())
     yield "steps behind free texts", vectorized[1:], words
+
+
+def doubled(rows: Any) -> Any:
+    """Return `rows` times two, which no function of numpy is."""
+    return rows * 2
 
 
 def selections() -> list[ColumnTransformer]:

@@ -21,6 +21,7 @@ REFUSED = {
     "boosting with numbered categories": OWN_CODES,
     "lightgbm with categories": OWN_CODES,
     "xgboost with categories": OWN_CODES,
+    "function of one's own": "is not converted: a FunctionTransformer of a function other than numpy.log, numpy.log1p",
     "free texts": "whose TfidfVectorizer takes free texts, and rows have numbers and categories. Register the steps",
 }
 SERVED = {
@@ -31,6 +32,10 @@ SERVED = {
     "boosting behind an encoder",
     "lightgbm behind an encoder",
     "columns by position",
+    "logarithms",
+    "polynomials",
+    "powers",
+    "powers of positive numbers",
     "unused columns",
     "unused columns by position",
     "encoder of missing texts",
