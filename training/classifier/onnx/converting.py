@@ -110,8 +110,9 @@ def convert(original: Original, learnt: Sequence[Feature], tensor: Any) -> bytes
         warnings.simplefilter("ignore")
         converted = convert_sklearn(model, initial_types=inputs, options=options, target_opset=OPSETS)
     unused = {*original.columns} - {*original.feature_names}
-    for value in [value for value in converted.graph.input if value.name in unused]:
-        converted.graph.input.remove(value)
+    for (name, _), value in zip(inputs, list(converted.graph.input), strict=True):  # whose names may differ
+        if name in unused:
+            converted.graph.input.remove(value)
     content: bytes = converted.SerializeToString()
     return content
 

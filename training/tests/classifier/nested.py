@@ -83,10 +83,10 @@ def cases() -> Iterator[tuple[str, Any, pd.DataFrame]]:
     numbers = frame[["income", "rooms"]]
     positions = ColumnTransformer([("scaler", StandardScaler(), [1])], remainder="passthrough")
     yield "columns by position", make_pipeline(positions, GaussianNB()).fit(numbers.to_numpy(), label), numbers
-    named = frame.assign(name=[f"house {n}" for n in frame.index], day=pd.Timestamp("2026-01-01"))
+    named = frame.assign(day=pd.Timestamp("2026-01-01"), **{"a name": [f"house {n}" for n in frame.index]})
     yield "unused columns", make_pipeline(prepared(), GaussianNB()).fit(named, label), named
     first = ColumnTransformer([("scaler", StandardScaler(), [2, 3])])
-    some = named[["name", "day", "income", "rooms"]]
+    some = named[["a name", "day", "income", "rooms"]]
     yield "unused columns by position", make_pipeline(first, GaussianNB()).fit(some, label), some
     columns = frame[["income", "rooms"]]
     for name, step in {
