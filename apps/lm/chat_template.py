@@ -6,9 +6,11 @@ import sys
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from apps.lm.call_format import ToolSupport, tool_support
 from apps.lm.engines.protocol import Tokenizer
 
 SCRIPT = Path(__file__).with_name("rendering.py")
@@ -26,7 +28,19 @@ class ChatTemplate:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
 
-    def render(self, messages: Sequence[dict[str, str]], tools: Sequence[dict[str, Any]] = ()) -> str:
+    @cached_property
+    def tool_support(self) -> ToolSupport:
+        """What the template does with tools; it is asked when this is first needed."""
+
+        def render(messages: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]]) -> str:
+            try:
+                return self.render(messages, tools)
+            except RenderError:
+                return ""
+
+        return tool_support(render)
+
+    def render(self, messages: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]] = ()) -> str:
         """The text of a conversation, up to where the model's turn begins; raise RenderError."""
         chat: dict[str, Any] = {"messages": list(messages), "tools": list(tools) or None, "documents": None}
         variables = chat | {"add_generation_prompt": True}
