@@ -34,13 +34,12 @@ def check_structured_output():
         assert isinstance(model.invoke("Invent a person."), Person)
 
 
-def check_refused_tools_that_the_model_may_choose():
-    try:
-        ChatOpenAI(**OPTIONS).bind_tools([Person]).invoke("Invent a person.")
-    except Exception as error:
-        assert "tools: would be called as the model chooses" in str(error), error
-    else:
-        raise AssertionError("no error")
+def check_tools_that_the_model_may_call():
+    for by_responses in (False, True):
+        model = ChatOpenAI(max_tokens=16, use_responses_api=by_responses, **OPTIONS).bind_tools([Person])
+        answer = model.invoke("Invent a person.")
+        assert answer.content or answer.tool_calls, answer
+        assert any(piece.content or piece.tool_calls for piece in model.stream("Invent a person."))
 
 
 def check_chats_by_responses():

@@ -1,26 +1,29 @@
-"""Requests whose answer can be the call of a function, and the call in the answer's text."""
+"""Requests whose answer can be the call of a function."""
 
-import json
-import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
-from uuid import uuid4
 
-from apps.lm.api.openai.problems import invalid_schema
+from pydantic import Field
+
+from apps.lm.api.openai.messages import Turn, write_as_text, write_for_template
+from apps.lm.api.openai.problems import calls_or_schema, invalid_schema, unread_calls
+from apps.lm.api.openai.reading import ChosenCallReader, DemandedCallReader, Reader, TextReader
 from apps.lm.api.openai.schemas import OpenAIRequest
 from apps.lm.api.openai.tools import Function, call_schema, choice_mistakes, demanded
 from apps.lm.api.schemas import Mistake
+from apps.lm.call_format import NO_TOOLS, ToolSupport
 from apps.lm.engines.protocol import Grammar, SchemaError
 from apps.lm.model import LanguageModel
-
-NAMED_CALL = re.compile(r'\{"name": "([^"]+)", "arguments": ')  # as the grammar writes it
 
 
 class CallRequest(OpenAIRequest):
     """A request with the field `tools`, of which protocols have their own form."""
 
     tool_choice: Any = "auto"
+    parallel_tool_calls: bool = Field(
+        True, description="whether an answer can have several calls, if the model chooses"
+    )
 
     @property
     @abstractmethod
@@ -34,7 +37,12 @@ class CallRequest(OpenAIRequest):
 
     @property
     def called(self) -> Sequence[Function]:
+        """The functions of which the answer must call one; none if it can be a text."""
         return demanded(self.offered, self.tool_choice)
+
+    def chosen(self, model: LanguageModel) -> Sequence[Function]:
+        """The functions that the model sees and may call or not. A template that shows none makes its answer a text."""
+        return self.offered if self.offered and self.tool_choice == "auto" and _support(model).shows else []
 
     @property
     def held_to(self) -> dict[str, Any] | None:
@@ -59,51 +67,32 @@ class CallRequest(OpenAIRequest):
         except SchemaError as error:
             raise invalid_schema(error, self.held_by) from None
 
-    def written_call(self, name: str, arguments: str) -> str:
-        """A call that is sent back, as the model reads it: its arguments, with the name if there are several tools."""
-        return arguments if len(self.offered) < 2 else f'{{"name": {json.dumps(name)}, "arguments": {arguments}}}'
+    def reader(self, model: LanguageModel) -> Reader:
+        """See `OpenAIRequest`."""
+        if self.called:
+            return DemandedCallReader(self.called)
+        if not (chosen := self.chosen(model)) or (call_format := _support(model).format) is None:
+            return TextReader()
+        tokenizer = model.tokenizer
+        answered = call_format.decoded(lambda text: tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)))
+        return ChosenCallReader(answered, chosen, self.parallel_tool_calls)
+
+    def tokenize_turns(self, model: LanguageModel, turns: Sequence[Turn]) -> list[int]:
+        """The tokens of a conversation with the functions that can be called; raise as `tokenize_prompts` does."""
+        if any("tool_calls" in turn for turn in turns):
+            writes = _support(model).writes
+            turns = write_for_template(turns) if writes else write_as_text(turns, named=len(self.offered) > 1)
+        functions = self.called or self.chosen(model)
+        return model.tokenize_chat(turns, [function.described for function in functions])
+
+    def _require_computable(self, model: LanguageModel) -> None:
+        super()._require_computable(model)
+        if self.chosen(model):
+            if _support(model).format is None:
+                raise unread_calls(model)
+            if self.text_schema is not None:
+                raise calls_or_schema(self.format_field)
 
 
-class Call:
-    """Divides an answer's text, which comes in pieces, into the name and the arguments of one of `functions`.
-
-    `name` is empty until the text has it.
-    """
-
-    def __init__(self, functions: Sequence[Function]) -> None:
-        self._named = len(functions) > 1
-        self.id, self.name, self.arguments = f"call_{uuid4().hex}", "" if self._named else functions[0].name, ""
-        self._rest = ""  # what has come and is not known to be arguments
-
-    def push(self, text: str) -> str:
-        """Return the next piece of the arguments."""
-        if not self._named:
-            return self._add(text)
-        self._rest += text
-        if not self.name:
-            if not (beginning := NAMED_CALL.match(self._rest)):
-                return ""
-            self.name, self._rest = beginning[1], self._rest[beginning.end() :]
-        piece, self._rest = self._rest[:-1], self._rest[-1:]  # the last brace of the text is the call's own
-        return self._add(piece)
-
-    def finish(self) -> str:
-        """Return the last piece of the arguments, when the text has ended."""
-        rest, self._rest = self._rest, ""
-        return "" if not self.name or (rest == "}" and _is_json(self.arguments)) else self._add(rest)
-
-    def written(self, arguments: str) -> dict[str, Any]:
-        """The call as chats have it, with these arguments."""
-        return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": arguments}}
-
-    def _add(self, piece: str) -> str:
-        self.arguments += piece
-        return piece
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
+def _support(model: LanguageModel) -> ToolSupport:
+    return model.chat_template.tool_support if model.chat_template else NO_TOOLS

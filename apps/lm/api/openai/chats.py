@@ -9,7 +9,7 @@ from apps.lm.api.openai.compatibility import OtherChatParameters
 from apps.lm.api.openai.formats import ResponseFormat
 from apps.lm.api.openai.messages import Message
 from apps.lm.api.openai.schemas import MAX_MESSAGES, MAX_TOP, TEXT, Tokens
-from apps.lm.api.openai.tools import MAX_TOOLS, Function, Tool, ToolChoice
+from apps.lm.api.openai.tools import CHOICE, MAX_TOOLS, Function, Tool, ToolChoice
 from apps.lm.api.schemas import Integer, Mistake
 from apps.lm.model import LanguageModel
 
@@ -32,7 +32,7 @@ class ChatRequest(OtherChatParameters, CallRequest):
     tools: Annotated[list[Tool], Field(max_length=MAX_TOOLS)] = Field(
         [], description="functions; tool_choice says which one the answer calls"
     )
-    tool_choice: ToolChoice = Field("auto", description="the function to call; required: one of tools")
+    tool_choice: ToolChoice = Field("auto", description=CHOICE)
 
     def conflicts(self) -> list[Mistake]:
         """See `OpenAIRequest`."""
@@ -49,8 +49,7 @@ class ChatRequest(OtherChatParameters, CallRequest):
 
     def tokenize_prompts(self, model: LanguageModel) -> list[list[int]]:
         """See `OpenAIRequest`."""
-        turns = [message.turn(self.written_call) for message in self.messages]
-        return [model.tokenize_chat(turns, [function.described for function in self.called])]
+        return [self.tokenize_turns(model, [message.turn for message in self.messages])]
 
     @property
     def most_tokens(self) -> int | None:

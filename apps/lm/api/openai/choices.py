@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from apps.lm.answer import Answer, Piece
-from apps.lm.api.openai.calls import Call
 from apps.lm.api.openai.logprobs import CompletionLogprobs, chat_logprobs
+from apps.lm.api.openai.messages import written_call
+from apps.lm.api.openai.reading import CallPiece, Part
 from apps.lm.api.openai.schemas import OpenAIRequest
 from apps.lm.engines.protocol import TokenLogprob
 from apps.lm.model import LanguageModel
@@ -73,52 +74,61 @@ class CompletionChoice(Choice):
 
 
 class ChatChoice(Choice):
-    """Of /v1/chat/completions: a text, or a call."""
+    """Of /v1/chat/completions: a text, calls, or both."""
 
     def __init__(self, body: OpenAIRequest, answer: Answer, model: LanguageModel) -> None:
         super().__init__(body, answer, model)
-        self._call = Call(body.called) if body.called else None
-        self._named = False  # whether a chunk has the name of the function
+        self._reader = body.reader(model)
+        self._called = False  # whether a call has begun
 
     @property
     def finish(self) -> dict[str, str]:
         """See `Choice`."""
-        complete = self._call and self._call.name and self.answer.finish_reason == "stop"
+        complete = self._called and self.answer.finish_reason == "stop"
         return {"finish_reason": "tool_calls"} if complete else super().finish
 
     def whole(self) -> dict[str, Any]:
         """See `Choice`."""
-        message: dict[str, Any] = {"role": "assistant", "content": self.answer.text, "refusal": None}
-        if self._call:
-            arguments = self._call.push(self.answer.text) + self._call.finish()
-            message |= {"content": None, "tool_calls": [self._call.written(arguments)] if self._call.name else None}
+        text, pieces = self._divide(self._reader.push(self.answer.text) + self._reader.finish())
+        calls = {piece.call.id: piece.call for piece in pieces}.values()
+        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+        if calls or self._reader.demands:
+            written = [written_call(call.id, call.name, call.arguments) for call in calls]
+            message |= {"content": text or None, "tool_calls": written or None}
         return {"message": message, "logprobs": self._logprobs(len(self.answer.tokens))}
 
     def chunk(self, piece: Piece) -> dict[str, Any]:
-        """See `Choice`. The first chunk also has the role; the first that has the function's name, the call's id."""
-        return self._chunk(self._call.push(piece.text) if self._call else piece.text, piece.tokens)
+        """See `Choice`. The first chunk also has the role; the first of a call, its id and the function's name."""
+        return self._chunk(self._reader.push(piece.text), piece.tokens)
 
     def last_chunk(self) -> dict[str, Any]:
         """See `Choice`."""
-        return self._chunk(self._call.finish() if self._call else "", len(self.answer.tokens))
+        return self._chunk(self._reader.finish(), len(self.answer.tokens))
 
-    def _chunk(self, text: str, end: int) -> dict[str, Any]:
+    def _chunk(self, parts: Sequence[Part], end: int) -> dict[str, Any]:
         first, self._begun = not self._begun, True
+        text, pieces = self._divide(parts)
         delta: dict[str, Any] = {"role": "assistant"} if first else {}
-        if not self._call:
-            delta |= {"content": text} if first or text else {}
-        else:
-            delta |= ({"content": None} if first else {}) | self._call_delta(self._call, text)
+        if first or text:
+            delta["content"] = None if self._reader.demands else text
+        if pieces:
+            delta["tool_calls"] = [_write_piece(piece) for piece in pieces]
         return {"delta": delta, "logprobs": self._logprobs(end)}
 
-    def _call_delta(self, call: Call, arguments: str) -> dict[str, Any]:
-        if call.name and not self._named:
-            self._named = True
-            return {"tool_calls": [{"index": 0, **call.written(arguments)}]}
-        return {"tool_calls": [{"index": 0, "function": {"arguments": arguments}}]} if arguments else {}
+    def _divide(self, parts: Sequence[Part]) -> tuple[str, list[CallPiece]]:
+        pieces = [part for part in parts if isinstance(part, CallPiece)]
+        self._called = self._called or bool(pieces)
+        return "".join(part for part in parts if isinstance(part, str)), pieces
 
     def _logprobs(self, end: int) -> dict[str, Any] | None:
         tokens = self._next_tokens(end)
         if self._body.top is None:
             return None
         return {"content": chat_logprobs(tokens, self._model.tokenizer), "refusal": None}
+
+
+def _write_piece(piece: CallPiece) -> dict[str, Any]:
+    call = piece.call
+    if piece.first:
+        return {"index": call.index, **written_call(call.id, call.name, piece.arguments)}
+    return {"index": call.index, "function": {"arguments": piece.arguments}}

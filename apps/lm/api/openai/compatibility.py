@@ -63,7 +63,6 @@ class OtherChatParameters(OtherParameters):
     metadata: Ignored = None
     modalities: Annotated[Any, Only(["text"])] = None
     moderation: Annotated[Any, EMPTY] = None
-    parallel_tool_calls: Ignored = None
     prediction: Ignored = None  # saves time only
     prompt_cache_key: Ignored = None
     prompt_cache_options: Ignored = None

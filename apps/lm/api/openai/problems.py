@@ -70,6 +70,24 @@ def too_many_logprobs(count: int, limit: int, parameter: str) -> OpenAIProblem:
     return OpenAIProblem(400, "too_many_logprobs", detail, parameter)
 
 
+def unread_calls(model: LanguageModel) -> OpenAIProblem:
+    """Return a 400: the model could call functions in a form that cannot be read from its chat template."""
+    detail = (
+        f"#/tools: would be called as {model.identity.name!r} chooses, in a form that is not read here; "
+        'set tool_choice to the function to call, to "required", or to "none".'
+    )
+    return OpenAIProblem(400, "unsupported_parameter", detail, "tools")
+
+
+def calls_or_schema(format_field: str) -> OpenAIProblem:
+    """Return a 400: the schema of a text would leave the model no choice to call a function."""
+    detail = (
+        f"#/{format_field}: would keep the model from calling any of tools; leave it out, "
+        'or set tool_choice to the function to call, to "required", or to "none".'
+    )
+    return OpenAIProblem(400, "unsupported_parameter", detail, format_field)
+
+
 def no_embeddings(model: LanguageModel) -> OpenAIProblem:
     """Return a 400: the model generates text."""
     detail = f"{model.identity.name!r} generates text and makes no embeddings. Ask a model that is made for them."

@@ -11,7 +11,7 @@ from apps.lm.api.openai.compatibility import OtherParameters
 from apps.lm.api.openai.formats import ResponseFormat
 from apps.lm.api.openai.only import Ignored
 from apps.lm.api.openai.problems import require, too_many_logprobs, uncomputed, unknown_token
-from apps.lm.api.openai.tools import Function
+from apps.lm.api.openai.reading import Reader, TextReader
 from apps.lm.api.schemas import AnswerRequest, Body, Integer, Mistake, Seed, Stops, Temperature, mistakes
 from apps.lm.engines.protocol import Grammar, Logprobs, Sampling
 from apps.lm.model import LanguageModel
@@ -103,11 +103,6 @@ class OpenAIRequest(OtherParameters, AnswerRequest):
         """The JSON schema that answers are held to; None for any text."""
 
     @property
-    def called(self) -> Sequence[Function]:
-        """The functions of which each answer calls one; none if the answers are texts."""
-        return []
-
-    @property
     def held_by(self) -> str:
         """The field that has this schema."""
         return self.format_field
@@ -133,6 +128,10 @@ class OpenAIRequest(OtherParameters, AnswerRequest):
         if model.make_grammar is None:
             raise uncomputed(model, self.held_by)
         return model.make_grammar(self.held_to)
+
+    def reader(self, model: LanguageModel) -> Reader:
+        """What reads one answer."""
+        return TextReader()
 
     def options(self, copy: int) -> AnswerOptions:
         sampling = Sampling(

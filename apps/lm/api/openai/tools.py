@@ -2,8 +2,7 @@
 
 A call that the request demands is JSON, and the answer is held to its schema, with any model: the arguments of the only
 function that can be called or, of several, the name of the one that the model chooses and its arguments. A call that
-the model need not make would have to be read from its text, in a form that each model family has for itself; that is
-refused by name.
+the model need not make has a form of its own; see `apps.lm.call_format`.
 """
 
 from collections.abc import Sequence
@@ -20,10 +19,7 @@ OTHERS = {"additionalProperties", "patternProperties", "unevaluatedProperties", 
 WORDS = ("none", "auto", "required")
 DESCRIBED = {"name", "description", "parameters", "strict"}
 MAX_TOOLS = 128
-UNREAD = (
-    "would be called as the model chooses, by texts in a form of its own that are not read here; "
-    'set tool_choice to the function to call, to "required", or to "none"'
-)
+CHOICE = "the function to call; required: one of tools; auto: as the model chooses, if its chat template shows tools"
 
 
 class Function(Body):
@@ -131,7 +127,7 @@ def choice_mistakes(functions: Sequence[Function], choice: Choice) -> list[Mista
         return [(("tool_choice",), "is required without tools; give some, or leave it out")]
     if choice == "required" and (twice := [name for name in names if names.count(name) > 1]):
         return [(("tools",), f"have the function {twice[0]!r} more than once; give each a name of its own")]
-    return [(("tools",), UNREAD)] if names and choice == "auto" else []
+    return []
 
 
 def demanded(functions: Sequence[Function], choice: Choice) -> list[Function]:
@@ -142,7 +138,7 @@ def demanded(functions: Sequence[Function], choice: Choice) -> list[Function]:
 
 
 def call_schema(functions: Sequence[Function]) -> dict[str, Any]:
-    """The JSON schema of an answer that calls one of `functions`; see `apps.lm.api.openai.calls`."""
+    """The JSON schema of an answer that calls one of `functions`; see `apps.lm.api.openai.reading`."""
     if len(functions) == 1:
         return functions[0].arguments
     return {"anyOf": [function.call for function in functions]}

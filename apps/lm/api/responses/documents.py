@@ -71,12 +71,12 @@ class Response(BaseModel):
     metadata: dict[str, Any]
     model: str
     output: list[Message | Call]
-    parallel_tool_calls: Literal[False]
+    parallel_tool_calls: bool
     previous_response_id: None
     store: Literal[False]
     temperature: float
     text: dict[str, Any]
-    tool_choice: Literal["none", "required"] | dict[str, Any]
+    tool_choice: Literal["none", "auto", "required"] | dict[str, Any]
     tools: list[dict[str, Any]]
     top_logprobs: int
     top_p: float

@@ -7,33 +7,31 @@ from typing import Any
 
 from apps.lm.answer import Answer, Piece
 from apps.lm.api.events import event
-from apps.lm.api.openai.calls import Call
 from apps.lm.api.openai.problems import error
-from apps.lm.api.responses.output import CallOutput, Event, MessageOutput, Output
+from apps.lm.api.responses.output import Event, Output
 from apps.lm.api.responses.schemas import ResponseRequest
-from apps.lm.engines.protocol import Tokenizer
+from apps.lm.model import LanguageModel
 from apps.serving.problems import Problem
 
 
 class ResponseForm:
-    """See `apps.lm.api.events.Form`. A stream tells how the answer's one item begins, grows and ends."""
+    """See `apps.lm.api.events.Form`. A stream tells how the answer's items begin, grow and end."""
 
-    def __init__(self, body: ResponseRequest, answer: Answer, tokenizer: Tokenizer, request_id: str) -> None:
+    def __init__(self, body: ResponseRequest, answer: Answer, model: LanguageModel, request_id: str) -> None:
         self._body, self._answer = body, answer
         self._id = f"resp_{request_id}"
-        self._output: Output = (
-            CallOutput(answer, Call(body.called), request_id)
-            if body.called
-            else MessageOutput(answer, tokenizer, request_id)
-        )
+        reader = body.reader(model)
+        self._parallel = reader.parallel
+        self._output = Output(answer, reader, model.tokenizer, request_id)
         self._created = int(time.time())
         self._numbers = count()  # of events
         self._begun = False
 
     def whole(self) -> dict[str, Any]:
         """A Response."""
-        details = {"reason": "max_output_tokens"} if self._status == "incomplete" else None
-        return self._response(self._status, self._output.whole(self._status), details, self._usage())
+        self._output.piece(Piece(self._answer.text, len(self._answer.tokens)))
+        self._output.end(self._status)
+        return self._complete()
 
     def piece(self, index: int, piece: Piece) -> str:
         """The events that begin the answer, before its first piece, and the piece."""
@@ -42,7 +40,7 @@ class ResponseForm:
     def end(self, index: int) -> str:
         """The events that end the answer; the last one has all of it."""
         events = [*self._begin(), *self._output.end(self._status)]
-        return self._write_all([*events, (self._status, {"response": self.whole()})])
+        return self._write_all([*events, (self._status, {"response": self._complete()})])
 
     def done(self) -> str:
         """Nothing: the whole answer is the last event."""
@@ -63,7 +61,7 @@ class ResponseForm:
             return []
         self._begun = True
         response = {"response": self._response("in_progress", [])}
-        return [("created", response), ("in_progress", response), *self._output.begin()]
+        return [("created", response), ("in_progress", response)]
 
     def _write_all(self, events: Sequence[Event]) -> str:
         return "".join(self._write(f"response.{name}", members) for name, members in events)
@@ -80,6 +78,10 @@ class ResponseForm:
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": usage["total_tokens"],
         }
+
+    def _complete(self) -> dict[str, Any]:
+        details = {"reason": "max_output_tokens"} if self._status == "incomplete" else None
+        return self._response(self._status, self._output.written, details, self._usage())
 
     def _response(
         self,
@@ -101,7 +103,7 @@ class ResponseForm:
             "metadata": body.metadata or {},
             "model": self._answer.identity.name,
             "output": output,
-            "parallel_tool_calls": False,
+            "parallel_tool_calls": self._parallel,
             "previous_response_id": None,
             "store": False,
             "temperature": body.temperature,

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
 
-from apps.lm.api.openai.messages import Message, WriteCall, joined_text
+from apps.lm.api.openai.messages import Message, Turn, joined_text, written_call
 from apps.lm.api.openai.only import Ignored, Only
 from apps.lm.api.schemas import Body
 
@@ -26,14 +26,16 @@ class CallItem(Body):
     type: Literal["function_call"]
     name: str
     arguments: str
-    call_id: Ignored = None
+    call_id: str = ""
     id: Ignored = None
     status: Ignored = None
     parsed_arguments: Ignored = None  # the arguments, read by OpenAI's client
 
-    def turn(self, write_call: WriteCall) -> dict[str, str]:
+    @property
+    def turn(self) -> Turn:
         """See `Message.turn`."""
-        return {"role": "assistant", "content": write_call(self.name, self.arguments)}
+        calls = [written_call(self.call_id, self.name, self.arguments)]
+        return {"role": "assistant", "content": "", "tool_calls": calls}
 
 
 class CallOutputItem(Body):
@@ -41,14 +43,15 @@ class CallOutputItem(Body):
 
     type: Literal["function_call_output"]
     output: Annotated[str, BeforeValidator(joined_text)]
-    call_id: Ignored = None
+    call_id: str = ""
     id: Ignored = None
     status: Ignored = None
     name: Ignored = None
 
-    def turn(self, write_call: WriteCall) -> dict[str, str]:
+    @property
+    def turn(self) -> Turn:
         """See `Message.turn`."""
-        return {"role": "tool", "content": self.output}
+        return {"role": "tool", "content": self.output, "tool_call_id": self.call_id}
 
 
 def _item(value: object) -> MessageItem | CallItem | CallOutputItem:

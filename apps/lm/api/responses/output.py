@@ -1,129 +1,167 @@
-"""What an answer of /v1/responses consists of, a message or a call, and the events that tell how it grows."""
+"""What an answer of /v1/responses consists of, messages and calls, and the events that tell how it grows."""
 
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from apps.lm.answer import Answer, Piece
-from apps.lm.api.openai.calls import Call
 from apps.lm.api.openai.logprobs import chat_logprobs
+from apps.lm.api.openai.reading import Call, CallPiece, Part, Reader
 from apps.lm.engines.protocol import Tokenizer
 
 Event = tuple[str, dict[str, Any]]  # (name without "response.", members)
+Logprobs = list[dict[str, Any]]
 
 
-class Output(Protocol):
-    """The one item of an answer."""
+class Item(ABC):
+    """Number `index` of an answer's items."""
+
+    prefix: ClassVar[str]
+
+    def __init__(self, request_id: str, index: int) -> None:
+        self._id, self._status = f"{self.prefix}_{request_id}_{index}", "in_progress"
+        self._index = {"output_index": index}
+        self._place = {"item_id": self._id, **self._index}
+
+    @property
+    @abstractmethod
+    def written(self) -> dict[str, Any]:
+        """The item as far as it has come."""
 
     def begin(self) -> list[Event]:
         """The events before the first piece."""
+        return [("output_item.added", {**self._index, "item": self.written})]
 
-    def piece(self, piece: Piece) -> list[Event]:
-        """The events of a piece."""
+    @abstractmethod
+    def grow(self, text: str, logprobs: Logprobs) -> list[Event]:
+        """The events of a piece of its text or arguments; `logprobs` are those of its tokens, if requested."""
 
     def end(self, status: str) -> list[Event]:
         """The events after the last piece, by which the item has this `status`."""
+        self._status = status
+        return [("output_item.done", {**self._index, "item": self.written})]
 
-    def whole(self, status: str) -> list[dict[str, Any]]:
-        """The item; none if it has not begun."""
 
-
-class MessageOutput:
+class MessageItem(Item):
     """A text."""
 
-    def __init__(self, answer: Answer, tokenizer: Tokenizer, request_id: str) -> None:
-        self._answer, self._tokenizer = answer, tokenizer
-        self._id = f"msg_{request_id}"
-        self._place = {"item_id": self._id, "output_index": 0, "content_index": 0}
+    prefix = "msg"
+
+    def __init__(self, request_id: str, index: int) -> None:
+        super().__init__(request_id, index)
+        self._part = {"content_index": 0}
+        self._text, self._logprobs = "", list[dict[str, Any]]()
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """See `Item`."""
+        content = [] if self._status == "in_progress" else [self._content]
+        return {"id": self._id, "type": "message", "status": self._status, "role": "assistant", "content": content}
+
+    def begin(self) -> list[Event]:
+        """See `Item`."""
+        return [*super().begin(), ("content_part.added", {"part": self._content, **self._place, **self._part})]
+
+    def grow(self, text: str, logprobs: Logprobs) -> list[Event]:
+        """See `Item`."""
+        self._text += text
+        self._logprobs += logprobs
+        delta = {"delta": text, "logprobs": logprobs}
+        return [("output_text.delta", {**delta, **self._place, **self._part})] if text else []
+
+    def end(self, status: str) -> list[Event]:
+        """See `Item`."""
+        place = self._place | self._part
+        return [
+            ("output_text.done", {"text": self._text, "logprobs": self._logprobs, **place}),
+            ("content_part.done", {"part": self._content, **place}),
+            *super().end(status),
+        ]
+
+    @property
+    def _content(self) -> dict[str, Any]:
+        return {"type": "output_text", "text": self._text, "annotations": [], "logprobs": [*self._logprobs]}
+
+
+class CallItem(Item):
+    """A call."""
+
+    prefix = "fc"
+
+    def __init__(self, request_id: str, index: int, call: Call) -> None:
+        super().__init__(request_id, index)
+        self._call = call
+        self._arguments = ""  # those that were written
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """See `Item`."""
+        call = {"call_id": self._call.id, "name": self._call.name, "arguments": self._arguments}
+        return {"id": self._id, "type": "function_call", "status": self._status, **call}
+
+    def grow(self, text: str, logprobs: Logprobs) -> list[Event]:
+        """See `Item`."""
+        self._arguments += text
+        return [("function_call_arguments.delta", {**self._place, "delta": text})] if text else []
+
+    def end(self, status: str) -> list[Event]:
+        """See `Item`."""
+        named = {"name": self._call.name, "arguments": self._arguments}
+        return [("function_call_arguments.done", {**self._place, **named}), *super().end(status)]
+
+
+class Output:
+    """The items of an answer, as `reader` divides it."""
+
+    def __init__(self, answer: Answer, reader: Reader, tokenizer: Tokenizer, request_id: str) -> None:
+        self._answer, self._reader, self._tokenizer, self._request_id = answer, reader, tokenizer, request_id
+        self._items: list[Item] = []
         self._tokens = 0  # those that were written
 
-    def begin(self) -> list[Event]:
-        """See `Output`."""
-        return [
-            ("output_item.added", {"output_index": 0, "item": self._message("in_progress", [])}),
-            ("content_part.added", {"part": self._part("", []), **self._place}),
-        ]
+    @property
+    def written(self) -> list[dict[str, Any]]:
+        """The items as far as they have come."""
+        return [item.written for item in self._items]
 
     def piece(self, piece: Piece) -> list[Event]:
-        """See `Output`."""
-        logprobs = self._logprobs(self._tokens, piece.tokens)
-        self._tokens = piece.tokens
-        return [("output_text.delta", {"delta": piece.text, "logprobs": logprobs, **self._place})]
+        """The events of a piece of the answer."""
+        return self._grow(self._reader.push(piece.text), piece.tokens)
 
     def end(self, status: str) -> list[Event]:
-        """See `Output`."""
-        (message,) = self.whole(status)
-        (part,) = message["content"]
-        return [
-            ("output_text.done", {"text": part["text"], "logprobs": part["logprobs"], **self._place}),
-            ("content_part.done", {"part": part, **self._place}),
-            ("output_item.done", {"output_index": 0, "item": message}),
-        ]
+        """The events after the last piece, by which the last item has this `status`."""
+        tokens = len(self._answer.tokens)
+        events = self._grow(self._reader.finish(), tokens)
+        if self._in_message or not (self._items or self._reader.demands):
+            events += self._grow([""], tokens)  # which has the end token; without a call there is a message, if empty
+        return [*events, *self._end(status)]
 
-    def whole(self, status: str) -> list[dict[str, Any]]:
-        """See `Output`."""
-        return [self._message(status, [self._part(self._answer.text, self._logprobs())])]
+    @property
+    def _in_message(self) -> bool:
+        return bool(self._items) and isinstance(self._items[-1], MessageItem)
 
-    def _message(self, status: str, content: list[dict[str, Any]]) -> dict[str, Any]:
-        return {"id": self._id, "type": "message", "status": status, "role": "assistant", "content": content}
-
-    def _part(self, text: str, logprobs: list[dict[str, Any]]) -> dict[str, Any]:
-        return {"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs}
-
-    def _logprobs(self, start: int = 0, end: int | None = None) -> list[dict[str, Any]]:
-        """Those of the answer's tokens from `start` to `end`; empty unless they were requested."""
-        recorded = self._answer.recorded(start, len(self._answer.tokens) if end is None else end)
-        return chat_logprobs(recorded, self._tokenizer)
-
-
-class CallOutput:
-    """A call. Its item begins when the name of the function is known."""
-
-    def __init__(self, answer: Answer, call: Call, request_id: str) -> None:
-        self._answer, self._call = answer, call
-        self._id = f"fc_{request_id}"
-        self._begun = False
-
-    def begin(self) -> list[Event]:
-        """See `Output`."""
-        return []
-
-    def piece(self, piece: Piece) -> list[Event]:
-        """See `Output`."""
-        return self._grow(self._call.push(piece.text))
-
-    def end(self, status: str) -> list[Event]:
-        """See `Output`."""
-        events = self._grow(self._call.finish())
-        if not self._begun:
-            return events
-        named = {"name": self._call.name, "arguments": self._call.arguments}
-        return [
-            *events,
-            ("function_call_arguments.done", {"item_id": self._id, "output_index": 0, **named}),
-            ("output_item.done", {"output_index": 0, "item": self._item(status, self._call.arguments)}),
-        ]
-
-    def whole(self, status: str) -> list[dict[str, Any]]:
-        """See `Output`."""
-        if not self._begun:
-            self._grow(self._call.push(self._answer.text) + self._call.finish())
-        return [self._item(status, self._call.arguments)] if self._begun else []
-
-    def _grow(self, arguments: str) -> list[Event]:
+    def _grow(self, parts: Sequence[Part], tokens: int) -> list[Event]:
+        """The events of `parts`, which end with this number of the answer's tokens."""
         events: list[Event] = []
-        if self._call.name and not self._begun:
-            self._begun = True
-            events.append(("output_item.added", {"output_index": 0, "item": self._item("in_progress", "")}))
-        if arguments:
-            members = {"item_id": self._id, "output_index": 0, "delta": arguments}
-            events.append(("function_call_arguments.delta", members))
+        for part in parts:
+            if isinstance(part, CallPiece):
+                events += self._begin(CallItem(self._request_id, len(self._items), part.call)) if part.first else []
+                text = part.arguments
+            else:
+                events += [] if self._in_message else self._begin(MessageItem(self._request_id, len(self._items)))
+                text = part
+            events += self._items[-1].grow(text, self._logprobs(tokens))
         return events
 
-    def _item(self, status: str, arguments: str) -> dict[str, Any]:
-        return {
-            "id": self._id,
-            "type": "function_call",
-            "status": status,
-            "call_id": self._call.id,
-            "name": self._call.name,
-            "arguments": arguments,
-        }
+    def _begin(self, item: Item) -> list[Event]:
+        """End the item before, and begin `item`."""
+        events = self._end("completed")
+        self._items.append(item)
+        return [*events, *item.begin()]
+
+    def _end(self, status: str) -> list[Event]:
+        return self._items[-1].end(status) if self._items else []
+
+    def _logprobs(self, end: int) -> Logprobs:
+        """Those of the tokens that were not written, up to number `end`; empty unless they were requested."""
+        start, self._tokens = self._tokens, end
+        return chat_logprobs(self._answer.recorded(start, end), self._tokenizer)

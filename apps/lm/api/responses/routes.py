@@ -20,8 +20,8 @@ router = APIRouter(responses=problems.RESPONSES)
 @router.post("/v1/responses", tags=TAGS, openapi_extra=json_body(ResponseRequest, EXAMPLES), responses=RESPONSES)
 async def responses(request: Request) -> Response:
     """Answer a text or a conversation; nothing is stored."""
-    tokenizer, request_id = runtime_of(request).model.tokenizer, context(request.scope).request_id
+    model, request_id = runtime_of(request).model, context(request.scope).request_id
     with openai_statuses("input", "text"):
         return await answering.respond(
-            request, ResponseRequest, lambda body, answers: ResponseForm(body, answers[0], tokenizer, request_id)
+            request, ResponseRequest, lambda body, answers: ResponseForm(body, answers[0], model, request_id)
         )

@@ -9,7 +9,7 @@ from apps.lm.api.openai.calls import CallRequest
 from apps.lm.api.openai.formats import TextFormat
 from apps.lm.api.openai.only import EMPTY, Ignored, Only
 from apps.lm.api.openai.schemas import MAX_MESSAGES, MAX_TOP, Tokens
-from apps.lm.api.openai.tools import MAX_TOOLS, Function, Named, ResponseToolChoice
+from apps.lm.api.openai.tools import CHOICE, MAX_TOOLS, Function, Named, ResponseToolChoice
 from apps.lm.api.responses.items import STATELESS, Item
 from apps.lm.api.schemas import Body, Integer
 from apps.lm.model import LanguageModel
@@ -64,7 +64,6 @@ class OtherResponseParameters(Body):
     image: Annotated[Any, EMPTY] = None
     max_tool_calls: Ignored = None
     moderation: Annotated[Any, EMPTY] = None
-    parallel_tool_calls: Ignored = None
     previous_response_id: Annotated[Any, Only(remedy=STATELESS)] = None
     prompt: Annotated[Any, Only()] = None
     prompt_cache_key: Ignored = None
@@ -104,13 +103,12 @@ class ResponseRequest(OtherResponseParameters, CallRequest):
     tools: Annotated[list[ResponseTool], Field(max_length=MAX_TOOLS)] = Field(
         [], description="functions; tool_choice says which one the answer calls"
     )
-    tool_choice: ResponseToolChoice = Field("auto", description="the function to call; required: one of tools")
+    tool_choice: ResponseToolChoice = Field("auto", description=CHOICE)
 
     def tokenize_prompts(self, model: LanguageModel) -> list[list[int]]:
         """See `OpenAIRequest`."""
         system = [] if self.instructions is None else [{"role": "system", "content": self.instructions}]
-        turns = system + [item.turn(self.written_call) for item in self.input]
-        return [model.tokenize_chat(turns, [function.described for function in self.called])]
+        return [self.tokenize_turns(model, [*system, *(item.turn for item in self.input)])]
 
     @property
     def offered(self) -> Sequence[Function]:
@@ -121,7 +119,7 @@ class ResponseRequest(OtherResponseParameters, CallRequest):
         """`tool_choice` as an answer repeats it."""
         if isinstance(self.tool_choice, Named):
             return {"type": "function", "name": self.tool_choice.name}
-        return "required" if self.called else "none"
+        return str(self.tool_choice) if self.tools else "none"
 
     @property
     def text_schema(self) -> dict[str, Any] | None:

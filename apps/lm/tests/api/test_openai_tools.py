@@ -1,4 +1,4 @@
-"""A demanded call has arguments of its function's schema; a call that the model may leave out is refused by name."""
+"""A demanded call has arguments of its function's schema; test_openai_choice.py has calls that the model chooses."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from apps.lm.api.openai.calls import Call
+from apps.lm.api.openai.reading import CallPiece, DemandedCallReader
 from apps.lm.api.openai.tools import Function
 from apps.lm.tests.api.test_openai import TURNS, events
 from apps.lm.tests.api.test_openai import post as post_any
@@ -119,10 +119,12 @@ def test_the_chosen_call_is_streamed_with_its_name_first(client, seed):
 )
 @pytest.mark.parametrize("length", [1, 2, 7, 100])
 def test_a_call_by_name_is_divided_whole_or_cut_in_pieces_of_any_length(text, name, arguments, length):
-    call = Call([Function(name="a"), Function(name="b")])
-    pieces = [call.push(text[start : start + length]) for start in range(0, len(text), length)]
-    assert "".join([*pieces, call.finish()]) == call.arguments == arguments
-    assert call.name == name
+    reader = DemandedCallReader([Function(name="a"), Function(name="b")])
+    parts = [part for start in range(0, len(text), length) for part in reader.push(text[start : start + length])]
+    pieces = [part for part in parts + reader.finish() if isinstance(part, CallPiece)]
+    assert "".join(piece.arguments for piece in pieces) == arguments
+    assert {piece.call.name for piece in pieces} == ({name} if name else set())
+    assert [piece.first for piece in pieces] == [True] * bool(name) + [False] * (len(pieces) - 1)
 
 
 def test_a_call_that_is_cut_before_its_name_is_known_is_none(client):
@@ -201,7 +203,7 @@ def test_a_call_can_be_sent_back_with_its_result_and_is_what_the_model_wrote(cli
 @pytest.mark.parametrize(
     ("body", "param", "rule"),
     [
-        ({"tools": [TOOL]}, "tools", "would be called as the model chooses, by texts in a form of its own"),
+        ({"tools": [TOOL]}, "tools", "would be called as 'tiny-gpt2' chooses, in a form that is not read here"),
         ({"tools": [TOOL], "tool_choice": "auto"}, "tools", 'set tool_choice to the function to call, to "required"'),
         ({"tools": [TOOL, OTHER, TOOL], "tool_choice": "required"}, "tools", "'add_person' more than once"),
         ({"tool_choice": "required"}, "tool_choice", "is required without tools"),

@@ -102,7 +102,7 @@ def test_the_answer_repeats_the_tools_and_the_choice(client):
 @pytest.mark.parametrize(
     ("body", "param", "rule"),
     [
-        ({"tools": [ADD]}, "tools", "would be called as the model chooses"),
+        ({"tools": [ADD]}, "tools", "would be called as 'tiny-gpt2' chooses"),
         ({"tools": [ADD], "tool_choice": {"type": "function", "name": "now"}}, "tool_choice", "names 'now', and tools"),
         ({"tools": [TOOL], "tool_choice": "required"}, "tools.0.name", "is required"),
         ({"tools": [ADD], "tool_choice": NAMED}, "tool_choice", '{"type": "function", "name": …}'),
