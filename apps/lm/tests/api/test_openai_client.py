@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from apps.lm.tests import process, tiny
+from apps.lm.tests import parrot, process, tiny
+from apps.lm.tests.api import test_openai_choice as choosing
 from apps.lm.tests.api.test_openai_formats import CONTEXT
 from apps.lm.tests.api.test_openai_tools import PARAMETERS, SEVERAL
 from apps.lm.tests.api.test_responses_tools import TOOLS
@@ -38,6 +39,17 @@ def ending(tmp_path_factory, openai):
     """Of a model that ends its answers, as a call must."""
     folder = tiny.save("gpt2", tmp_path_factory.mktemp("models") / "tiny-gpt2_v1", eos=0, context=CONTEXT)
     with connected(openai, folder, CONTEXT) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def chooser(tmp_path_factory, openai):
+    """Of a model that calls a function, and says something when it has the result."""
+    question, call = choosing.prompt(choosing.CALL), choosing.ADD
+    result = f"{question.removesuffix('assistant:')}assistant: {call}\ntool: done\nassistant:"
+    folder = tmp_path_factory.mktemp("models") / "tiny-gpt2_v1"
+    parrot.save(folder, {question: call, result: " the fox"}, choosing.TEMPLATE, choosing.CONTEXT)
+    with connected(openai, folder, choosing.CONTEXT) as client:
         yield client
 
 
@@ -114,3 +126,30 @@ def test_a_call_by_responses_is_streamed_and_sent_back_with_its_result(ending):
     result = {"type": "function_call_output", "call_id": call.call_id, "output": "done"}
     back = [*TURNS, streamed, result]
     assert ending.responses.create(input=back, tool_choice="none", max_output_tokens=5, **options).output_text
+
+
+def test_a_call_that_the_model_chooses_is_streamed_and_its_result_is_answered(chooser):
+    options = {"model": "tiny-gpt2", "temperature": 0, "tools": choosing.TOOLS}
+    turns = [{"role": "user", "content": choosing.CALL}]
+    message = chooser.chat.completions.create(messages=turns, **options).choices[0].message
+    with chooser.chat.completions.stream(messages=turns, **options) as stream:
+        streamed = stream.get_final_completion().choices[0].message
+    for answer in (message, streamed):
+        (call,) = answer.tool_calls
+        assert (answer.content or "", call.function.name, call.function.arguments) == ("", "add", '{"a": 1}')
+        result = {"role": "tool", "tool_call_id": call.id, "content": "done"}
+        last = chooser.chat.completions.create(messages=[*turns, answer, result], **options).choices[0]
+        assert (last.message.content, last.finish_reason) == (" the fox", "stop")
+
+
+def test_a_call_that_the_model_chooses_by_responses_is_streamed_and_its_result_is_answered(chooser):
+    options = {"model": "tiny-gpt2", "temperature": 0, "tools": choosing.RESPONSE_TOOLS}
+    response = chooser.responses.create(input=choosing.CALL, **options)
+    with chooser.responses.stream(input=choosing.CALL, **options) as stream:
+        streamed = stream.get_final_response()
+    for answer in (response, streamed):
+        (call,) = answer.output
+        assert (call.type, call.name, call.arguments) == ("function_call", "add", '{"a": 1}')
+        result = {"type": "function_call_output", "call_id": call.call_id, "output": "done"}
+        turns = [{"role": "user", "content": choosing.CALL}, *answer.output, result]
+        assert chooser.responses.create(input=turns, **options).output_text == " the fox"
