@@ -16,6 +16,7 @@ CLIENTS: tuple[Client, ...] = (
         ("ai@7.0.173", "@ai-sdk/openai@4.0.118", "@ai-sdk/openai-compatible@3.0.92", "zod@4.6.7"),
     ),
     PythonClient("LangChain", "langchain_openai_.py", ("langchain-openai==1.7.4",)),
+    PythonClient("OpenAI Agents SDK", "openai_agents_.py", ("openai-agents==0.24.0",)),
     PythonClient("LlamaIndex", "llama_index_.py", ("llama-index-llms-openai-like==0.8.1",)),
     PythonClient("LiteLLM", "litellm_.py", ("litellm==1.110.2",)),
     PythonClient("lm-evaluation-harness", "lm_eval_.py", ("lm_eval[api]==0.4.13", pinned("transformers", "lm"))),

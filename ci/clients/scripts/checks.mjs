@@ -4,6 +4,13 @@ export const URL = `${SERVICE}/v1`
 export const MODEL = process.env.MODEL
 export const QUESTION = 'Name a bird.'
 
+export const PERSON = {
+  type: 'object',
+  properties: { name: { type: 'string', maxLength: 12 }, age: { type: 'integer', minimum: 0, maximum: 150 } },
+  required: ['name', 'age'],
+  additionalProperties: false
+}
+
 export function require (condition, value) {
   if (!condition) throw new Error(`unexpected: ${JSON.stringify(value)}`)
 }

@@ -17,6 +17,7 @@ PERSON = {
     "required": ["name", "age"],
     "additionalProperties": False,
 }
+TOOL = {"type": "function", "function": {"name": "add", "description": "Add a person.", "parameters": PERSON}}
 
 
 def run(functions):

@@ -25,6 +25,11 @@ def check_schemas():
     checks.require_person(json.loads(answer.choices[0].message.content))
 
 
+def check_tools_that_the_model_may_call():
+    answer = client.chat_completion([TURN], model=checks.MODEL, max_tokens=8, tools=[checks.TOOL]).choices[0].message
+    assert answer.content or answer.tool_calls
+
+
 def check_log_probabilities():
     answer = client.chat_completion([TURN], model=checks.MODEL, max_tokens=4, logprobs=True, top_logprobs=2)
     assert len(answer.choices[0].logprobs.content) == 4

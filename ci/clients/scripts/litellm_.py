@@ -34,6 +34,11 @@ def check_schemas():
     checks.require_person(json.loads(answer.choices[0].message.content))
 
 
+def check_tools_that_the_model_may_call():
+    message = litellm.completion(messages=[TURN], tools=[checks.TOOL], **OPTIONS).choices[0].message
+    assert message.content or message.tool_calls
+
+
 def check_responses():
     assert litellm.responses(input=checks.QUESTION, max_output_tokens=16, **SERVICE).output
 

@@ -10,7 +10,7 @@ import checks
 folder = Path(tempfile.mkdtemp())
 (folder / "extra-openai-models.yaml").write_text(
     f"- model_id: ours\n  model_name: {checks.MODEL}\n  api_base: {checks.URL}\n  api_key_name: none\n"
-    "  supports_schema: true\n"
+    "  supports_schema: true\n  supports_tools: true\n"
 )
 LLM = str(Path(sys.executable).with_name("llm"))
 
@@ -31,6 +31,10 @@ def check_answers_at_once():
     ask(
         "-m", "ours", "--key", "none", "--no-stream", "-o", "max_tokens", "8", "-o", "temperature", "0", checks.QUESTION
     )
+
+
+def check_tools_that_the_model_may_call():
+    ask("-m", "ours", "--key", "none", "-T", "llm_version", "-o", "max_tokens", "8", checks.QUESTION)
 
 
 def check_schemas():

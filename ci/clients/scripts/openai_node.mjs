@@ -1,7 +1,7 @@
 import OpenAI from 'openai'
 import { zodResponseFormat, zodTextFormat } from 'openai/helpers/zod'
 import { z } from 'zod'
-import { MODEL, QUESTION, URL, require, run } from './checks.mjs'
+import { MODEL, PERSON, QUESTION, URL, require, run } from './checks.mjs'
 
 const client = new OpenAI({ baseURL: URL, apiKey: 'none', maxRetries: 0 })
 const options = { model: MODEL, temperature: 0 }
@@ -32,6 +32,16 @@ await run({
     const messages = [turn, message, turn]
     const again = await client.chat.completions.parse({ ...options, messages, response_format: format })
     require(Person.parse(again.choices[0].message.parsed), again)
+  },
+  'tools that the model may call': async () => {
+    const add = { name: 'add', description: 'Add a person.', parameters: PERSON }
+    const tools = [{ type: 'function', function: add }]
+    const answer = await client.chat.completions.create({ ...options, messages: [turn], tools, max_tokens: 8 })
+    const { message } = answer.choices[0]
+    require(message.content || message.tool_calls, answer)
+    const request = { ...options, input: [turn], tools: [{ type: 'function', ...add }], max_output_tokens: 8 }
+    const response = await client.responses.create(request)
+    require(response.output.length, response)
   },
   'completions of several prompts': async () => {
     const answer = await client.completions.create({ ...options, prompt: ['a heron', 'an owl'], max_tokens: 4, logprobs: 1 })

@@ -68,6 +68,22 @@ def check_a_call_of_several_tools():
     assert (streamed.function.name, streamed.function.arguments) == (call.function.name, call.function.arguments)
 
 
+def check_tools_that_the_model_may_call():
+    options = OPTIONS | {"messages": [TURN], "tools": [checks.TOOL], "max_tokens": 8}
+    message = client.chat.completions.create(**options).choices[0].message
+    assert message.content or message.tool_calls
+    deltas = [chunk.choices[0].delta for chunk in client.chat.completions.create(stream=True, **options)]
+    assert "".join(delta.content or "" for delta in deltas) == (message.content or "")
+    options = OPTIONS | {
+        "input": [TURN],
+        "max_output_tokens": 8,
+        "tools": [{"type": "function", **checks.TOOL["function"]}],
+    }
+    output = client.responses.create(**options).output
+    *_, last = client.responses.create(stream=True, **options)
+    assert [item.type for item in last.response.output] == [item.type for item in output]
+
+
 def check_json_objects():
     answer = client.chat.completions.create(
         messages=[TURN], response_format={"type": "json_object"}, max_tokens=60, **OPTIONS

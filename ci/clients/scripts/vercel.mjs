@@ -1,6 +1,6 @@
 import { createOpenAI } from '@ai-sdk/openai'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
-import { generateText, Output, streamText } from 'ai'
+import { generateText, Output, streamText, tool } from 'ai'
 import { z } from 'zod'
 import { MODEL, QUESTION, URL, require, run } from './checks.mjs'
 
@@ -10,6 +10,7 @@ const Person = z.object({ name: z.string().max(12), age: z.number().int().min(0)
 const models = { responses: openai(MODEL), chats: openai.chat(MODEL), 'compatible chats': compatible(MODEL) }
 const stateless = { openai: { store: false } } // the service stores nothing that could be referred to
 const options = { temperature: 0, maxRetries: 0, maxOutputTokens: 8, providerOptions: stateless }
+const tools = { add: tool({ description: 'Add a person.', inputSchema: Person }) }
 const checks = {}
 
 for (const [name, model] of Object.entries(models)) {
@@ -25,6 +26,14 @@ for (const [name, model] of Object.entries(models)) {
     let text = ''
     for await (const piece of textStream) text += piece
     require(text, text)
+  }
+  checks[`tools that the model may call by ${name}`] = async () => {
+    const answer = await generateText({ ...options, model, prompt: QUESTION, tools })
+    require(answer.text || answer.toolCalls.length, answer)
+    const { textStream, toolCalls } = streamText({ ...options, model, prompt: QUESTION, tools })
+    let text = ''
+    for await (const piece of textStream) text += piece
+    require(text || (await toolCalls).length, text)
   }
   checks[`objects by ${name}`] = async () => {
     const output = Output.object({ schema: Person })
