@@ -9,7 +9,7 @@ from typing import Any
 from apps.lm.answer import Answer, AnswerOptions
 from apps.lm.budget import Budget, PromptError, PromptTooLong
 from apps.lm.chat_template import ChatTemplate, RenderError
-from apps.lm.engines.protocol import Computation, Engine, GenerationRequest, Grammar, MakeGrammar, Tokenizer
+from apps.lm.engines.protocol import Engine, GenerationRequest, Grammar, MakeGrammar, Tokenizer
 from apps.lm.metrics import TokenMeter
 from apps.serving.identity import Identity
 
@@ -26,8 +26,7 @@ class ChatError(ValueError):
 class LanguageModel:
     """`end_tokens` end an answer, and so does the time `answer_seconds` after its request has arrived.
 
-    Two logits that differ by more than `margin` have the same order on any processor. `uncomputed` is what the engine
-    ignores, and `make_grammar` is None if it cannot hold answers to a JSON schema.
+    Two logits that differ by more than `margin` have the same order on any processor.
     """
 
     identity: Identity
@@ -36,12 +35,11 @@ class LanguageModel:
     budget: Budget
     end_tokens: frozenset[int]
     meter: TokenMeter
+    make_grammar: MakeGrammar
     probes: Sequence[dict[str, Any]] = ()
     margin: float = 0.01
     chat_template: ChatTemplate | None = None
     answer_seconds: float = math.inf
-    uncomputed: frozenset[Computation] = frozenset()
-    make_grammar: MakeGrammar | None = None
 
     def tokenize(self, text: str) -> list[int]:
         """The tokens of `text`, with the special tokens that the model expects around it; raise PromptError."""

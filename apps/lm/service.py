@@ -64,12 +64,11 @@ class LanguageModelService(Service):
             Budget(loaded.max_total_tokens),
             loaded.end_tokens,
             TokenMeter(model_source.name),
+            loaded.make_grammar,
             model_source.probes,
             loaded.margin,
             template,
             settings.answer_seconds,
-            loaded.uncomputed,
-            loaded.make_grammar,
         )
 
     def warm_up(self, model: LanguageModel) -> None:

@@ -50,10 +50,6 @@ class Logprobs:
     tokens: list[TokenLogprob] = field(default_factory=list)
 
 
-# `Sampling.logit_bias` and `Logprobs.top`.
-Computation = Literal["logit_bias", "top_logprobs"]
-
-
 class SchemaError(ValueError):
     """Why answers cannot be held to a JSON schema, as the end of a sentence."""
 
@@ -162,8 +158,7 @@ class LoadedModel:
     """A model folder, loaded by an engine.
 
     `max_total_tokens` is the setting, bounded by the model's context. `margin`: two logits that differ by more have
-    the same order on every processor. `facts` are JSON values for /healthz. `uncomputed` is what the engine ignores.
-    `make_grammar` is None if the engine knows none.
+    the same order on every processor. `facts` are JSON values for /healthz.
     """
 
     engine: Engine
@@ -172,5 +167,4 @@ class LoadedModel:
     max_total_tokens: int
     margin: float
     facts: Mapping[str, object]
-    uncomputed: frozenset[Computation] = frozenset()
-    make_grammar: MakeGrammar | None = None
+    make_grammar: MakeGrammar

@@ -51,13 +51,6 @@ def invalid_schema(error: SchemaError, parameter: str) -> OpenAIProblem:
     return OpenAIProblem(400, "invalid_schema", detail, parameter)
 
 
-def uncomputed(model: LanguageModel, parameter: str, remedy: str = "leave it out") -> OpenAIProblem:
-    """Return a 400 for a parameter that the model's engine cannot compute."""
-    engine = model.identity.engine
-    detail = f"#/{parameter}: is not computed by the engine {engine!r} of {model.identity.name!r}; {remedy}."
-    return OpenAIProblem(400, "unsupported_parameter", detail, parameter)
-
-
 def unknown_token(model: LanguageModel, token: int, parameter: str) -> OpenAIProblem:
     """Return a 400 for a token id that the model does not have."""
     detail = f"#/{parameter}: has the token {token}; {model.identity.name!r} has 0 to {model.tokenizer.vocabulary - 1}."

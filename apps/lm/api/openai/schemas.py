@@ -10,7 +10,7 @@ from apps.lm.answer import AnswerOptions
 from apps.lm.api.openai.compatibility import OtherParameters
 from apps.lm.api.openai.formats import ResponseFormat
 from apps.lm.api.openai.only import Ignored
-from apps.lm.api.openai.problems import require, too_many_logprobs, uncomputed, unknown_token
+from apps.lm.api.openai.problems import require, too_many_logprobs, unknown_token
 from apps.lm.api.openai.reading import Reader, TextReader
 from apps.lm.api.schemas import AnswerRequest, Body, Integer, Mistake, Seed, Stops, Temperature, mistakes
 from apps.lm.engines.protocol import Grammar, Logprobs, Sampling
@@ -122,12 +122,7 @@ class OpenAIRequest(OtherParameters, AnswerRequest):
         return self.n
 
     def grammar(self, model: LanguageModel) -> Grammar | None:
-        """Also raises a 400 if the model's engine knows no grammars. See `AnswerRequest`."""
-        if self.held_to is None:
-            return None
-        if model.make_grammar is None:
-            raise uncomputed(model, self.held_by)
-        return model.make_grammar(self.held_to)
+        return None if self.held_to is None else model.make_grammar(self.held_to)
 
     def reader(self, model: LanguageModel) -> Reader:
         """What reads one answer."""
@@ -161,9 +156,5 @@ class OpenAIRequest(OtherParameters, AnswerRequest):
             raise too_many_logprobs(count, MAX_LOGPROBS, self.logprobs_field)
 
     def _require_computable(self, model: LanguageModel) -> None:
-        if "logit_bias" in model.uncomputed and self.logit_bias:
-            raise uncomputed(model, "logit_bias")
-        if "top_logprobs" in model.uncomputed and self.top:
-            raise uncomputed(model, self.logprobs_field, "give 0")
         if unknown := [token for token in self.logit_bias if int(token) >= model.tokenizer.vocabulary]:
             raise unknown_token(model, int(unknown[0]), "logit_bias")

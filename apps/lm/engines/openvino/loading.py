@@ -48,9 +48,7 @@ def load(folder: Path, settings: EngineSettings) -> LoadedModel:
     }
     batch = OpenVinoBatch(model, settings.max_in_flight, blocks, threads)
     grammars = Grammars(tokenizer.backend, tokens, end_tokens)
-    return LoadedModel(
-        BatchEngine(batch), tokenizer, end_tokens, max_total_tokens, MARGIN, facts, make_grammar=grammars.make
-    )
+    return LoadedModel(BatchEngine(batch), tokenizer, end_tokens, max_total_tokens, MARGIN, facts, grammars.make)
 
 
 def _end_tokens(folder: Path, tokenizer: PlainTokenizer) -> frozenset[int]:

@@ -68,7 +68,7 @@ def load(folder: Path, settings: EngineSettings) -> LoadedModel:
         max_total_tokens,
         MARGINS[dtype],
         facts,
-        make_grammar=grammars.make,
+        grammars.make,
     )
 
 

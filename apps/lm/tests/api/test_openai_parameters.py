@@ -1,6 +1,5 @@
 """What clients send beside the prompt, unasked or sent back from an answer, is accepted where it changes nothing."""
 
-import dataclasses
 import json
 from typing import Any
 
@@ -161,18 +160,6 @@ def test_a_token_that_the_model_does_not_have_is_refused_by_its_number(client, p
     error = post(client, path, logit_bias={"5": 1, str(size): 1}).json()["error"]
     assert (error["param"], error["code"]) == ("logit_bias", "invalid_token")
     assert error["message"] == f"#/logit_bias: has the token {size}; 'tiny-gpt2' has 0 to {size - 1}."
-
-
-def test_what_an_engine_does_not_compute_is_refused_by_name_unless_it_changes_nothing(client, path, monkeypatch):
-    lifecycle = runtime_in(client).lifecycle
-    model = dataclasses.replace(runtime_in(client).model, uncomputed=frozenset({"logit_bias"}))
-    monkeypatch.setattr(lifecycle, "loaded", model)
-    assert post(client, path, logit_bias={}).status_code == 200
-    error = post(client, path, logit_bias={"1": 1}).json()["error"]
-    assert (error["param"], error["code"]) == ("logit_bias", "unsupported_parameter")
-    assert error["message"] == (
-        "#/logit_bias: is not computed by the engine 'transformers' of 'tiny-gpt2'; leave it out."
-    )
 
 
 @pytest.mark.slow

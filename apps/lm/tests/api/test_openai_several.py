@@ -1,6 +1,5 @@
 """Several prompts in one request, several answers to each, and prompts as token ids."""
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -153,16 +152,6 @@ def test_a_request_is_bounded_in_the_log_probabilities_that_it_reports(client):
 def test_likeliest_tokens_need_log_probabilities(client):
     error = post(client, "/v1/chat/completions", top_logprobs=2).json()["error"]
     assert (error["param"], error["message"]) == ("top_logprobs", "#/top_logprobs: needs logprobs: true.")
-
-
-def test_log_probabilities_that_the_engine_does_not_compute_are_refused_by_name(client, monkeypatch):
-    model = dataclasses.replace(runtime_in(client).model, uncomputed=frozenset({"top_logprobs"}))
-    monkeypatch.setattr(runtime_in(client).lifecycle, "loaded", model)
-    error = post(client, PATH, logprobs=1).json()["error"]
-    assert (error["param"], error["code"]) == ("logprobs", "unsupported_parameter")
-    assert error["message"].endswith("; give 0.")
-    for computed in ({"logprobs": 0}, {"best_of": 2}, {"echo": True, "logprobs": 0}):
-        assert post(client, PATH, **computed).status_code == 200
 
 
 @pytest.mark.slow
