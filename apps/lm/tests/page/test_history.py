@@ -12,7 +12,11 @@ pytestmark = pytest.mark.service
 
 
 def answered(page, text: str, most: int = 3) -> list[str]:
-    """Send a text; return the turns when its answer has ended."""
+    """Send a text; return the turns when its answer has ended.
+
+    The most likely tokens have a text; of drawn ones all can be special tokens, and an answer without text is not kept.
+    """
+    page.locator("#temperature").evaluate("input => { input.value = 0 }")
     send(page, text, most)
     expect_status(page, "(Cut|Ended)")
     expect(page.locator("#turns")).to_have_attribute("aria-busy", "false")  # it is kept then
