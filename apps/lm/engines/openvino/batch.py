@@ -16,7 +16,7 @@ CHUNK, LARGE_CHUNK = 8, 64
 # Proposed tokens of one sequence in a step, and the tokens of all up to which a step has proposed ones. One takes 7% of
 # a step for one sequence, but 40% of a sequence's share in a step for eight: then only safer ones are worth it.
 PROPOSALS, MAX_WITH_PROPOSALS = 4, 24
-FEW, FEWEST_OF_FEW, FEWEST = 2, 2, 5  # tokens that must have occurred before, for up to two sequences and for more
+FEW, FEWEST_OF_FEW, FEWEST = 2, 2, 8  # tokens that must have occurred before, for up to two sequences and for more
 NO_LOGITS = np.empty((0, 0), np.float32)
 
 

@@ -6,7 +6,7 @@ prompts and themselves.
 
 from collections.abc import Iterable
 
-SIZES = (5, 3, 2)  # of the last tokens that must have occurred before, most first
+SIZES = (8, 3, 2)  # of the last tokens that must have occurred before, most first
 
 
 class Lookup:

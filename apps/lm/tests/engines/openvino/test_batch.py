@@ -141,7 +141,7 @@ def test_proposals_are_bounded_and_none_goes_beyond_the_longest_answer():
 
 
 @pytest.mark.parametrize(("count", "proposed"), [(2, 1), (3, 0)])
-def test_for_more_than_two_sequences_only_tokens_after_five_that_occurred_before_are_proposed(count, proposed):
+def test_for_more_than_two_sequences_only_tokens_after_eight_that_occurred_before_are_proposed(count, proposed):
     batch, model = make(lambda tokens: tokens[-3])
     run(batch, [sequence([1, 2, 3, 1, 2], 3) for _ in range(count)])
     assert len(model.calls[1]) == count * (1 + proposed)
