@@ -41,6 +41,7 @@ def near_thresholds(model: Forest, count: int, seed: int) -> np.ndarray:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     name=st.sampled_from(sorted(MODELS)),

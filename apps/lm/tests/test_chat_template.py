@@ -70,6 +70,7 @@ HOSTILE = {
 SLOW = ("an endless number", "loops in loops", "6 GB by doubling", "6 GB of replacements", "a text that is too long")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in HOSTILE])
 def test_a_template_that_takes_too_much_is_an_error_and_takes_little_of_the_service(name):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

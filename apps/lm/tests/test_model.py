@@ -53,6 +53,7 @@ def reference(model, folders):
     return reference
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prompt", ["t", PROMPT, "once 😀"])
 def test_greedy_answers_are_those_of_transformers_for_both_families(model, reference, prompt):
     assert answer(model, prompt, 20).tokens == reference(prompt, 20)

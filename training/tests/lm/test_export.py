@@ -91,6 +91,7 @@ def load(folder):
     return AutoModelForCausalLM.from_pretrained(folder, local_files_only=True), AutoTokenizer.from_pretrained(folder)
 
 
+@pytest.mark.slow
 def test_exported_folder_computes_the_dequantised_weights_of_its_source(exported, gguf_dir):
     model, tokenizer = load(exported)
     source = AutoModelForCausalLM.from_pretrained(gguf_dir, gguf_file="tiny.gguf")

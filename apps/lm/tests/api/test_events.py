@@ -77,6 +77,7 @@ def counts(client) -> Counter:
     return by_status + Counter({(r, s): int(n) for r, s, n in re.findall(pattern, client.get("/metrics").text)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", BODIES)
 def test_at_the_deadline_an_answer_ends_with_what_it_has_and_says_so(breaking, access, caplog, path):
     client = breaking(answer_seconds=0)

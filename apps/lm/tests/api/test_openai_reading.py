@@ -40,6 +40,7 @@ def read(call_format: CallFormat, text: str, length: int, parallel: bool = True)
     return written(parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [1, 2, 3, 7, 1000])
 @pytest.mark.parametrize(
     ("call_format", "text", "parts"),

@@ -71,6 +71,7 @@ def test_a_batch_that_fails_ends_all_sequences_and_the_service_is_not_live(folde
     assert reason.exc_info and reason.levelno == logging.ERROR
 
 
+@pytest.mark.slow
 def test_a_sequence_that_cannot_join_ends_alone(folder):
     with failing(folder, "join") as client, concurrent_stream(client, 100) as last_event:
         answer = client.post("/generate", json=BAD)

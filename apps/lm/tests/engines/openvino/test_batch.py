@@ -35,6 +35,7 @@ def sizes(model: CountingModel) -> list[list[int]]:
     return [[len(chunk.tokens) for chunk in chunks] for chunks in model.calls]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("next_token", [varied, repeating])
 @settings(max_examples=30)
 @given(some.integers(0, 10**6))

@@ -137,6 +137,7 @@ def test_without_torch_the_same_tokens_can_be_drawn_with_the_same_probabilities(
     torch.testing.assert_close(probabilities, expected_probabilities, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, -1, 2**64 - 1])
 def test_without_torch_tokens_are_drawn_as_often_as_is_likely_and_a_seed_repeats_them(seed):
     probabilities = torch.tensor([0.5, 0.3, 0.15, 0.05])
