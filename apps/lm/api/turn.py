@@ -1,4 +1,4 @@
-"""Hands the tokens of a step to the event loop at once, before the next step, which can hold the GIL throughout."""
+"""Hands the tokens of a step to the event loop at once, before the next step, which competes for GIL and CPU."""
 
 import asyncio
 import threading

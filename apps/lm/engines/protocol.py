@@ -94,7 +94,7 @@ class Engine(Protocol):
     """Generates tokens for any number of callers at once.
 
     `failure` is None, or a sentence that says why the engine can generate nothing any more. `pause` is called after
-    each step that had tokens; it may wait for their readers, since the next step can hold the GIL throughout.
+    each step that had tokens; it may wait for their readers, which compete with the next step for GIL and CPU.
     """
 
     failure: str | None

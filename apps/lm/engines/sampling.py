@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from apps.lm.engines.grammar import Grammar
 from apps.lm.engines.protocol import GenerationRequest, Sampling
 
-Logits = NDArray[np.float32]  # after one token: (vocabulary,)
+Logits = NDArray[np.float32]  # after one token (vocabulary,), or after several (tokens, vocabulary)
 Choose = Callable[[Logits, Sequence[int]], int]  # from the logits after a sequence and its generated tokens
 Draw = Callable[[Logits], int]
 Adjust = Callable[[Logits, Sequence[int]], Logits]  # returns new logits and leaves its argument as it is

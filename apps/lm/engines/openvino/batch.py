@@ -109,7 +109,7 @@ class OpenVinoBatch:
     def _choose(self, logits: Mapping[Row, Logits]) -> list[BatchSequence]:
         for row, row_logits in logits.items():
             try:
-                row.choose(list(row_logits))
+                row.choose(row_logits)
             except Exception as error:  # concerns only this sequence
                 row.sequence.error = error
             if row.sequence.finished:

@@ -1,7 +1,5 @@
 """A sequence in the batch on OpenVINO: its place in the KV cache, and how its tokens are proposed and chosen."""
 
-from collections.abc import Sequence
-
 from apps.lm.engines.batching import BatchSequence
 from apps.lm.engines.openvino.chunk import BLOCK, Chunk
 from apps.lm.engines.openvino.drawing import drawing
@@ -46,14 +44,14 @@ class Row:
         size -= left - size == 1
         if size < min(2, left):
             return None
-        part = self._prompt[self._prefilled :][:size]
+        part = self._prompt[self._prefilled : self._prefilled + size]
         return Chunk(part, self._prefilled, self.blocks, size if self._prompt_logprobs else int(size == left))
 
     def take_prompt(self, chunk: Chunk, logits: Logits) -> None:
         """Record that a part of the prompt is in the cache, with the logits after its last `chunk.keep` tokens."""
-        following = self._prompt[self._prefilled + 1 :][: len(chunk.tokens)]
         self._prefilled += len(chunk.tokens)
         if self._prompt_logprobs:
+            following = self._prompt[chunk.length + 1 : self._prefilled + 1]
             record(self._prompt_logprobs, following, logits[: len(following)])
 
     def decoding_chunks(self, proposals: int, fewest: int) -> list[Chunk]:
@@ -69,8 +67,8 @@ class Row:
             Chunk([token], start + index, self.blocks, 1) for index, token in enumerate([tokens[-1], *self._proposals])
         ]
 
-    def choose(self, logits: Sequence[Logits]) -> None:
-        """Choose the next token from the first logits, and further ones as long as the proposals were right."""
+    def choose(self, logits: Logits) -> None:
+        """Choose a token from the first of `logits`, (tokens, vocabulary), and one more after each right proposal."""
         proposals, self._proposals = [*self._proposals, None], []
         for token_logits, proposal in zip(logits, proposals, strict=True):
             token = self._choose(token_logits, self.sequence.tokens)
