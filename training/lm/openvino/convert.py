@@ -53,6 +53,7 @@ def _export(programs: Path, plain: Path, work: Path) -> Path:
     traced, staged = work / "traced", work / "staged"
     task = ["--task", "text-generation-with-past", "--weight-format", "int8", "--disable-convert-tokenizer"]
     run([programs / "optimum-cli", "export", "openvino", "--model", plain, *task, traced])
+    run([programs / "python", "-m", "training.lm.openvino.joining", traced])
     shutil.copytree(plain, staged, ignore=shutil.ignore_patterns("*.safetensors*"))
     for name in MODEL_FILES:
         shutil.move(traced / name, staged / name)
