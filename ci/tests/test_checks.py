@@ -2,9 +2,11 @@
 
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import tomllib
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -113,6 +115,38 @@ def test_caches_are_outside_of_the_checkout(check, tmp_path):
     for call in calls:
         assert f"--cache-dir={tmp_path}/cache/" in call or "-p no:cacheprovider" in call
     assert checks.environment("unit")["PYTHONPYCACHEPREFIX"].startswith(str(CACHE))
+
+
+def test_a_first_check_copies_the_cache_of_types_of_another_checkout(check, tmp_path):
+    other = tmp_path / "cache/inference-service/check/other/mypy/3.11/cache.0.db"
+    other.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(other)) as database:
+        database.execute("CREATE TABLE files2 (path)")
+    check("nothing")
+    (copy,) = set(other.parents[3].glob("*/mypy/3.11/*")) - {other}
+    assert copy.name == other.name and copy.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.slow
+def test_types_of_a_new_checkout_begin_with_the_cache_of_another_and_what_differs_is_checked(tmp_path):
+    time = {"first": 1, "second": 2, "third": 3}
+
+    def mypy(checkout: str, size: str) -> subprocess.CompletedProcess[str]:
+        folder, cache = tmp_path / checkout, tmp_path / "check" / checkout / "mypy"
+        folder.mkdir()
+        (folder / "size.py").write_text(f"SIZE: int = {size}\n")
+        (folder / "same.py").write_text("import size\nprint(size.SIZE)\n")
+        os.utime(folder / "size.py", (0, time[checkout]))
+        checks.begin_types(cache)
+        command = [sys.executable, "-m", "mypy", "--verbose", "--config-file=", f"--cache-dir={cache}", "same.py"]
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+    first, second, third = mypy("first", "100"), mypy("second", "100"), mypy("third", "'1'")
+    assert (first.returncode, second.returncode, third.returncode) == (0, 0, 1), third.stdout
+    unknown = "Could not load cache for builtins"
+    assert unknown in first.stderr and unknown not in second.stderr + third.stderr
+    assert "Metadata abandoned for size" not in second.stderr
+    assert "size.py:1: error: Incompatible types in assignment" in third.stdout
 
 
 def unit_test_files(paths: list[str]) -> set[Path]:
