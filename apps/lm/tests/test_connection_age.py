@@ -9,12 +9,12 @@ import httpx
 import pytest
 
 from apps.lm.tests import tiny
-from apps.lm.tests.process import serving
+from apps.lm.tests.process import SECONDS, starting
 from apps.serving.tests.balancer import balancing
 from apps.serving.tests.processes import Process
 
 pytestmark = pytest.mark.service
-AGE, CLIENTS, FAIR = 2.0, 16, 0.5  # FAIR: the share of one of two pods
+AGE, CLIENTS, FAIR = 1.0, 16, 0.5  # FAIR: the share of one of two pods
 BODY = {"prompt": "the quick", "max_new_tokens": 1}
 Send = Callable[[], Awaitable[object]]
 
@@ -52,7 +52,9 @@ async def with_openai(url: str, load: Callable[[Send], Awaitable[float]]) -> flo
 @pytest.fixture(scope="module")
 def pods(folders):
     settings = {"model_name": folders["gpt2"], "max_total_tokens": tiny.CONTEXT, "connection_max_age_seconds": AGE}
-    with serving(**settings) as old, serving(**settings) as new:
+    with starting(**settings) as old, starting(**settings) as new:
+        for pod in (old, new):
+            pod.expect("ready", SECONDS)
         yield old, new
 
 
@@ -66,10 +68,10 @@ def test_a_new_pod_gets_its_share_of_requests_from_clients_that_keep_their_conne
 
     async def load(send: Send) -> float:
         """Return the new pod's share of the requests, measured from twice AGE after it was added."""
-        end = asyncio.get_running_loop().time() + 4 * AGE
+        measured = asyncio.Event()
 
         async def keep_sending() -> None:
-            while asyncio.get_running_loop().time() < end:
+            while not measured.is_set():
                 await send()
 
         async def measure() -> float:
@@ -79,6 +81,7 @@ def test_a_new_pod_gets_its_share_of_requests_from_clients_that_keep_their_conne
             before = [await asyncio.to_thread(served, pod) for pod in pods]
             await asyncio.sleep(AGE)
             counts = [await asyncio.to_thread(served, pod) - first for pod, first in zip(pods, before, strict=True)]
+            measured.set()
             return counts[1] / sum(counts)
 
         async with asyncio.TaskGroup() as tasks:
