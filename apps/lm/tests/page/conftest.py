@@ -14,7 +14,8 @@ def service(tmp_path_factory):
         yield service
 
 
-@pytest.fixture(params=[PHONE, DESKTOP], ids=["phone", "desktop"])
+# No rule of the page's style depends on the width, so what fits on a phone fits on a desktop.
+@pytest.fixture(params=[pytest.param(PHONE, id="phone"), pytest.param(DESKTOP, id="desktop", marks=pytest.mark.full)])
 def page(request, service, browser):
     """The page, with an empty storage."""
     with open_page(browser, service.url, request.param) as page:
