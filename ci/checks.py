@@ -18,7 +18,8 @@ from ci.steps import Step
 UNIT = {
     "lm": ["apps/lm", "training/tests/lm"],
     "classifier": ["apps/classifier", "training", "--ignore=training/tests/lm"],
-    "others": ["apps/serving", "loadgen", "models", "ci", "--ignore=ci/chart", "--ignore=ci/e2e"],
+    "loadgen": ["loadgen"],
+    "others": ["apps/serving", "models", "ci", "--ignore=ci/chart", "--ignore=ci/e2e"],
 }
 LOW_PRIORITY = ["tests classifier"]  # its tests measure no times; the longest group gets the CPU first
 UNMARKED = "not service and not full"
