@@ -21,6 +21,8 @@ MARGIN = 1.0  # between logits: with 8-bit weights they can differ by a part of 
 
 def load(folder: Path, settings: EngineSettings) -> LoadedModel:
     """See `registry.load`."""
+    if settings.device == "cuda":
+        raise LoadError("DEVICE='cuda', and the engine openvino computes on CPUs only. Set DEVICE to auto or cpu.")
     threads = cpu.threads()
     try:
         with ThreadPoolExecutor() as pool:  # compiling takes longest, on one core

@@ -19,8 +19,14 @@ def device(setting: Literal["auto", "cpu", "cuda"]) -> torch.device:
     """Return the device for the setting DEVICE; raise LoadError if there is none."""
     available = torch.cuda.is_available()
     if setting == "cuda" and not available:
-        raise LoadError("DEVICE='cuda', and torch finds no CUDA device here. Set it to auto or cpu.")
+        raise LoadError(f"DEVICE='cuda', and {_reason_without_gpu()}, or set DEVICE to auto or cpu.")
     return torch.device("cuda" if available and setting != "cpu" else "cpu")
+
+
+def _reason_without_gpu() -> str:
+    if not torch.backends.cuda.is_built():  # type: ignore[no-untyped-call]  # has no types
+        return f"torch {torch.__version__} is built for CPUs only. Use an image whose torch has CUDA"
+    return f"torch {torch.__version__} finds no GPU here. Give the pod one (nvidia.com/gpu in resources.limits)"
 
 
 def dtype(setting: Literal["fp32", "bf16", "auto"], device: torch.device, cpuinfo: Path = CPUINFO) -> torch.dtype:

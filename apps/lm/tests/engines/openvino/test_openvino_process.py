@@ -75,9 +75,11 @@ def torch(models) -> Iterator[httpx.Client]:
 
 
 @contextmanager
-def _starting(models: Path, version: str, python: Path, program: Path | None = None) -> Iterator[Process]:
+def _starting(
+    models: Path, version: str, python: Path, program: Path | None = None, **settings: object
+) -> Iterator[Process]:
     """Start with compiled sources, as in an image; `program` runs it if it is not `python`."""
-    settings = {"MODEL_NAME": models / f"{SHIPPED}_{version}", "REQUEST_TIMEOUT_SECONDS": SECONDS, "DRAIN_SECONDS": 0}
+    settings |= {"MODEL_NAME": models / f"{SHIPPED}_{version}", "REQUEST_TIMEOUT_SECONDS": SECONDS, "DRAIN_SECONDS": 0}
     compiled = {"PYTHONPYCACHEPREFIX": python.parent / "compiled", "PYTHONDONTWRITEBYTECODE": ""}
     with running("apps.lm", ready=False, python=program or python, **settings, **compiled) as service:
         yield service
@@ -124,6 +126,15 @@ def test_without_torch_v1_is_refused_and_the_image_for_it_is_named(python, model
         assert service.wait() == 1
     (line,) = [line for line in service.log if line["level"] == "error"]
     assert "for the engine 'transformers', and this image has openvino. Use the image lm-service:v1 " in line["message"]
+
+
+def test_a_gpu_that_is_demanded_is_refused(python, models):
+    with _starting(models, "v2", python, DEVICE="cuda") as service:
+        assert service.wait() == 1
+    (line,) = [line for line in service.log if line["level"] == "error"]
+    assert line["message"] == (
+        "DEVICE='cuda', and the engine openvino computes on CPUs only. Set DEVICE to auto or cpu."
+    )
 
 
 def test_a_folder_without_weights_ends_the_process_with_one_line(python, models, tmp_path):

@@ -30,11 +30,24 @@ def test_auto_is_bfloat16_if_the_cpu_reports_instructions_for_it(tmp_path, flags
     assert precision.dtype("bf16", CPU, cpuinfo) is torch.bfloat16
 
 
-def test_a_missing_gpu_is_refused_and_auto_takes_the_cpu(monkeypatch):
+def test_without_a_gpu_auto_takes_the_cpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert precision.device("auto") == precision.device("cpu") == CPU
-    with pytest.raises(LoadError, match=r"DEVICE='cuda', and torch finds no CUDA device here. Set it to auto or cpu"):
+
+
+@pytest.mark.parametrize(
+    ("built", "reason"),
+    [
+        (False, "is built for CPUs only. Use an image whose torch has CUDA"),
+        (True, "finds no GPU here. Give the pod one (nvidia.com/gpu in resources.limits)"),
+    ],
+)
+def test_without_a_gpu_cuda_is_refused_with_the_reason(monkeypatch, built, reason):
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: built)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(LoadError) as refusal:
         precision.device("cuda")
+    assert str(refusal.value) == f"DEVICE='cuda', and torch {torch.__version__} {reason}, or set DEVICE to auto or cpu."
 
 
 @pytest.mark.parametrize("family", sorted(tiny.FAMILIES))
