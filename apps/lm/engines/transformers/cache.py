@@ -1,8 +1,9 @@
 """The KV cache of many sequences of different lengths, in memory that is laid out once.
 
 Row r of every layer holds one sequence, from its first token on. A forward pass computes the first rows and reads only
-as far as the longest of them, so sequences join and leave without copies of the others. The system provides a page of
-memory when it is first written, and gets it back when its sequence leaves: memory in use follows the tokens.
+as far as the longest of them, so sequences join and leave without copies of the others. On a CPU the system provides a
+page of memory when it is first written, and gets it back when its sequence leaves: memory in use follows the tokens. On
+a GPU all rows take memory from the start.
 """
 
 import math
@@ -56,8 +57,13 @@ class RowCache(Cache):
                 memory.release(row, self._rows)
 
     def max_bytes(self, tokens: int) -> int:
-        """The most bytes that sequences of `tokens` tokens in total take. Call it after the first forward pass."""
+        """The most bytes that sequences of `tokens` tokens in total take. Call it after the first forward pass.
+
+        On a GPU all rows take memory from the first forward pass on.
+        """
         tensors = [tensor for layer in self._layers if layer.is_initialized for tensor in (layer.keys, layer.values)]
+        if self._device.type != "cpu":
+            return sum(tensor.nbytes for tensor in tensors)
         heads = sum(tensor.shape[1] for tensor in tensors)
         size = max(tensor.shape[3] * tensor.element_size() for tensor in tensors)
         return heads * (tokens * size + self._rows * 2 * mmap.PAGESIZE)  # each head's tokens start and end inside pages

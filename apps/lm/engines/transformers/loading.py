@@ -6,6 +6,7 @@ never a hub id: `apps.lm.hub` alone decides what is downloaded.
 
 from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,8 +26,9 @@ from apps.lm.engines import vocabulary
 from apps.lm.engines.batching import BatchEngine
 from apps.lm.engines.grammar import Grammars
 from apps.lm.engines.protocol import EngineSettings, LoadedModel
-from apps.lm.engines.transformers import packing, precision, support
-from apps.lm.engines.transformers.schedules import AlternatingBatch, OverlappingBatch
+from apps.lm.engines.transformers import gpu_memory, packing, precision, support
+from apps.lm.engines.transformers.batch import TransformersBatch
+from apps.lm.engines.transformers.schedules import GPU_CHUNK, GPU_LARGE_CHUNK, AlternatingBatch, OverlappingBatch
 from apps.lm.engines.transformers.tokenizer import TransformersTokenizer
 from apps.serving.identity import LoadError as LoadError  # training catches it
 from apps.serving.machine import cpu
@@ -41,15 +43,10 @@ def load(folder: Path, settings: EngineSettings) -> LoadedModel:
     device = precision.device(settings.device)
     dtype = precision.dtype(settings.dtype, device)
     tokenizer, model = load_model(folder, dtype)
-    module: torch.nn.Module = model  # transformers gives its `to` a wrong type
-    module.to(device)
-    if device.type == "cpu":
-        packing.pack(model)
     max_total_tokens = min(settings.max_total_tokens, support.context_tokens(model) or settings.max_total_tokens)
-    support.check(model, max_total_tokens)
-    shape = model, settings.max_in_flight, max_total_tokens
     executor = prefill_executor(device)
-    batch = OverlappingBatch(*shape, executor) if executor else AlternatingBatch(*shape)
+    make_batch = _batch_on_gpu if device.type == "cuda" else partial(_batch_on_cpu, executor)
+    batch = make_batch(model, settings.max_in_flight, max_total_tokens)
     ends = end_tokens(tokenizer, model)
     backend = getattr(tokenizer, "backend_tokenizer", None)
     grammars = Grammars(backend, model.config.get_text_config().vocab_size, ends)
@@ -70,6 +67,24 @@ def load(folder: Path, settings: EngineSettings) -> LoadedModel:
         facts,
         grammars.make,
     )
+
+
+def _batch_on_cpu(executor: Executor | None, model: PreTrainedModel, rows: int, context: int) -> TransformersBatch:
+    packing.pack(model)
+    support.check(model, context)
+    shape = model, rows, context
+    return OverlappingBatch(*shape, executor) if executor else AlternatingBatch(*shape)
+
+
+def _batch_on_gpu(model: PreTrainedModel, rows: int, context: int) -> TransformersBatch:
+    torch.set_float32_matmul_precision("highest")  # fp32 is not TF32, which a variable of NVIDIA's images would make it
+    module: torch.nn.Module = model  # transformers gives its `to` a wrong type
+    with gpu_memory.sufficient(model, rows, context):
+        module.to("cuda")
+        support.check(model, context)
+        batch = AlternatingBatch(model, rows, context, GPU_CHUNK, GPU_LARGE_CHUNK)
+        batch.try_largest_steps()
+    return batch
 
 
 def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:

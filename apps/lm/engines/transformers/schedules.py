@@ -8,8 +8,10 @@ from transformers import PreTrainedModel
 
 from apps.lm.engines.batching import BatchSequence
 from apps.lm.engines.transformers.batch import Row, TransformersBatch
+from apps.lm.engines.transformers.forward import next_logits
 
 CHUNK, LARGE_CHUNK = 32, 128  # tokens of a prompt in one forward pass: between two decode steps, and otherwise
+GPU_CHUNK, GPU_LARGE_CHUNK = 512, 1024  # a GPU computes so many in about the time of one token
 
 
 class AlternatingBatch(TransformersBatch):
@@ -25,6 +27,15 @@ class AlternatingBatch(TransformersBatch):
         super().__init__(model, rows, context)
         self._chunk, self._large_chunk = chunk, large_chunk
         self._prefilled_last = False  # whether the last step was a prefill
+
+    def try_largest_steps(self) -> None:
+        """Prefill a chunk at the end of the context and decode all rows there: no other steps need as much memory.
+
+        Call it before a sequence joins. Raises what the forward passes raise.
+        """
+        chunk, rows = min(self._large_chunk, self._context), self._rows
+        next_logits(self._model, self._prompt_cache, [self._context - chunk], [(0,) * chunk], keep=chunk)
+        next_logits(self._model, self._cache, [self._context - 1] * rows, [(0,)] * rows)
 
     @torch.inference_mode()
     def step(self) -> list[BatchSequence]:

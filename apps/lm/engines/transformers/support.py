@@ -11,6 +11,7 @@ import torch
 from transformers import DynamicCache, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import DynamicSlidingWindowLayer
 
+from apps.lm.engines.transformers import gpu_memory
 from apps.lm.engines.transformers.cache import RowCache
 from apps.lm.engines.transformers.forward import next_logits
 from apps.serving.identity import LoadError
@@ -64,6 +65,8 @@ def _difference(model: PreTrainedModel, count: int) -> str | None:
     try:
         alone = [_logits(model, row) for row in rows]
     except Exception as error:
+        if gpu_memory.is_exhausted(error):
+            raise
         return f"transformers itself cannot continue a text with it ({_line(error)})"
     if not all(logits.isfinite().all() for logits in alone):
         return "its weights make logits that are not finite numbers, also in transformers. Publish undamaged weights"
@@ -71,6 +74,8 @@ def _difference(model: PreTrainedModel, count: int) -> str | None:
         difference = "its logits differ in a batch from those in transformers"
         same = all(_same(*pair) for pair in zip(_logits_in_batch(model, rows), alone, strict=True))
     except Exception as error:
+        if gpu_memory.is_exhausted(error):
+            raise
         difference, same = f"its forward pass fails in a batch ({_line(error)})", False
     return None if same else _cause(model, rows[0], alone[0]) or difference
 

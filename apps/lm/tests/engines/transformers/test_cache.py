@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from apps.lm.engines.transformers.cache import RowCache
 from apps.lm.engines.transformers.schedules import AlternatingBatch
 from apps.lm.tests import process, tiny
 from apps.lm.tests.engines.sequences import sequence
@@ -22,6 +23,15 @@ def wide(vocabulary: int, context: int, layers: int) -> LlamaForCausalLM:
         hidden_size=256, intermediate_size=64, num_attention_heads=4, eos_token_id=None,
     )  # fmt: skip
     return LlamaForCausalLM(config).eval()
+
+
+def test_on_a_gpu_all_rows_take_memory_from_the_start():
+    rows, context, layers = 3, 64, 2
+    with torch.device("meta"):  # as on a GPU, its memory cannot be given back in parts
+        model = wide(300, context, layers)
+        cache = RowCache(model, rows, context)
+        model(torch.zeros(1, 1, dtype=torch.long), use_cache=True, **cache.open([0], 1))
+    assert cache.max_bytes(1) == rows * context * layers * 2048
 
 
 @pytest.mark.slow
