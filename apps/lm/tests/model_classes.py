@@ -82,8 +82,8 @@ def _requests(context: int) -> list[GenerationRequest]:
 def _plain(model: Any, request: GenerationRequest) -> list[int]:
     tokens, choose = list[int](), chooser(request, drawing)
     for _ in range(request.max_tokens):
-        logits = model(torch.tensor([[*request.prompt, *tokens]])).logits[0, -1]
-        tokens.append(choose(logits.numpy(), tokens))
+        logits = model(torch.tensor([[*request.prompt, *tokens]], device=model.device)).logits[0, -1]
+        tokens.append(choose(logits.float().cpu().numpy(), tokens))
     return tokens
 
 
