@@ -43,3 +43,10 @@ class Evaluator(Protocol):
         Raises RowError, and ClientGone soon after `work` is cancelled.
         """
         ...
+
+    def answers(self, rows: np.ndarray, work: Work | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `evaluate` does, and intp (n,): the place of the class that is predicted for each row.
+
+        It need not be the most probable one. A regressor's says nothing.
+        """
+        ...

@@ -35,32 +35,33 @@ class Classifier:
     table: Table | None = None
     example: Any = None  # a row as clients send it: the manifest's first probe
 
-    def evaluate(self, rows: np.ndarray, work: Work | None = None) -> np.ndarray:
-        """Return finite float64 (n, outputs) for `rows` (n, n_features).
+    def answers(self, rows: np.ndarray, work: Work | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return finite float64 (n, outputs) for `rows` (n, n_features), and the places of the predicted classes (n,).
 
         Raises RowError, and ClientGone soon after `work` is cancelled.
         """
-        results = self.forest.evaluate(rows, work)
+        results, predicted = self.forest.answers(rows, work)
         finite = np.isfinite(results).all(axis=1)
         if not finite.all():
             raise RowError(int(finite.argmin()), "answers it by what is no finite number")
-        return results
+        return results, predicted
 
     def predict(self, rows: np.ndarray, work: Work | None = None) -> list[dict[str, Any]]:
-        """Return the answer to each row of `rows` (n, n_features). Raises as `evaluate` does.
+        """Return the answer to each row of `rows` (n, n_features). Raises as `answers` does.
 
-        It is label, probability and top three, where of equally probable classes the first ranks higher, as in argmax.
-        A regressor's is its value, or the list of its outputs' values.
+        It is the predicted label, its probability and the top three, where of equally probable classes the first ranks
+        higher, as in argmax. A regressor's is its value, or the list of its outputs' values.
         """
-        results = self.evaluate(rows, work)
+        results, predicted = self.answers(rows, work)
         if not self.forest.classes:
             return [{"value": values if len(values) > 1 else values[0]} for values in results.tolist()]
         best = np.argsort(-results, axis=1, kind="stable")[:, :TOP]
-        return [self._answer(*row) for row in zip(results.tolist(), best.tolist(), strict=True)]
+        rows_of_results = zip(results.tolist(), predicted.tolist(), best.tolist(), strict=True)
+        return [self._answer(*row) for row in rows_of_results]
 
-    def _answer(self, probabilities: list[float], order: list[int]) -> dict[str, Any]:
-        top = [{"label": self.forest.classes[i], "probability": probabilities[i]} for i in order]
-        return {**top[0], "top": top}
+    def _answer(self, probabilities: list[float], predicted: int, order: list[int]) -> dict[str, Any]:
+        first, *top = [{"label": self.forest.classes[i], "probability": probabilities[i]} for i in (predicted, *order)]
+        return {**first, "top": top}
 
 
 def open_classifier(model_path: str, *, version: str = "", sha256: str = "") -> Classifier:
@@ -153,8 +154,8 @@ def _check_probes(classifier: Classifier, path: Path, manifest: Manifest) -> Non
             row = probe_row(probe, classifier.table)
             (actual,) = classifier.predict(row)
             if classifier.forest.classes:
-                probabilities = classifier.evaluate(row)[0].tolist()
-                actual = {"label": actual["label"], "probabilities": probabilities}
+                ((probabilities,), _) = classifier.answers(row)
+                actual = {"label": actual["label"], "probabilities": probabilities.tolist()}
             differing = [
                 key for key, value in actual.items() if not _agree(probe[key], value, probe.get("tolerance", 0))
             ]

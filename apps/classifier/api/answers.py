@@ -16,7 +16,7 @@ class Score(BaseModel):
 
 
 class Ranking(Score):
-    """The most probable class, and the runners-up."""
+    """The predicted class, which is nearly always the most probable one, and the most probable classes."""
 
     top: list[Score] = Field(description="the three most probable classes, best first")
 

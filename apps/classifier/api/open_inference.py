@@ -117,7 +117,7 @@ def _parsed(body: bytearray, length: str | None, model: Classifier) -> tuple[Inf
 def _inferred(model: Classifier, parsed: tuple[InferRequest, np.ndarray], work: Work) -> Response:
     request, rows = parsed
     try:
-        results = model.evaluate(rows, work)
+        results = model.answers(rows, work)
     except RowError as error:
         raise unanswered(error, ["inputs"]) from None
     if model.table is not None:
@@ -172,12 +172,12 @@ def _split(body: bytearray, length: str | None) -> tuple[InferRequest, memoryvie
     return parse_json(body[: int(length)], InferRequest), memoryview(body)[int(length) :]
 
 
-def _answer(model: Classifier, request: InferRequest, results: np.ndarray) -> Response:
-    classes = model.forest.classes
-    numbers: Values = ("FP64", [*results.shape], results.ravel().tolist, results.tobytes)
+def _answer(model: Classifier, request: InferRequest, results: tuple[np.ndarray, np.ndarray]) -> Response:
+    (values, predicted), classes = results, model.forest.classes
+    numbers: Values = ("FP64", [*values.shape], values.ravel().tolist, values.tobytes)
     tensors: dict[str, Values] = {(PROBABILITIES if classes else VALUE): numbers}
     if classes:
-        labels = [classes[best] for best in results.argmax(axis=1)]
+        labels = [classes[place] for place in predicted]
         tensors[LABEL] = ("BYTES", [len(labels), 1], lambda: labels, lambda: encode_bytes(labels))
     outputs: list[dict[str, Any]] = []
     content = b""

@@ -3,7 +3,7 @@
 import functools
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,20 +56,20 @@ class Session:
             return f"An evaluation does not end {STOP_SECONDS} s after it was given up; only a restart ends it."
         return None
 
-    def run(self, output: str, feeds: Mapping[str, np.ndarray], work: Work) -> np.ndarray:
-        """Return the tensor `output`; raise RunError, and ClientGone soon after `work` is cancelled."""
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, np.ndarray], work: Work) -> list[np.ndarray]:
+        """Return the tensors `outputs`; raise RunError, and ClientGone soon after `work` is cancelled."""
         options, key = onnxruntime.RunOptions(), object()
         work.on_cancel = functools.partial(setattr, options, "terminate", True)
         work.check()  # it may have been cancelled before that
         self._running[key] = work
         try:
-            (result,) = self._session.run([output], feeds, options)
+            results = self._session.run(outputs, feeds, options)
         except Exception as error:  # onnxruntime has no class for all of its errors
             work.check()
             raise RunError(error) from None
         finally:
             del self._running[key]
-        return np.asarray(result)
+        return [np.asarray(result) for result in results]
 
 
 def _options(longest_text: int) -> Any:

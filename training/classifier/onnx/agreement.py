@@ -31,11 +31,11 @@ class Difference(Exception):
 
 def measure(model: OnnxModel, rows: np.ndarray, expected: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
     """Return the manifest's `metrics.agreement`; raise Difference where an answer is outside the bound."""
-    actual = model.evaluate(rows)
+    actual, predicted = model.answers(rows)
     difference = np.abs(actual - expected) / np.maximum(1, np.abs(expected))
     wrong = ~(difference <= BOUND).all(axis=1)  # NaN is wrong too
     if model.classes:
-        wrong |= np.array(model.classes, object)[actual.argmax(axis=1)] != np.array(labels, object)
+        wrong |= np.array(model.classes, object)[predicted] != np.array(labels, object)
     if wrong.any():
         raise Difference(np.flatnonzero(wrong).tolist(), actual, expected)
     return {"reference": "original", "rows": len(rows), "largest_difference": float(difference.max()), "bound": BOUND}

@@ -71,11 +71,11 @@ def _probes(model: OnnxModel, learnt: Sequence[Feature], sample: Path | None) ->
     table = Table(learnt, np.float64)
     for request in sampling.requests(learnt, sample):
         with contextlib.suppress(RowError):
-            (row,) = model.evaluate(table.rows([((), request)]))
+            (row,), (predicted,) = model.answers(table.rows([((), request)]))
             if np.isfinite(row).all():
                 if model.classes:
                     _require_probabilities(row)
-                yield {"features": request, **_answer(model, row.tolist()), "tolerance": agreement.BOUND}
+                yield {"features": request, **_answer(model, row.tolist(), predicted), "tolerance": agreement.BOUND}
 
 
 def _require_probabilities(row: np.ndarray) -> None:
@@ -95,7 +95,7 @@ def _typed(feature: Feature, dtype: str) -> Feature:
     return Feature(name=feature.name, kind="bool" if dtype == "tensor(bool)" else "int")
 
 
-def _answer(model: OnnxModel, row: list[float]) -> dict[str, Any]:
+def _answer(model: OnnxModel, row: list[float], predicted: int) -> dict[str, Any]:
     if model.classes:
-        return {"label": model.classes[row.index(max(row))], "probabilities": row}
+        return {"label": model.classes[predicted], "probabilities": row}
     return {"value": row if len(row) > 1 else row[0]}

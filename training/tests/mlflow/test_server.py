@@ -64,7 +64,7 @@ def test_a_registered_model_answers_as_it_was_logged(server, register, tmp_path,
     assert served.table is not None
     assert [feature.name for feature in served.table.features] == ["age", "rooms", "colour"][: len(logged["rows"][0])]
     assert served.example == logged["rows"][0] or artifact.endswith(".joblib")
-    answers = served.evaluate(served.table.rows([((), row) for row in logged["rows"]]))
+    answers = served.forest.evaluate(served.table.rows([((), row) for row in logged["rows"]]))
     assert np.abs(answers - logged["probabilities"]).max() < 1e-6
 
 

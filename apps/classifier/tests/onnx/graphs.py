@@ -40,6 +40,23 @@ def softmax() -> onnx.ModelProto:
     return model(nodes, [("x", TensorProto.DOUBLE, [None, 2])], [("p", TensorProto.DOUBLE, [None, 2])], [weights])
 
 
+def cautious(labels: tuple[str, ...] = ("no", "yes")) -> onnx.ModelProto:
+    """Return a classifier of no and yes, whose label is the second of `labels` only where that is 0.9 probable."""
+    names = text_tensor("names", b"")
+    names.dims[:], names.string_data[:] = [len(labels)], [label.encode() for label in labels]
+    second = helper.make_tensor("second", TensorProto.INT64, [], [1])
+    limit = helper.make_tensor("limit", TensorProto.FLOAT, [], [0.9])
+    nodes = [
+        helper.make_node("Softmax", ["x"], ["p"]),
+        helper.make_node("Gather", ["p", "second"], ["yes"], axis=1),
+        helper.make_node("Greater", ["yes", "limit"], ["is yes"]),
+        helper.make_node("Cast", ["is yes"], ["place"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["names", "place"], ["label"]),
+    ]
+    outputs = [("label", TensorProto.STRING, [None]), ("p", TensorProto.FLOAT, [None, 2])]
+    return model(nodes, [("x", TensorProto.FLOAT, [None, 2])], outputs, [names, second, limit])
+
+
 def mapped() -> onnx.ModelProto:
     """Return softmax(rows) as a map of the classes no and yes, as skl2onnx writes it by default."""
     maps = helper.make_node("ZipMap", ["p"], ["y"], domain="ai.onnx.ml", classlabels_strings=["no", "yes"])

@@ -154,6 +154,28 @@ def test_a_map_of_probabilities_is_answered_as_numbers():
     assert served.evaluate(np.array([[3.0, 3.0]])).tolist() == [[0.5, 0.5]]
 
 
+def test_a_label_that_is_not_the_most_probable_class_is_answered(tmp_path, serve):
+    """scikit-learn's SVC predicts by its decision function, and another class may be more probable."""
+    answer = {"label": "no", "probabilities": [1 / (1 + np.e**2), 1 / (1 + np.e**-2)], "tolerance": 1e-6}
+    probes = [{"features": [0.0, 2.0], **answer}]
+    client = serve(
+        graphs.publish(graphs.cautious(), tmp_path / "own_v1.onnx", NUMBERS, probes=probes, classes=["no", "yes"])
+    )
+    likely, certain = client.post("/predict", json={"instances": [[0, 2], [0, 3]]}).json()["predictions"]
+    assert (likely["label"], certain["label"]) == ("no", "yes")
+    assert likely["probability"] == pytest.approx(1 / (1 + np.e**2))
+    assert [score["label"] for score in likely["top"]] == ["yes", "no"]
+    tensor = {"name": "features", "datatype": "FP32", "shape": [2, 2], "data": [0, 2, 0, 3]}
+    outputs = client.post("/v2/models/own/infer", json={"inputs": [tensor]}).json()["outputs"]
+    assert outputs[1]["data"] == ["no", "yes"]
+
+
+def test_a_label_that_is_no_class_is_refused():
+    file = graphs.cautious(("none", "yes", "more")).SerializeToString()
+    with pytest.raises(UnreadableError, match="it predicts 'none', and its classes are no, yes"):
+        OnnxModel(file, classes=["no", "yes"])
+
+
 def test_a_table_that_values_are_looked_up_in_is_no_list_of_classes():
     assert OnnxModel(graphs.lookup().SerializeToString()).classes == ()
 
