@@ -22,8 +22,9 @@ from apps.classifier.onnx.model import OnnxModel
 from apps.classifier.table import Table
 from models.features import Feature
 from training.classifier.features import learn
-from training.classifier.onnx import agreement, encoders, families, foreign, sampling, structure
+from training.classifier.onnx import agreement, foreign, sampling, structure
 from training.classifier.onnx.agreement import Difference
+from training.classifier.onnx.converters import encoders, families
 from training.classifier.onnx.original import Original
 from training.errors import TrainingError
 from training.libraries import versions

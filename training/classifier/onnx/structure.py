@@ -16,7 +16,7 @@ from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
-from training.classifier.onnx import encoders, families
+from training.classifier.onnx.converters import encoders, families
 
 VECTORIZERS = (CountVectorizer, HashingVectorizer, DictVectorizer, FeatureHasher)
 SAME_COLUMNS = ("SimpleImputer", "StandardScaler")  # transformers that keep the order of columns

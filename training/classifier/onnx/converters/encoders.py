@@ -14,7 +14,7 @@ from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, String
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
 
 from apps.classifier.onnx.inputs import MISSING
-from training.classifier.onnx.ensembles import Graph
+from training.classifier.onnx.converters.graph import Graph
 
 ENCODERS = (OneHotEncoder, OrdinalEncoder, TargetEncoder)
 DOUBLE = "double"  # the option that tells the precision

@@ -6,7 +6,7 @@ import numpy as np
 from onnx import TensorProto
 from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, PowerTransformer
 
-from training.classifier.onnx.ensembles import Graph
+from training.classifier.onnx.converters.graph import Graph
 
 # The steps of each function, of an operator and a constant that follows its input.
 FUNCTIONS: dict[Any, list[tuple[str, float | None]]] = {
@@ -38,7 +38,7 @@ def function_shape(operator: Any) -> None:
 def function(scope: Any, operator: Any, container: Any) -> None:
     """FunctionTransformer of a function of numpy."""
     graph = Graph(scope, operator, container)
-    values = graph.add("Concat", [variable.full_name for variable in operator.inputs], axis=1)
+    values = graph.rows
     for name, number in FUNCTIONS[operator.raw_operator.func]:
         values = graph.add(name, [values] if number is None else [values, graph.constant(number, graph.number)])
     graph.add("Identity", [values], output=graph.outputs[0])

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
-from training.classifier.onnx import trees
-from training.classifier.onnx.ensembles import Graph
-from training.classifier.onnx.trees import Tree
+from training.classifier.onnx.converters import trees
+from training.classifier.onnx.converters.graph import Graph
+from training.classifier.onnx.converters.trees import Tree
 
 LOGITS = {"binary:logistic", "reg:logistic"}
 LOGARITHMS = {"count:poisson", "reg:gamma", "reg:tweedie", "survival:cox", "survival:aft"}

@@ -4,73 +4,14 @@ from typing import Any
 
 import numpy as np
 from onnx import TensorProto
-from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
 
-from training.classifier.onnx import trees
+from training.classifier.onnx.converters import trees
+from training.classifier.onnx.converters.graph import Graph
 
 LIGHTGBM_LOGARITHMS = {"poisson", "gamma", "tweedie"}  # whose margins are logarithms of values
 LIGHTGBM_OBJECTIVES = {
     "binary", "multiclass", "regression", "regression_l1", "huber", "fair", "quantile", "mape", *LIGHTGBM_LOGARITHMS,
 }  # fmt: skip
-
-
-class Graph:
-    """Adds nodes to a converted model, each with a name of its own for its result."""
-
-    def __init__(self, scope: Any, operator: Any, container: Any) -> None:
-        self.scope, self.container, self.model = scope, container, operator.raw_operator
-        source = operator.inputs[0]
-        self.rows = source.full_name
-        self.number = TensorProto.DOUBLE if isinstance(source.type, DoubleTensorType) else TensorProto.FLOAT
-        self.outputs = [variable.full_name for variable in operator.outputs]
-
-    def add(
-        self, operator_type: str, inputs: list[str], version: int = 13, output: str | None = None, **attributes: Any
-    ) -> str:
-        """Add a node; return the name of its result."""
-        name = output or str(self.scope.get_unique_variable_name(operator_type.lower()))
-        self.container.add_node(operator_type, inputs, name, op_version=version, **attributes)
-        return name
-
-    def constant(self, values: Any, number: int = TensorProto.DOUBLE) -> str:
-        """Add a constant; return its name."""
-        array, name = np.asarray(values), str(self.scope.get_unique_variable_name("constant"))
-        self.container.add_initializer(name, number, list(array.shape), array.ravel().tolist())
-        return name
-
-    def leaves(self, members: list[trees.Tree], **options: Any) -> str:
-        """Add trees; return the name of float64 (n, trees, width)."""
-        return trees.add(self.scope, self.container, self.rows, members, **options)
-
-    def summed(self, values: str, groups: np.ndarray, count: int) -> str:
-        """Return the name of float64 (n, count): of `values` (n, trees, 1) the sum over each group of trees."""
-        flat = self.add("Squeeze", [values, self.constant([2], TensorProto.INT64)])
-        return self.add("MatMul", [flat, self.constant(np.eye(count)[groups])])
-
-    def classified(self, probabilities: str) -> None:
-        """Make `probabilities` the answer, and the most probable class its label."""
-        self.answered(probabilities, self.outputs[1])
-        best = self.add("ArgMax", [probabilities], axis=1, keepdims=0)
-        classes = self.model.classes_
-        if classes.dtype.kind in "iub":
-            labels = self.constant(classes.astype(np.int64), TensorProto.INT64)
-        else:
-            labels = str(self.scope.get_unique_variable_name("classes"))
-            texts = [str(name).encode() for name in classes]
-            self.container.add_initializer(labels, TensorProto.STRING, [len(texts)], texts)
-        self.add("Gather", [labels, best], output=self.outputs[0], axis=0)
-
-    def answered(self, values: str, output: str) -> None:
-        """Make float64 `values` an output, in the model's precision."""
-        self.add("Cast", [values], output=output, to=self.number)
-
-    def probabilities(self, margins: str, count: int) -> str:
-        """Return the name of the softmax of (n, count), or of the two classes' probabilities of a sigmoid of (n, 1)."""
-        if count > 1:
-            return self.add("Softmax", [margins], axis=1)
-        positive = self.add("Sigmoid", [margins])
-        negative = self.add("Sub", [self.constant([[1.0]]), positive], 14)
-        return self.add("Concat", [negative, positive], axis=1)
 
 
 def forest(scope: Any, operator: Any, container: Any) -> None:
@@ -149,17 +90,6 @@ def _alias(model: Any) -> str:
     from skl2onnx._supported_operators import sklearn_operator_name_map
 
     return str(sklearn_operator_name_map[type(model)])
-
-
-def shapes(operator: Any) -> None:
-    """Set the types of the outputs: labels and probabilities, or values, in the precision of the rows."""
-    model, number = operator.raw_operator, type(operator.inputs[0].type)
-    if not hasattr(model, "classes_"):
-        operator.outputs[0].type = number([None, getattr(model, "n_outputs_", 1)])
-        return
-    label = Int64TensorType if model.classes_.dtype.kind in "iub" else StringTensorType
-    operator.outputs[0].type = label([None])
-    operator.outputs[1].type = number([None, len(model.classes_)])
 
 
 def _answer(graph: Graph, values: str, margins: int | None = None) -> None:
