@@ -7,9 +7,18 @@ from typing import Any
 import lightgbm
 import xgboost
 from skl2onnx import update_registered_converter
-from sklearn import ensemble, tree
+from sklearn import ensemble, svm, tree
+from sklearn.base import ClassifierMixin
 
-from training.classifier.onnx.converters import encoders, ensembles, graph, imputers, preprocessing, xgboost_models
+from training.classifier.onnx.converters import (
+    encoders,
+    ensembles,
+    graph,
+    imputers,
+    preprocessing,
+    support_vectors,
+    xgboost_models,
+)
 
 CLASSIFIER_OPTIONS = {"nocl": [True, False], "zipmap": [True, False, "columns"], "raw_scores": [True, False]}
 ENSEMBLES: dict[Callable[[Any, Any, Any], None], tuple[type, ...]] = {
@@ -26,6 +35,8 @@ ENSEMBLES: dict[Callable[[Any, Any, Any], None], tuple[type, ...]] = {
     ),
     ensembles.lightgbm: (lightgbm.LGBMClassifier, lightgbm.LGBMRegressor),
     ensembles.voting: (ensemble.VotingClassifier,),
+    support_vectors.classifier: (svm.SVC, svm.NuSVC),
+    support_vectors.regressor: (svm.SVR, svm.NuSVR),
 }  # fmt: skip
 
 
@@ -46,5 +57,5 @@ def register() -> None:
 
 def _register(model: type, converter: Callable[[Any, Any, Any], None]) -> None:
     name = f"Own{model.__name__}"
-    options = CLASSIFIER_OPTIONS if name.endswith("Classifier") else None
+    options = CLASSIFIER_OPTIONS if issubclass(model, ClassifierMixin) else None
     update_registered_converter(model, name, graph.shapes, converter, options=options)

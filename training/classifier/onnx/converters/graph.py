@@ -25,6 +25,11 @@ class Graph:
         """The name of (n, features): the inputs side by side."""
         return self.inputs[0] if len(self.inputs) == 1 else self.add("Concat", self.inputs, axis=1)
 
+    @cached_property
+    def doubles(self) -> str:
+        """The name of the rows in float64."""
+        return self.add("Cast", [self.rows], to=TensorProto.DOUBLE)
+
     def add(
         self, operator_type: str, inputs: list[str], version: int = 13, output: str | None = None, **attributes: Any
     ) -> str:
@@ -55,10 +60,10 @@ class Graph:
         flat = self.add("Squeeze", [values, self.constant([2], TensorProto.INT64)])
         return self.add("MatMul", [flat, self.constant(np.eye(count)[groups])])
 
-    def classified(self, probabilities: str) -> None:
-        """Make `probabilities` the answer, and the most probable class its label."""
+    def classified(self, probabilities: str, scores: str | None = None) -> None:
+        """Make `probabilities` the answer, and the class of the highest of them, or of `scores`, its label."""
         self.answered(probabilities, self.outputs[1])
-        best = self.add("ArgMax", [probabilities], axis=1, keepdims=0)
+        best = self.add("ArgMax", [scores or probabilities], axis=1, keepdims=0)
         classes = self.model.classes_
         if classes.dtype.kind in "iub":
             labels = self.constant(classes.astype(np.int64), TensorProto.INT64)

@@ -1,0 +1,48 @@
+"""Registers estimators that skl2onnx lacks or rounds, on rows of mixed types or of numbers.
+
+`python -m training.tests.classifier.estimators` runs in the environment of the conversion, as
+`test_estimators.py` does.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, SVR, NuSVC, NuSVR
+
+from training.tests.classifier.families import houses, prepared
+from training.tests.classifier.nested import report
+
+SVM = SVC(probability=True)
+
+
+def cases() -> Iterator[tuple[str, Any, pd.DataFrame]]:
+    """Yield names, fitted models, and their rows."""
+    frame, cost = houses()
+    two, three, five = (np.digitize(cost, limits) for limits in ([9], [8, 11], [7, 8, 10, 12]))
+    numbers, words = frame[["income", "rooms"]], np.where(two, "dear", "cheap")
+    for name, model, target in (
+        ("SVC", SVM, words),
+        ("SVC, three classes", SVM, three),
+        ("SVC, ties broken", SVC(probability=True, break_ties=True, kernel="poly"), five),
+        ("SVC, linear", SVC(probability=True, kernel="linear", decision_function_shape="ovo"), three),
+        ("NuSVC", NuSVC(probability=True, nu=0.2, kernel="sigmoid"), three),
+        ("SVC, calibrated", CalibratedClassifierCV(SVC()), three),
+        ("SVC, voting", VotingClassifier([("a", SVM), ("b", LogisticRegression())], voting="soft"), words),
+        ("SVC, stacking", StackingClassifier([("a", SVM), ("b", LogisticRegression())]), three),
+        ("SVR", SVR(), cost),
+        ("NuSVR", NuSVR(kernel="poly"), cost),
+    ):
+        yield name, make_pipeline(prepared(), model).fit(frame, target), frame
+    yield "SVC of numbers", make_pipeline(StandardScaler(), SVM).fit(numbers, words), numbers
+    yield "SVC of large numbers", SVM.fit(numbers, three), numbers
+
+
+if __name__ == "__main__":
+    report(cases())

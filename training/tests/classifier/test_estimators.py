@@ -1,0 +1,19 @@
+"""Estimators that skl2onnx lacks or rounds are served in double precision, with the labels that they predict."""
+
+import json
+
+import pytest
+
+from training import environments
+
+BOUND = 1e-12
+
+
+@pytest.mark.full
+def test_estimators_are_served_in_double_precision():
+    python = environments.ready("onnx") / "python"
+    lines = environments.run([python, "-m", "training.tests.classifier.estimators"]).splitlines()
+    outcomes = {outcome["model"]: outcome for outcome in map(json.loads, lines)}
+    assert not [outcome for outcome in outcomes.values() if "refused" in outcome]
+    assert len(outcomes) >= 12
+    assert not [name for name, outcome in outcomes.items() if outcome["difference"] > BOUND]
