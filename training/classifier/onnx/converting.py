@@ -98,7 +98,8 @@ def convert(original: Original, learnt: Sequence[Feature], tensor: Any) -> bytes
     """Return the original as ONNX, whose numbers have the type `tensor`."""
     families.register()
     model = original.model
-    options: dict[Any, Any] = {encoder: {encoders.DOUBLE: tensor is DoubleTensorType} for encoder in encoders.ENCODERS}
+    is_double = {encoders.DOUBLE: tensor is DoubleTensorType}
+    options: dict[Any, Any] = dict.fromkeys(families.FROM_TEXTS, is_double)
     if original.is_classifier:
         options[id(model)] = {"zipmap": False}
     if structure.takes_columns(model) or any(feature.has_texts for feature in learnt):

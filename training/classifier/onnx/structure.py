@@ -15,11 +15,12 @@ from sklearn.feature_extraction import DictVectorizer, FeatureHasher
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import StandardScaler
 
 from training.classifier.onnx.converters import encoders, families
 
 VECTORIZERS = (CountVectorizer, HashingVectorizer, DictVectorizer, FeatureHasher)
-SAME_COLUMNS = ("SimpleImputer", "StandardScaler")  # transformers that keep the order of columns
+SAME_COLUMNS = (SimpleImputer, StandardScaler)  # transformers that keep the order of columns
 # Where meta-estimators keep what they have fitted; forests keep their trees there too.
 MEMBERS = ("estimators_", "calibrated_classifiers_", "regressor_", "estimator_", "best_estimator_", "estimator")
 ENCODER = "OneHotEncoder(handle_unknown='ignore', sparse_output=False)"
@@ -32,7 +33,7 @@ def parts(model: Any, names: Sequence[str], is_member: bool = False) -> Iterator
     if isinstance(model, Pipeline):
         for _, step in model.steps:
             yield from parts(step, names, is_member)
-            if hasattr(step, "get_feature_names_out") and type(step).__name__ not in SAME_COLUMNS:
+            if hasattr(step, "get_feature_names_out") and not _keeps_columns(step, names):
                 return
     elif isinstance(model, FeatureUnion):
         for _, transformer in model.transformer_list:
@@ -44,6 +45,11 @@ def parts(model: Any, names: Sequence[str], is_member: bool = False) -> Iterator
     elif not isinstance(model, str):
         for member in _members(model):
             yield from parts(member, names, True)
+
+
+def _keeps_columns(step: Any, names: Sequence[str]) -> bool:
+    """Return whether the first columns that a transformer makes are those that it takes: an imputer may drop some."""
+    return isinstance(step, SAME_COLUMNS) and len(step.get_feature_names_out()) >= len(names)
 
 
 def vocabulary(model: Any, names: Sequence[str]) -> dict[str, tuple[str | float, ...]]:

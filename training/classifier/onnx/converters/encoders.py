@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from onnx import TensorProto
+from skl2onnx._parse import _parse_sklearn_feature_union
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
 
@@ -30,6 +31,16 @@ def parse(scope: Any, encoder: Any, inputs: Sequence[Any], custom_parsers: Any =
     number = DoubleTensorType if is_double else FloatTensorType
     operator.outputs.append(scope.declare_local_variable("encoded", number()))
     return operator.outputs
+
+
+def parse_union(scope: Any, union: Any, inputs: Sequence[Any], custom_parsers: Any = None) -> Any:
+    """Declare the output of a FeatureUnion of texts in the precision of what its transformers make, not float32."""
+    outputs = _parse_sklearn_feature_union(scope, union, inputs, custom_parsers)
+    (union_operator,) = outputs[0].operators_outputs_
+    types = [type(part.type) for part in union_operator.inputs if not isinstance(part.type, StringTensorType)]
+    if types:
+        outputs[0].type = types[0]()
+    return outputs
 
 
 def shape(operator: Any) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import lightgbm
 import xgboost
-from skl2onnx import update_registered_converter
+from skl2onnx import update_registered_converter, update_registered_parser
 from sklearn import ensemble, svm, tree
 from sklearn.base import ClassifierMixin
+from sklearn.pipeline import FeatureUnion
 
 from training.classifier.onnx.converters import (
     encoders,
@@ -39,17 +40,20 @@ ENSEMBLES: dict[Callable[[Any, Any, Any], None], tuple[type, ...]] = {
     support_vectors.regressor: (svm.SVR, svm.NuSVR),
 }  # fmt: skip
 
+# Transformers of texts too, whose option tells the precision of what they make.
+FROM_TEXTS = {**dict.fromkeys(encoders.ENCODERS, (encoders.shape, encoders.convert)), **imputers.INDICATORS}
+
 
 @functools.cache
 def register() -> None:
     """Register the converters that skl2onnx lacks."""
-    for transformer, converters in {**preprocessing.CONVERTERS, **imputers.CONVERTERS}.items():
+    for transformer, converters in {**preprocessing.CONVERTERS, **imputers.IMPUTERS}.items():
         update_registered_converter(transformer, f"Own{transformer.__name__}", *converters)
-    for encoder in encoders.ENCODERS:
-        options = {encoders.DOUBLE: [True, False]}
-        update_registered_converter(
-            encoder, f"Own{encoder.__name__}", encoders.shape, encoders.convert, options=options, parser=encoders.parse
-        )
+    options = {encoders.DOUBLE: [True, False]}
+    for encoder, converters in FROM_TEXTS.items():
+        name = f"Own{encoder.__name__}"
+        update_registered_converter(encoder, name, *converters, options=options, parser=encoders.parse)
+    update_registered_parser(FeatureUnion, encoders.parse_union)
     for converter, models in ENSEMBLES.items():
         for model in models:
             _register(model, converter)

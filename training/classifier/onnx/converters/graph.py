@@ -16,9 +16,13 @@ class Graph:
     def __init__(self, scope: Any, operator: Any, container: Any) -> None:
         self.scope, self.container, self.model = scope, container, operator.raw_operator
         self.inputs = [variable.full_name for variable in operator.inputs]
-        is_double = isinstance(operator.inputs[0].type, DoubleTensorType)
-        self.number = TensorProto.DOUBLE if is_double else TensorProto.FLOAT
+        self.number = self.number_of(operator.inputs[0].type)
         self.outputs = [variable.full_name for variable in operator.outputs]
+
+    @staticmethod
+    def number_of(dtype: Any) -> int:
+        """Return ONNX's number for the precision of a type of skl2onnx."""
+        return int(TensorProto.DOUBLE if isinstance(dtype, DoubleTensorType) else TensorProto.FLOAT)
 
     @cached_property
     def rows(self) -> str:
