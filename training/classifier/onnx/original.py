@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import is_classifier
+from sklearn.base import is_classifier, is_outlier_detector
 from sklearn.pipeline import Pipeline
 
 from models.features import Feature
@@ -17,7 +17,7 @@ from training.errors import TrainingError
 
 
 class Original:
-    """A fitted classifier or regressor with scikit-learn's methods."""
+    """A fitted classifier, regressor or outlier detector with scikit-learn's methods."""
 
     def __init__(self, path: Path, trusted: bool = True) -> None:
         """Load the file at `path`, a pickle by running it; raise TrainingError for what cannot be served.
@@ -27,6 +27,9 @@ class Original:
         self.model = _best(loading.load(path, trusted))
         subject = f"'{path}' holds a {self.name}"
         if not hasattr(self.model, "predict"):
+            if is_outlier_detector(self.model):
+                remedy = "Fit it with novelty=True"
+                raise TrainingError(f"{subject}, which tells outliers among its training data only. {remedy}.")
             raise TrainingError(f"{subject}, which does not predict. Save a fitted classifier, regressor or pipeline.")
         if not hasattr(self.model, "fit"):
             remedy = "Save an XGBClassifier, an LGBMRegressor or the like"
@@ -35,7 +38,7 @@ class Original:
             raise TrainingError(f"{subject}, {reason}.")
         if not hasattr(self.model, "n_features_in_"):
             raise TrainingError(f"{subject} that is not fitted. Call its fit, and save it again.")
-        self.is_classifier = is_classifier(self.model)
+        self.is_classifier, self.is_detector = is_classifier(self.model), is_outlier_detector(self.model)
         if self.is_classifier and not hasattr(self.model, "predict_proba"):
             remedy = "Fit CalibratedClassifierCV around it, and save that"
             raise TrainingError(f"{subject}, which gives no probabilities. {remedy}.")
@@ -89,7 +92,12 @@ class Original:
         return pd.DataFrame({name: used.get(name, np.nan) for name in self.columns})
 
     def answers(self, rows: Any) -> NDArray[np.float64]:
-        """Return float64 (n, classes or outputs): probabilities, or values."""
+        """Return float64 (n, classes or outputs): probabilities, or values.
+
+        Those of an outlier detector are 1 or, for an outlier, -1, and the value of its decision function.
+        """
+        if self.is_detector:
+            return np.column_stack([self.model.predict(rows), self.model.decision_function(rows)]).astype(np.float64)
         answers = self.model.predict_proba(rows) if self.is_classifier else self.model.predict(rows)
         return np.asarray(answers, np.float64).reshape(len(rows), -1)
 

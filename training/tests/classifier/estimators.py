@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import StackingClassifier, VotingClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.covariance import EllipticEnvelope
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest, StackingClassifier, VotingClassifier
+from sklearn.linear_model import LogisticRegression, SGDOneClassSVM
+from sklearn.neighbors import LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC, SVR, NuSVC, NuSVR
+from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 
 from training.tests.classifier.families import houses, prepared
 from training.tests.classifier.nested import report
@@ -40,6 +43,19 @@ def cases() -> Iterator[tuple[str, Any, pd.DataFrame]]:
         ("NuSVR", NuSVR(kernel="poly"), cost),
     ):
         yield name, make_pipeline(prepared(), model).fit(frame, target), frame
+    few = np.random.default_rng(0).random(len(frame)) < 0.8
+    for name, model in {
+        "IsolationForest": IsolationForest(random_state=0),
+        "IsolationForest, some features": IsolationForest(max_features=0.5, contamination=0.1, random_state=0),
+        "LocalOutlierFactor": LocalOutlierFactor(novelty=True),
+        "OneClassSVM": OneClassSVM(nu=0.1),
+        "SGDOneClassSVM": SGDOneClassSVM(random_state=0),
+        "EllipticEnvelope": make_pipeline(PCA(4), EllipticEnvelope(random_state=0)),
+    }.items():
+        yield name, make_pipeline(prepared(), model).fit(frame[few]), frame
+    holes = frame[["age", "rooms"]]
+    yield "IsolationForest of missing values", IsolationForest(random_state=0).fit(holes), holes
+    yield "LocalOutlierFactor of its own rows", LocalOutlierFactor().fit(numbers), numbers
     yield "SVC of numbers", make_pipeline(StandardScaler(), SVM).fit(numbers, words), numbers
     yield "SVC of large numbers", SVM.fit(numbers, three), numbers
 

@@ -16,6 +16,7 @@ from training.classifier.onnx.converters import (
     ensembles,
     graph,
     imputers,
+    outliers,
     preprocessing,
     support_vectors,
     xgboost_models,
@@ -53,6 +54,9 @@ def register() -> None:
     for encoder, converters in FROM_TEXTS.items():
         name = f"Own{encoder.__name__}"
         update_registered_converter(encoder, name, *converters, options=options, parser=encoders.parse)
+    for detector in outliers.DECISIONS:
+        name = f"Own{detector.__name__}"
+        update_registered_converter(detector, name, outliers.shape, outliers.convert, parser=outliers.parse)
     update_registered_parser(FeatureUnion, encoders.parse_union)
     for converter, models in ENSEMBLES.items():
         for model in models:

@@ -42,6 +42,14 @@ class Graph:
         self.container.add_node(operator_type, inputs, name, op_version=version, **attributes)
         return name
 
+    def several(
+        self, operator_type: str, inputs: list[str], count: int, version: int = 13, **attributes: Any
+    ) -> list[str]:
+        """Add a node with `count` results; return their names."""
+        names = [str(self.scope.get_unique_variable_name(operator_type.lower())) for _ in range(count)]
+        self.container.add_node(operator_type, inputs, names, op_version=version, **attributes)
+        return names
+
     def constant(self, values: Any, number: int = TensorProto.DOUBLE) -> str:
         """Add a constant; return its name."""
         array, name = np.asarray(values), str(self.scope.get_unique_variable_name("constant"))

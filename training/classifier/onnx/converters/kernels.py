@@ -27,7 +27,10 @@ def add(graph: Graph, vectors: Any, name: Any, options: Mapping[str, float]) -> 
     if name == "rbf":
         return _exponential(graph, squares(graph, held), gamma)
     if name == "laplacian":
-        return _exponential(graph, _absolute(graph, held), gamma)
+        apart = graph.add(
+            "ReduceL1", [_differences(graph, held), graph.constant([2], TensorProto.INT64)], 18, keepdims=0
+        )
+        return _exponential(graph, apart, gamma)
     if name == "cosine":
         rows, axis = graph.doubles, graph.constant([1], TensorProto.INT64)
         lengths = graph.add("ReduceL2", [rows, axis], 18, keepdims=1)
@@ -51,6 +54,14 @@ def squares(graph: Graph, vectors: np.ndarray) -> str:
     return graph.add("Max", [graph.add("Sub", [both, crossed], 14), graph.constant(0.0)])
 
 
+def distances(graph: Graph, vectors: Any) -> str:
+    """Return the name of float64 (n, m): Euclidean distances to `vectors` (m, width), of their differences.
+
+    The square root would enlarge what `squares` rounds.
+    """
+    return graph.add("ReduceL2", [_differences(graph, vectors), graph.constant([2], TensorProto.INT64)], 18, keepdims=0)
+
+
 def _products(graph: Graph, rows: str, vectors: np.ndarray) -> str:
     return graph.add("MatMul", [rows, graph.constant(vectors.T)])
 
@@ -64,8 +75,7 @@ def _exponential(graph: Graph, distances: str, gamma: str) -> str:
     return graph.add("Exp", [graph.add("Neg", [graph.add("Mul", [distances, gamma], 14)])])
 
 
-def _absolute(graph: Graph, vectors: np.ndarray) -> str:
-    """Return the name of float64 (n, m): Manhattan distances."""
+def _differences(graph: Graph, vectors: Any) -> str:
+    """Return the name of float64 (n, m, width)."""
     rows = graph.add("Unsqueeze", [graph.doubles, graph.constant([1], TensorProto.INT64)])
-    apart = graph.add("Abs", [graph.add("Sub", [rows, graph.constant(vectors[None])], 14)])
-    return graph.add("ReduceSum", [apart, graph.constant([2], TensorProto.INT64)], keepdims=0)
+    return graph.add("Sub", [rows, graph.constant(np.asarray(vectors, np.float64)[None])], 14)
