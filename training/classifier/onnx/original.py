@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import is_classifier, is_outlier_detector
+from sklearn.base import is_classifier, is_clusterer, is_outlier_detector
 from sklearn.pipeline import Pipeline
 
 from models.features import Feature
@@ -34,6 +34,9 @@ class Original:
         if not hasattr(self.model, "fit"):
             remedy = "Save an XGBClassifier, an LGBMRegressor or the like"
             raise TrainingError(f"{subject}, which is no estimator of scikit-learn's interface. {remedy}.")
+        if is_clusterer(self.model):
+            remedy = "KNeighborsClassifier(1).fit(MODEL.cluster_centers_, range(len(MODEL.cluster_centers_)))"
+            raise TrainingError(f"{subject}, which predicts clusters. Save a classifier of its centres: {remedy}.")
         if reason := structure.refusal(self.model):
             raise TrainingError(f"{subject}, {reason}.")
         if not hasattr(self.model, "n_features_in_"):

@@ -1,7 +1,7 @@
 """What a model is made of: the estimators inside it that take its columns, and why some are not converted."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 import lightgbm
@@ -9,13 +9,14 @@ import numpy as np
 import xgboost
 from skl2onnx._supported_operators import sklearn_operator_name_map
 from sklearn.base import BaseEstimator
-from sklearn.compose import ColumnTransformer
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.feature_extraction import DictVectorizer, FeatureHasher
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
 from training.classifier.onnx.converters import encoders, families
 
@@ -23,6 +24,15 @@ VECTORIZERS = (CountVectorizer, HashingVectorizer, DictVectorizer, FeatureHasher
 SAME_COLUMNS = (SimpleImputer, StandardScaler)  # transformers that keep the order of columns
 # Where meta-estimators keep what they have fitted; forests keep their trees there too.
 MEMBERS = ("estimators_", "calibrated_classifiers_", "regressor_", "estimator_", "best_estimator_", "estimator")
+# What to train instead of estimators that are not converted.
+INSTEAD = {
+    "GaussianProcessClassifier": "SVC(probability=True)",
+    "SplineTransformer": "with PolynomialFeatures()",
+    "RegressorChain": "MultiOutputRegressor(MODEL)",
+    "ClassifierChain": "a classifier for each output",
+    "DummyClassifier": "LogisticRegression()",
+    "DummyRegressor": "LinearRegression()",
+}
 ENCODER = "OneHotEncoder(handle_unknown='ignore', sparse_output=False)"
 IN_FRONT = f"make_pipeline(ColumnTransformer([('codes', {ENCODER}, COLUMNS)], remainder='passthrough'), MODEL)"
 
@@ -35,6 +45,8 @@ def parts(model: Any, names: Sequence[str], is_member: bool = False) -> Iterator
             yield from parts(step, names, is_member)
             if hasattr(step, "get_feature_names_out") and not _keeps_columns(step, names):
                 return
+    elif isinstance(model, TransformedTargetRegressor):
+        yield from parts(model.regressor_, names, is_member)
     elif isinstance(model, FeatureUnion):
         for _, transformer in model.transformer_list:
             yield from parts(transformer, names, is_member)
@@ -87,8 +99,8 @@ def features_without_nan(model: Any, names: Sequence[str]) -> set[str]:
 
 def used(model: Any, names: Sequence[str]) -> tuple[str, ...]:
     """Return the columns, of those with these `names`, that `model` does not drop at once."""
-    while isinstance(model, Pipeline):
-        model = model.steps[0][1]
+    while isinstance(model, (Pipeline, TransformedTargetRegressor)):
+        model = model.steps[0][1] if isinstance(model, Pipeline) else model.regressor_
     if not isinstance(model, ColumnTransformer):
         return tuple(names)
     kept = [_selected(columns, names) for _, part, columns in getattr(model, "transformers_", ()) if part != "drop"]
@@ -105,20 +117,39 @@ def refusal(model: Any) -> str | None:
     """Return why `model` is not converted and the remedy, to follow "holds a …, "; None where nothing is known."""
     families.register()
     known = {*sklearn_operator_name_map, Pipeline, ColumnTransformer, FeatureUnion}
-    for part, _, is_member in parts(model, ()):
+    for part, is_member in _with_steps(model):
         name = type(part).__name__
         subject = "which" if part is model else f"whose {name}"
         if isinstance(part, VECTORIZERS):
             remedy = "Register the steps behind it, joblib.dump(MODEL[1:], PATH), with a sample of the numbers it makes"
             return f"whose {name} takes free texts, and rows have numbers and categories. {remedy}"
-        if isinstance(part, BaseEstimator) and type(part) not in known:
-            return f"{subject} is not converted. Train without it, or save it as ONNX with its own tools"
+        if isinstance(part, BaseEstimator) and (instead := _instead(part, known)):
+            return f"{subject} is not converted. {instead}"
         if is_member and isinstance(part, ColumnTransformer):
             remedy = "Fit them behind one: make_pipeline(ColumnTransformer(…), MODEL)"
             return f"which holds estimators with a {name} of their own. {remedy}"
         if _encodes_itself(part):
             return f"{subject} takes categories that it encodes itself. Encode them in front of it: {IN_FRONT}"
     return None
+
+
+def _with_steps(model: Any) -> Iterator[tuple[Any, bool]]:
+    """Yield each estimator in `model`, those behind transformers too, and whether a meta-estimator holds it."""
+    for part, _, is_member in parts(model, ()):
+        yield part, is_member
+        for _, step in part.steps[1:] if isinstance(part, Pipeline) else ():
+            yield from ((inner, is_member or inside) for inner, inside in _with_steps(step))
+
+
+def _instead(model: Any, known: Container[type]) -> str | None:
+    """Return what to train instead of an estimator that is not converted; None for one that is."""
+    if isinstance(model, QuantileTransformer) and model.output_distribution == "normal":
+        return "Train it with output_distribution='uniform', or PowerTransformer() instead"
+    if isinstance(model, CalibratedClassifierCV) and model.method == "isotonic":
+        return "Train it with method='sigmoid'"
+    if type(model).__name__ in INSTEAD:
+        return f"Train {INSTEAD[type(model).__name__]} instead"
+    return None if type(model) in known else "Train without it, or save it as ONNX with its own tools"
 
 
 def _encodes_itself(model: Any) -> bool:

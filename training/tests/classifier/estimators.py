@@ -10,13 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import KMeans
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.covariance import EllipticEnvelope
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest, StackingClassifier, VotingClassifier
-from sklearn.linear_model import LogisticRegression, SGDOneClassSVM
-from sklearn.neighbors import LocalOutlierFactor
+from sklearn.gaussian_process import GaussianProcessClassifier
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import LogisticRegression, Ridge, SGDOneClassSVM
+from sklearn.multioutput import MultiOutputRegressor, RegressorChain
+from sklearn.neighbors import KNeighborsClassifier, LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, PowerTransformer, StandardScaler
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 
 from training.tests.classifier.families import houses, prepared
@@ -43,6 +48,21 @@ def cases() -> Iterator[tuple[str, Any, pd.DataFrame]]:
         ("NuSVR", NuSVR(kernel="poly"), cost),
     ):
         yield name, make_pipeline(prepared(), model).fit(frame, target), frame
+    for name, model, target in (
+        ("KernelRidge", KernelRidge(kernel="rbf"), cost),
+        ("KernelRidge, laplacian", KernelRidge(kernel="laplacian"), np.column_stack([cost, -cost])),
+        ("transformed target", TransformedTargetRegressor(Ridge(), func=np.log1p, inverse_func=np.expm1), abs(cost)),
+        ("scaled target", TransformedTargetRegressor(SVR(), transformer=MinMaxScaler()), cost),
+        ("powers of the target", TransformedTargetRegressor(Ridge(), transformer=PowerTransformer()), cost),
+        ("GaussianProcessClassifier", GaussianProcessClassifier(), words),
+        ("RegressorChain", RegressorChain(Ridge()), np.column_stack([cost, -cost])),
+        ("MultiOutputRegressor", MultiOutputRegressor(Ridge()), np.column_stack([cost, -cost])),
+        ("isotonic", CalibratedClassifierCV(LogisticRegression(), method="isotonic"), words),
+        ("KMeans alone", KMeans(3, random_state=0), None),
+    ):
+        yield name, make_pipeline(prepared(), model).fit(frame, target), frame
+    centres = pd.DataFrame(KMeans(3, random_state=0).fit(numbers).cluster_centers_, columns=numbers.columns)
+    yield "centres of clusters", KNeighborsClassifier(1).fit(centres, range(3)), numbers
     few = np.random.default_rng(0).random(len(frame)) < 0.8
     for name, model in {
         "IsolationForest": IsolationForest(random_state=0),

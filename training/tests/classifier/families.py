@@ -19,9 +19,9 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import xgboost
-from sklearn import ensemble, linear_model, naive_bayes, neighbors, neural_network, svm
+from sklearn import ensemble, kernel_ridge, linear_model, naive_bayes, neighbors, neural_network, svm
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -40,6 +40,9 @@ RIDGE, LINEAR = ("ridge", linear_model.Ridge()), ("linear", linear_model.LinearR
 CLASSIFIERS = {
     "LogisticRegression": linear_model.LogisticRegression(),
     "SGDClassifier": linear_model.SGDClassifier(loss="log_loss", random_state=0),
+    "SVC": svm.SVC(probability=True),
+    "SVC, three classes": svm.SVC(probability=True),
+    "NuSVC": svm.NuSVC(probability=True, nu=0.3),
     "SVC, calibrated": CalibratedClassifierCV(svm.SVC(), ensemble=False),
     "LinearSVC, calibrated": CalibratedClassifierCV(svm.LinearSVC(random_state=0)),
     "KNeighborsClassifier": neighbors.KNeighborsClassifier(),
@@ -62,6 +65,14 @@ REGRESSORS = {
     "Ridge": linear_model.Ridge(),
     "SGDRegressor": linear_model.SGDRegressor(random_state=0),
     "SVR": svm.SVR(),
+    "NuSVR": svm.NuSVR(),
+    "KernelRidge": kernel_ridge.KernelRidge(kernel="rbf"),
+    "TransformedTargetRegressor": TransformedTargetRegressor(
+        linear_model.Ridge(), func=np.log1p, inverse_func=np.expm1
+    ),
+    "IsolationForest": ensemble.IsolationForest(random_state=0),
+    "LocalOutlierFactor": neighbors.LocalOutlierFactor(novelty=True),
+    "OneClassSVM": svm.OneClassSVM(nu=0.1),
     "KNeighborsRegressor": neighbors.KNeighborsRegressor(),
     "MLPRegressor": neural_network.MLPRegressor(hidden_layer_sizes=(8,), max_iter=200, random_state=0),
     "RandomForestRegressor": ensemble.RandomForestRegressor(100, random_state=0),
@@ -118,8 +129,10 @@ def measured(model: Any, name: str, folder: Path) -> dict[str, Any]:
     target: Any = cost if name in REGRESSORS else np.where(cost > 9, "dear", "cheap")
     if name == "XGBRegressor, logistic":
         target = cost / cost.max()
-    if name.startswith("XGB") and name in CLASSIFIERS:  # takes numbers only
+    if name in CLASSIFIERS and (name.startswith("XGB") or "three" in name):  # XGBoost takes numbers only
         target = np.digitize(cost, [8, 11] if "three" in name else [9])
+    if name == "TransformedTargetRegressor":  # takes logarithms
+        target = cost.abs()
     fitted, path, sample = make_pipeline(prepared(), model).fit(frame, target), folder / "m.joblib", folder / "rows.csv"
     joblib.dump(fitted, path)
     frame.to_csv(sample, index=False)

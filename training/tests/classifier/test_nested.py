@@ -16,7 +16,6 @@ REFUSED = {
     "calibrated pipeline": OWN_COLUMNS,
     "voting of regressors": OWN_COLUMNS,
     "stacking of regressors": OWN_COLUMNS,
-    "transformed target": "holds a TransformedTargetRegressor, which is not converted. Train without it",
     "boosting with categories": OWN_CODES,
     "boosting with numbered categories": OWN_CODES,
     "lightgbm with categories": OWN_CODES,
@@ -25,6 +24,7 @@ REFUSED = {
     "free texts": "whose TfidfVectorizer takes free texts, and rows have numbers and categories. Register the steps",
 }
 SERVED = {
+    "transformed target",
     "voting behind a pipeline",
     "stacking behind a pipeline",
     "pipeline in a pipeline",

@@ -9,11 +9,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.kernel_approximation import Nystroem, RBFSampler
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline, make_union
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import (
+    OneHotEncoder,
+    PowerTransformer,
+    QuantileTransformer,
+    SplineTransformer,
+    StandardScaler,
+)
 
 from training.tests.classifier.families import houses
 from training.tests.classifier.nested import report
@@ -41,6 +50,20 @@ def cases() -> Iterator[tuple[str, Any, pd.DataFrame]]:
     ):
         model = make_pipeline(ColumnTransformer([("part", part, columns)], sparse_threshold=0), LogisticRegression())
         yield name, model.fit(frame[columns], label), frame[columns]
+    for name, part in {
+        "clusters": KMeans(3, random_state=0),
+        "clusters of batches": MiniBatchKMeans(3, random_state=0),
+        "kernels of some rows": Nystroem(n_components=20, random_state=0),
+        "cosines of random directions": RBFSampler(n_components=20, random_state=0),
+        "uniform quantiles": QuantileTransformer(n_quantiles=50),
+        "normal quantiles": QuantileTransformer(n_quantiles=50, output_distribution="normal"),
+        "splines": SplineTransformer(),
+    }.items():
+        scaled = make_pipeline(SimpleImputer(), StandardScaler(), part, LogisticRegression())
+        yield name, scaled.fit(frame[numbers], label), frame[numbers]
+    money = frame[["age", "income", "rooms"]]
+    powers = make_pipeline(PowerTransformer(), HistGradientBoostingClassifier())
+    yield "powers of missing values", powers.fit(money, label), money
     bare = make_pipeline(make_union(SimpleImputer(), MissingIndicator()), StandardScaler(), LogisticRegression())
     yield "union of an imputer and indicators", bare.fit(frame[numbers], label), frame[numbers]
 

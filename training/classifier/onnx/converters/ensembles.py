@@ -1,17 +1,44 @@
 """Converters of forests, boosted trees and votes: how each adds up its members' answers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from onnx import TensorProto
+from sklearn.base import BaseEstimator
+from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    RobustScaler,
+    StandardScaler,
+    TargetEncoder,
+)  # fmt: skip
 
 from training.classifier.onnx.converters import trees
 from training.classifier.onnx.converters.graph import Graph
 
+# Steps whose results are the same to the last bit: one rounding an operation, or a table.
+EXACT = {
+    SimpleImputer, MissingIndicator, OneHotEncoder, OrdinalEncoder, TargetEncoder,
+    StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler,
+}  # fmt: skip
+# Of a threshold: HistGradientBoosting's are values of its training data, and those that a power or a sum computes may
+# differ in their last bits here.
+MARGIN = 1e-12
 LIGHTGBM_LOGARITHMS = {"poisson", "gamma", "tweedie"}  # whose margins are logarithms of values
 LIGHTGBM_OBJECTIVES = {
     "binary", "multiclass", "regression", "regression_l1", "huber", "fair", "quantile", "mape", *LIGHTGBM_LOGARITHMS,
 }  # fmt: skip
+
+
+def is_computed(inputs: Sequence[Any]) -> bool:
+    """Return whether these variables are results of steps that another library may round otherwise."""
+    makers = [maker for variable in inputs for maker in variable.operators_outputs_]
+    models = [maker.raw_operator for maker in makers if isinstance(maker.raw_operator, BaseEstimator)]
+    return any(type(model) not in EXACT for model in models) or any(is_computed(maker.inputs) for maker in makers)
 
 
 def forest(scope: Any, operator: Any, container: Any) -> None:
@@ -46,7 +73,8 @@ def histograms(scope: Any, operator: Any, container: Any) -> None:
     if model._preprocessor is not None:
         raise NotImplementedError("HistGradientBoosting that takes categories; encode them by OneHotEncoder")
     count = model.n_trees_per_iteration_
-    members = [trees.of_histograms(tree) for stage in model._predictors for tree in stage]
+    margin = MARGIN if is_computed(operator.inputs) else 0.0
+    members = [trees.of_histograms(tree, margin) for stage in model._predictors for tree in stage]
     total = graph.summed(graph.leaves(members, single=False), np.arange(len(members)) % count, count)
     margins = graph.add(
         "Add", [total, graph.constant(np.asarray(model._baseline_prediction, float).reshape(1, -1))], 14

@@ -9,6 +9,7 @@ import xgboost
 from skl2onnx import update_registered_converter, update_registered_parser
 from sklearn import ensemble, svm, tree
 from sklearn.base import ClassifierMixin
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import FeatureUnion
 
 from training.classifier.onnx.converters import (
@@ -16,9 +17,11 @@ from training.classifier.onnx.converters import (
     ensembles,
     graph,
     imputers,
+    kernel_models,
     outliers,
     preprocessing,
     support_vectors,
+    targets,
     xgboost_models,
 )
 
@@ -41,6 +44,12 @@ ENSEMBLES: dict[Callable[[Any, Any, Any], None], tuple[type, ...]] = {
     support_vectors.regressor: (svm.SVR, svm.NuSVR),
 }  # fmt: skip
 
+TRANSFORMERS = {
+    **preprocessing.CONVERTERS,
+    **imputers.IMPUTERS,
+    **kernel_models.TRANSFORMERS,
+    **kernel_models.REGRESSORS,
+}
 # Transformers of texts too, whose option tells the precision of what they make.
 FROM_TEXTS = {**dict.fromkeys(encoders.ENCODERS, (encoders.shape, encoders.convert)), **imputers.INDICATORS}
 
@@ -48,15 +57,17 @@ FROM_TEXTS = {**dict.fromkeys(encoders.ENCODERS, (encoders.shape, encoders.conve
 @functools.cache
 def register() -> None:
     """Register the converters that skl2onnx lacks."""
-    for transformer, converters in {**preprocessing.CONVERTERS, **imputers.IMPUTERS}.items():
-        update_registered_converter(transformer, f"Own{transformer.__name__}", *converters)
+    for transformer, converters in TRANSFORMERS.items():
+        update_registered_converter(transformer, f"Own{transformer.__name__}", *converters, parser=graph.parse)
     options = {encoders.DOUBLE: [True, False]}
     for encoder, converters in FROM_TEXTS.items():
         name = f"Own{encoder.__name__}"
         update_registered_converter(encoder, name, *converters, options=options, parser=encoders.parse)
     for detector in outliers.DECISIONS:
         name = f"Own{detector.__name__}"
-        update_registered_converter(detector, name, outliers.shape, outliers.convert, parser=outliers.parse)
+        update_registered_converter(detector, name, outliers.shape, outliers.convert, parser=graph.parse)
+    name = f"Own{TransformedTargetRegressor.__name__}"
+    update_registered_converter(TransformedTargetRegressor, name, targets.shape, targets.convert, parser=targets.parse)
     update_registered_parser(FeatureUnion, encoders.parse_union)
     for converter, models in ENSEMBLES.items():
         for model in models:

@@ -1,5 +1,6 @@
 """Adds nodes to a converted model, and what all converters of models share."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -105,3 +106,11 @@ def shapes(operator: Any) -> None:
     label = Int64TensorType if model.classes_.dtype.kind in "iub" else StringTensorType
     operator.outputs[0].type = label([None])
     operator.outputs[1].type = number([None, len(model.classes_)])
+
+
+def parse(scope: Any, model: Any, inputs: Sequence[Any], custom_parsers: Any = None) -> Any:
+    """Declare one output of the type of the inputs; skl2onnx declares more for clusters and outliers."""
+    operator = scope.declare_local_operator(f"Own{type(model).__name__}", model)
+    operator.inputs.extend(inputs)
+    operator.outputs.append(scope.declare_local_variable("values", type(inputs[0].type)()))
+    return operator.outputs

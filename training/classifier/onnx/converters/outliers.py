@@ -1,6 +1,6 @@
 """Converters of outlier detectors: a row is answered by `predict`, -1 for an outlier or 1, and `decision_function`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,6 @@ from sklearn.svm import OneClassSVM
 
 from training.classifier.onnx.converters import kernels, support_vectors, trees
 from training.classifier.onnx.converters.graph import Graph
-
-
-def parse(scope: Any, detector: Any, inputs: Sequence[Any], custom_parsers: Any = None) -> Any:
-    """Declare one output; skl2onnx declares two and sometimes three."""
-    operator = scope.declare_local_operator(f"Own{type(detector).__name__}", detector)
-    operator.inputs.extend(inputs)
-    operator.outputs.append(scope.declare_local_variable("values", type(inputs[0].type)()))
-    return operator.outputs
 
 
 def shape(operator: Any) -> None:

@@ -34,14 +34,19 @@ def of_scikit_learn(estimator: Any) -> Tree:
     return Tree(tree.children_left, tree.children_right, tree.feature, tree.threshold, missing, values)
 
 
-def of_histograms(predictor: Any) -> Tree:
-    """Return a tree of HistGradientBoosting; raise NotImplementedError where it compares categories."""
+def of_histograms(predictor: Any, margin: float = 0.0) -> Tree:
+    """Return a tree of HistGradientBoosting; raise NotImplementedError where it compares categories.
+
+    Thresholds are raised by `margin`, relative to them.
+    """
     nodes = predictor.nodes
     if nodes["is_categorical"].any():
         raise NotImplementedError("HistGradientBoosting that splits by categories; encode them by OneHotEncoder")
     left = np.where(nodes["is_leaf"], -1, nodes["left"].astype(np.int64))
     right, values = nodes["right"].astype(np.int64), nodes["value"][:, None].astype(np.float64)
-    return Tree(left, right, nodes["feature_idx"], nodes["num_threshold"], nodes["missing_go_to_left"] != 0, values)
+    thresholds = nodes["num_threshold"].copy()
+    thresholds[np.isfinite(thresholds)] += margin * np.abs(thresholds[np.isfinite(thresholds)])
+    return Tree(left, right, nodes["feature_idx"], thresholds, nodes["missing_go_to_left"] != 0, values)
 
 
 def of_lightgbm(model: dict[str, Any]) -> list[Tree]:
