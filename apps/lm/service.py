@@ -1,6 +1,5 @@
 """The language model service: how it loads a model, warms it up, and which routes it has."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +13,6 @@ from apps.lm.api.generate import routes as generate
 from apps.lm.api.openai import problems as openai_problems
 from apps.lm.api.openai import routes as openai
 from apps.lm.api.responses import routes as responses
-from apps.lm.api.turn import LoopTurn
 from apps.lm.budget import Budget
 from apps.lm.engines import registry
 from apps.lm.metrics import TokenMeter
@@ -76,9 +74,8 @@ class LanguageModelService(Service):
         probes.check(model)
 
     def ready(self, model: LanguageModel, metrics: Metrics, admission: Admission) -> None:
-        """Show the model's token metrics, and let the engine hand its tokens to the event loop."""
+        """Show the model's token metrics."""
         model.meter.register(metrics.registry, admission)
-        model.engine.pause = LoopTurn(asyncio.get_running_loop())
 
     def failure(self, model: LanguageModel) -> str | None:
         """Why the engine's thread has ended, if it has."""

@@ -63,7 +63,6 @@ class BatchEngine:
 
     def __init__(self, batch: Batch) -> None:
         self.failure: str | None = None
-        self.pause: Callable[[], None] = lambda: None
         self.batch = batch
         self._arrivals: SimpleQueue[_Caller] = SimpleQueue()
         self._callers: dict[BatchSequence, _Caller] = {}
@@ -102,8 +101,7 @@ class BatchEngine:
             self._end(caller)
 
     def _step(self) -> None:
-        sequences = self.batch.step()
-        for sequence in sequences:
+        for sequence in self.batch.step():
             caller = self._callers[sequence]
             try:
                 enough = sequence.error is None and caller.receive_new()
@@ -112,8 +110,6 @@ class BatchEngine:
                 continue
             if sequence.finished or enough:
                 self._end(caller, sequence.error)
-        if sequences:
-            self.pause()
 
     def _end(self, caller: "_Caller", error: Exception | None = None) -> None:
         del self._callers[caller.sequence]

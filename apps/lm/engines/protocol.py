@@ -93,12 +93,10 @@ Receive = Callable[[int], bool | None]  # takes a token; true: it needs no more
 class Engine(Protocol):
     """Generates tokens for any number of callers at once.
 
-    `failure` is None, or a sentence that says why the engine can generate nothing any more. `pause` is called after
-    each step that had tokens; it may wait for their readers, which compete with the next step for GIL and CPU.
+    `failure` is None, or a sentence that says why the engine can generate nothing any more.
     """
 
     failure: str | None
-    pause: Callable[[], None]
 
     def generate(self, request: GenerationRequest, receive: Receive, cancelled: Callable[[], bool]) -> None:
         """Hand each token to `receive` as it is computed, until the last one or until `receive` or `cancelled` is true.

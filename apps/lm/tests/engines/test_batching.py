@@ -230,11 +230,3 @@ def test_an_idle_engine_sleeps():
     tokens(engine, 1, max_tokens=8)
     assert not threading.Event().wait(0.2)
     assert batch.steps < 20
-
-
-def test_after_each_step_with_tokens_the_engine_pauses_for_their_readers(engine):
-    pauses: list[None] = []
-    counts: list[int] = []
-    engine.pause = lambda: pauses.append(None)
-    engine.generate(GenerationRequest((1,), 8), lambda _: counts.append(len(pauses)), never)
-    assert counts == list(range(8))

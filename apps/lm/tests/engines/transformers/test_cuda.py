@@ -15,7 +15,7 @@ from apps.serving.identity import LoadError
 if not torch.cuda.is_available():
     pytest.skip("torch finds no GPU here", allow_module_level=True)
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.full
 CLASSES = ["gpt2", "gpt_neo", "gemma2", "llama", "mixtral", "qwen3"]
 MANY = 65_536  # sequences, whose keys and values take 0.8 GB
 
