@@ -57,9 +57,8 @@ def wait_for_rest(processes: list[Server]) -> None:
         assert time.monotonic() < deadline, "a server keeps computing"
 
 
-# Usual ratios: 3.8 to 4.7 to generate's rate; to vLLM's 1.6 to 1.9 with prompts of 32 tokens and 2.0 to 2.3 with 128, with a
-# p99 of 0.7 to 0.9 of its. The figures come from `ci/bench lm`; this test fails only
-# if the lead is lost.
+# Usual ratios: 3.8 to 4.7 to generate's rate; to vLLM's 1.6 to 1.9 with prompts of 32 tokens and 2.0 to 2.3 with 128,
+# with a p99 of 0.7 to 0.9 of its. The figures come from `ci/bench lm`; this test fails only if the lead is lost.
 @pytest.mark.parametrize(
     ("ours", "peer", "min_ratios", "rounds"),
     [

@@ -1,7 +1,7 @@
 """Registers estimators that skl2onnx lacks or rounds, on rows of mixed types or of numbers.
 
 `python -m training.tests.classifier.estimators` runs in the environment of the conversion, as
-`test_estimators.py` does.
+`test_double_precision.py` does.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Registers models behind transformers that skl2onnx lacks or rounds, on rows with missing values.
 
-`python -m training.tests.classifier.transformers` runs in the environment of the conversion, as `test_transformers.py`
-does.
+`python -m training.tests.classifier.transformers` runs in the environment of the conversion, as
+`test_double_precision.py` does.
 """
 
 from collections.abc import Iterator
