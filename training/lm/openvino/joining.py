@@ -42,14 +42,14 @@ def _replace(products: Sequence[openvino.Node]) -> None:
 
 def _joined(nodes: Sequence[openvino.Node]) -> openvino.Node:
     """Return a copy of the first of `nodes`, with the rows of all in its constants."""
-    kind = nodes[0].get_type_name()
-    if kind == "Constant":
+    operation = nodes[0].get_type_name()
+    if operation == "Constant":
         return operations.constant(np.concatenate([node.data for node in nodes]))
     count = len(nodes[0].inputs())
     inputs = [_joined([node.input_value(index).get_node() for node in nodes]) for index in range(count)]
-    if kind == "Convert":
+    if operation == "Convert":
         return operations.convert(*inputs, nodes[0].get_attributes()["destination_type"])
-    return {"Subtract": operations.subtract, "Multiply": operations.multiply}[kind](*inputs)
+    return {"Subtract": operations.subtract, "Multiply": operations.multiply}[operation](*inputs)
 
 
 def main() -> None:
