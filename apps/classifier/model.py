@@ -47,12 +47,15 @@ class Classifier:
         return results, predicted
 
     def predict(self, rows: np.ndarray, work: Work | None = None) -> list[dict[str, Any]]:
-        """Return the answer to each row of `rows` (n, n_features). Raises as `answers` does.
+        """Return the answer to each row of `rows` (n, n_features), as `describe` does. Raises as `answers` does."""
+        return self.describe(*self.answers(rows, work))
+
+    def describe(self, results: np.ndarray, predicted: np.ndarray) -> list[dict[str, Any]]:
+        """Return the answer to each row from what `answers` returns.
 
         It is the predicted label, its probability and the top three, where of equally probable classes the first ranks
         higher, as in argmax. A regressor's is its value, or the list of its outputs' values.
         """
-        results, predicted = self.answers(rows, work)
         if not self.forest.classes:
             return [{"value": values if len(values) > 1 else values[0]} for values in results.tolist()]
         best = np.argsort(-results, axis=1, kind="stable")[:, :TOP]
@@ -152,10 +155,10 @@ def _check_probes(classifier: Classifier, path: Path, manifest: Manifest) -> Non
     for number, probe in enumerate(manifest.probes):
         try:
             row = probe_row(probe, classifier.table)
-            (actual,) = classifier.predict(row)
+            results, predicted = classifier.answers(row)
+            (actual,) = classifier.describe(results, predicted)
             if classifier.forest.classes:
-                ((probabilities,), _) = classifier.answers(row)
-                actual = {"label": actual["label"], "probabilities": probabilities.tolist()}
+                actual = {"label": actual["label"], "probabilities": results[0].tolist()}
             differing = [
                 key for key, value in actual.items() if not _agree(probe[key], value, probe.get("tolerance", 0))
             ]

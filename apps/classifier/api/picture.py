@@ -54,10 +54,10 @@ def _answer(model: Classifier, pixels: np.ndarray) -> bytes:
         rule = f"takes {model.forest.n_features} features, and a picture becomes {pixels.size} pixels"
         raise Problem(422, f"The model {model.identity.name} {rule}. Send features to /predict.")
     rows = scaled(pixels.reshape(1, -1).astype(np.float64), SCALES[-1])
-    ((probabilities,), _) = model.answers(rows)
+    results, predicted = model.answers(rows)
     scores = [
         {"label": label, "probability": probability}
-        for label, probability in zip(model.forest.classes, probabilities.tolist(), strict=True)
+        for label, probability in zip(model.forest.classes, results[0].tolist(), strict=True)
     ]
     facts = {"probabilities": scores, "image": pixels.tolist(), "model_version": model.identity.version}
-    return to_json(model.predict(rows)[0] | facts)
+    return to_json(model.describe(results, predicted)[0] | facts)

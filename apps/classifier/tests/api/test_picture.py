@@ -187,4 +187,4 @@ def test_pictures_and_large_batches_leave_the_event_loop_free(client, monkeypatc
     client.post("/predict", json={"features": pixels[0], "scale": 255})
     client.post("/predict", json={"instances": pixels, "scale": 255})
     client.post("/predict/image", content=encoded(drawn()), headers=PNG)
-    assert ["compute" in name for name in threads] == [False, True, True, True]
+    assert ["compute" in name for name in threads] == [False, True, True]
